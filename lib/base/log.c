@@ -1,0 +1,81 @@
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+
+/* A reader's buffer: longer lines are replaced by their message alone. */
+#define LINE_MAX_BYTES 16384
+
+static const char *const level_names[] = {
+    [LOG_DEBUG_] = "debug",
+    [LOG_INFO_] = "info",
+    [LOG_WARN_] = "warn",
+    [LOG_ERROR_] = "error",
+};
+
+int log_level_parse(const char *text, enum log_level *ret)
+{
+    for (int i = LOG_DEBUG_; i <= LOG_ERROR_; i++)
+        if (strcmp(text, level_names[i]) == 0) {
+            *ret = (enum log_level)i;
+            return 0;
+        }
+    return -EINVAL;
+}
+
+/* RFC 3339 in UTC with milliseconds. */
+static void format_time(char *to, size_t size)
+{
+    struct timespec now;
+    struct tm tm;
+    char seconds[32];
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &tm);
+    strftime(seconds, sizeof seconds, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(to, size, "%s.%03ldZ", seconds, now.tv_nsec / 1000000);
+}
+
+static int append_json(const char *bytes, size_t len, void *into)
+{
+    buf_add(into, bytes, len);
+    return buf_error(into) ? -1 : 0;
+}
+
+static void write_line(int fd, const char *data, size_t len)
+{
+    /* A log that cannot be written must not stop the work. */
+    ssize_t n = write(fd, data, len);
+
+    (void)n;
+}
+
+void log_line(const struct log *log, enum log_level level, const char *msg, json_t *fields)
+{
+    json_auto_t *extra = fields;
+    json_auto_t *line = NULL;
+    cleanup_buf struct buf out = BUF_INIT(LINE_MAX_BYTES);
+    char time[48];
+
+    if (!log || level < log->min)
+        return;
+    format_time(time, sizeof time);
+    line = json_pack("{s:s, s:s, s:s, s:s}", "time", time, "level", level_names[level], "program",
+                     log->program, "msg", msg);
+    if (!line)
+        return;
+    if (extra)
+        json_object_update_missing(line, extra);
+    if (json_dump_callback(line, append_json, &out, JSON_COMPACT | JSON_PRESERVE_ORDER) < 0) {
+        buf_reset(&out);
+        buf_addf(&out, "{\"time\":\"%s\",\"level\":\"%s\",\"msg\":\"line too long\"}", time,
+                 level_names[level]);
+    }
+    buf_addc(&out, '\n');
+    write_line(log->fd, out.data, out.len);
+}
