@@ -1,0 +1,37 @@
+/* The watch stream's framing: JSON documents, one a line, in pieces as the network cut them.
+ *
+ * Pure: bytes in any split (one at a time, in the middle of a character) give the same events. */
+#ifndef GITGATE_KUBE_DECODER_H
+#define GITGATE_KUBE_DECODER_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+
+/* An object can have 1.5 MiB in etcd and grows when its strings are escaped. */
+#define KUBE_LINE_MAX (8u << 20)
+
+/* Takes a borrowed document; a negative errno stops the decoder and is returned by feed. */
+typedef int (*kube_line_fn)(void *data, json_t *document, struct error *err);
+
+struct kube_decoder {
+    struct buf line; /* what has come of the present line */
+    kube_line_fn emit;
+    void *data;
+};
+
+#define KUBE_DECODER_INIT(line_max, emit_fn, emit_data)                                            \
+    ((struct kube_decoder){.line = BUF_INIT(line_max), .emit = (emit_fn), .data = (emit_data)})
+
+void kube_decoder_done(struct kube_decoder *decoder);
+
+/* -E2BIG for a line past its cap, -EBADMSG for one that isn't a JSON object. */
+int kube_decoder_feed(struct kube_decoder *decoder, const char *bytes, size_t len,
+                      struct error *err);
+
+/* Forgets a line that was begun (the stream was cut there). */
+void kube_decoder_reset(struct kube_decoder *decoder);
+
+#endif

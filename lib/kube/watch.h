@@ -1,0 +1,52 @@
+/* An informer: lists one resource, watches it from there, and keeps a store of it that stays right
+ * (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes).
+ *
+ * A watch that ends, hangs, is cut or fails resumes from the last resourceVersion, with jittered
+ * backoff; 410 Gone and what can't be understood lead to a new list, whose difference to the store
+ * is told as changes. Nothing is ever told twice for one resourceVersion. */
+#ifndef GITGATE_KUBE_WATCH_H
+#define GITGATE_KUBE_WATCH_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/log.h"
+#include "kube/client.h"
+#include "kube/resource.h"
+#include "kube/store.h"
+
+enum kube_change { KUBE_ADDED, KUBE_MODIFIED, KUBE_DELETED };
+
+struct kube_watch_spec {
+    const struct kube_resource *resource;
+    const char *namespace_;     /* NULL: all namespaces (and for cluster-scoped resources) */
+    const char *label_selector; /* NULL: none */
+    bool metadata_only; /* PartialObjectMetadata: no spec, data or status crosses the wire */
+
+    /* What the store keeps of an object, as a new value; `object` is borrowed. NULL when memory is
+     * short. Without it the store keeps the json_t without metadata.managedFields (and `release`
+     * must be NULL too). */
+    void *(*keep)(json_t *object);
+    void (*release)(void *kept);
+
+    /* After the store changed (on KUBE_DELETED: just before the value is released). May be NULL. */
+    void (*changed)(void *data, enum kube_change change, const char *namespace_, const char *name,
+                    void *kept);
+    void (*synced)(void *data); /* once: the first list is in the store */
+    void *data;
+};
+
+struct kube_watch;
+
+/* Starts at once; strings of `spec` are borrowed for the watch's life. `log` may be NULL. */
+int kube_watch_start(struct kube_client *client, const struct kube_watch_spec *spec,
+                     const struct log *log, struct kube_watch **ret, struct error *err);
+
+/* Ends it and frees its store. Its timer closes on the loop: it must run once more. NULL is fine.
+ * Call it before kube_client_free. */
+void kube_watch_stop(struct kube_watch *watch);
+
+const struct kube_store *kube_watch_store(const struct kube_watch *watch);
+bool kube_watch_synced(const struct kube_watch *watch);
+
+#endif
