@@ -4,7 +4,8 @@
 
 #include <stdbool.h>
 
-#define NAME_MAX_LEN 253 /* RFC 1123 subdomain, as the API server checks it */
+#define NAME_MAX_LEN 253    /* RFC 1123 subdomain, as the API server checks it */
+#define GITGATE_NAME_MAX 46 /* with "-gitgate-internal" behind it still an RFC 1123 label (63) */
 
 enum owned_name {
     NAME_HOOKS,    /* ConfigMap <gate>-gitgate-hooks */

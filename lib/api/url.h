@@ -27,6 +27,10 @@ struct url {
  * control characters, credentials in the URL (user:password@), other schemes. */
 int url_parse(const char *text, struct url *ret, struct error *err);
 
+/* An RFC 1123 host name in lower case: what may stand in a URL, /etc/hosts and known_hosts. An IPv4
+ * address has that form too. */
+bool host_name_valid(const char *host);
+
 static inline uint16_t url_default_port(enum url_scheme scheme)
 {
     return scheme == URL_SSH ? 22 : 443;

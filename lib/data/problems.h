@@ -22,6 +22,7 @@ struct problem {
 struct problems {
     struct problem *list;
     size_t n;
+    size_t total; /* also those beyond PROBLEMS_MAX: nothing is fine because it was not listed */
 };
 
 #define PROBLEMS_INIT ((struct problems){0})

@@ -1,0 +1,44 @@
+/* Addresses and address ranges, as text and as bytes. */
+#ifndef GITGATE_API_IP_H
+#define GITGATE_API_IP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+struct ip {
+    int family; /* AF_INET or AF_INET6 */
+    unsigned char bytes[16];
+};
+
+struct cidr {
+    struct ip ip;
+    unsigned prefix;
+};
+
+/* Room for the text of an address with "/128" behind it. */
+#define IP_TEXT_MAX 64
+
+static inline unsigned ip_bits(const struct ip *ip)
+{
+    return ip->family == AF_INET ? 32 : 128;
+}
+
+/* 0 or -EINVAL. An IPv4 address in IPv6 clothes (::ffff:10.0.0.1) is the IPv4 address. */
+int ip_parse(const char *text, struct ip *ret);
+
+/* The canonical text: two spellings of an address give the same. */
+void ip_print(const struct ip *ip, char to[IP_TEXT_MAX]);
+bool ip_equal(const struct ip *a, const struct ip *b);
+
+/* "address/prefix" with no bit set behind the prefix; 0 or -EINVAL. */
+int cidr_parse(const char *text, struct cidr *ret);
+bool cidr_contains(const struct cidr *range, const struct ip *ip);
+
+/* What no workload may ever reach: the link-local ranges 169.254.0.0/16 (RFC 3927; every cloud's
+ * metadata service) and fe80::/10 (RFC 4291), and fd00:ec2::254, EC2's metadata service over IPv6.
+ * NULL-terminated, canonical. */
+extern const char *const ip_never[];
+bool ip_is_never(const struct ip *ip);
+
+#endif

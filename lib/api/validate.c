@@ -1,0 +1,209 @@
+#include "api/validate.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/ip.h"
+
+#define PATH_SIZE 512 /* longest: an upstream's extraHosts with a host name of 253 bytes */
+
+__attribute__((format(printf, 4, 5))) static void complain(struct problems *problems, size_t i,
+                                                           const char *field, const char *fmt, ...)
+{
+    char path[PATH_SIZE], message[ERROR_MSG_MAX];
+    va_list ap;
+
+    snprintf(path, sizeof path, "spec.upstreams[%zu].%s", i, field);
+    va_start(ap, fmt);
+    vsnprintf(message, sizeof message, fmt, ap);
+    va_end(ap);
+    problems_add(problems, path, "%s", message);
+}
+
+/* ---- one upstream ---- */
+
+static void validate_url(struct upstream *u, size_t i, struct problems *problems)
+{
+    struct error err = ERROR_INIT;
+
+    if (u->url_text && url_parse(u->url_text, &u->url, &err) < 0)
+        complain(problems, i, "url", "%s", err.msg);
+}
+
+static bool url_known(const struct upstream *u)
+{
+    return u->url.host[0] != '\0';
+}
+
+static void validate_auth(struct upstream *u, size_t i, const json_t *object,
+                          struct problems *problems)
+{
+    bool ssh = json_is_object(json_object_get(object, "ssh"));
+    bool http = json_is_object(json_object_get(object, "http"));
+
+    if (ssh)
+        u->auth = AUTH_SSH;
+    else
+        u->auth = http && u->secret ? AUTH_HTTP : AUTH_ANONYMOUS;
+    if (ssh && http)
+        complain(problems, i, "http",
+                 "stands beside ssh; an upstream has one of the two, or "
+                 "neither for an anonymous https URL");
+    else if (url_known(u) && u->url.scheme == URL_SSH && http)
+        complain(problems, i, "http",
+                 "is for https URLs; an ssh URL needs "
+                 "ssh.secretRef.name: the Secret with its key");
+    else if (url_known(u) && u->url.scheme == URL_SSH && !ssh)
+        complain(problems, i, "ssh",
+                 "is required for an ssh URL: ssh.secretRef.name names the "
+                 "Secret with its key");
+    else if (url_known(u) && u->url.scheme == URL_HTTPS && ssh)
+        complain(problems, i, "ssh",
+                 "is for ssh URLs; an https URL takes http.secretRef, or "
+                 "nothing for anonymous access");
+}
+
+/* ---- one upstream beside the others ---- */
+
+static void validate_name(const struct gitgate *gate, size_t i, struct problems *problems)
+{
+    for (size_t j = 0; j < i; j++)
+        if (gate->upstreams[i].name && gate->upstreams[j].name &&
+            strcmp(gate->upstreams[i].name, gate->upstreams[j].name) == 0) {
+            complain(problems, i, "name", "\"%s\" is already the name of spec.upstreams[%zu]",
+                     gate->upstreams[i].name, j);
+            return;
+        }
+}
+
+/* Repositories also lie below their host and path: a path can't be a repository and a directory. */
+static bool path_inside(const char *inner, const char *outer)
+{
+    size_t len = strlen(outer);
+
+    return strncmp(inner, outer, len) == 0 && (inner[len] == '\0' || inner[len] == '/');
+}
+
+static void validate_place(const struct gitgate *gate, size_t i, struct problems *problems)
+{
+    const struct url *a = &gate->upstreams[i].url;
+
+    for (size_t j = 0; j < i; j++) {
+        const struct url *b = &gate->upstreams[j].url;
+
+        if (!a->host[0] || strcmp(a->host, b->host) != 0)
+            continue;
+        if (strcmp(a->path, b->path) == 0)
+            complain(problems, i, "url",
+                     "is the repository of spec.upstreams[%zu] again "
+                     "(the same host and path)",
+                     j);
+        else if (path_inside(a->path, b->path) || path_inside(b->path, a->path))
+            complain(problems, i, "url",
+                     "and spec.upstreams[%zu].url lie inside one another; "
+                     "git can't serve both",
+                     j);
+    }
+}
+
+/* /git/<name>.git and /git/<host>/ share a directory. */
+static void validate_host(const struct gitgate *gate, size_t i, struct problems *problems)
+{
+    const char *host = gate->upstreams[i].url.host;
+
+    for (size_t j = 0; j < gate->n_upstreams; j++) {
+        const char *name = gate->upstreams[j].name;
+        size_t len = name ? strlen(name) : 0;
+
+        if (name && strncmp(host, name, len) == 0 && strcmp(host + len, ".git") == 0)
+            complain(problems, i, "url",
+                     "has a host that reads like the repository of upstream "
+                     "\"%s\"; rename that upstream",
+                     name);
+    }
+}
+
+static bool same_address(const char *a, const char *b)
+{
+    struct ip x, y;
+
+    if (ip_parse(a, &x) < 0 || ip_parse(b, &y) < 0)
+        return true; /* said already, as no address */
+    return ip_equal(&x, &y);
+}
+
+static const char *name_or_unknown(const struct upstream *u)
+{
+    return u->name ? u->name : "?";
+}
+
+static void compare_extra_hosts(const struct gitgate *gate, size_t i, size_t j,
+                                struct problems *problems)
+{
+    const struct upstream *a = &gate->upstreams[j], *b = &gate->upstreams[i];
+
+    for (size_t k = 0; k < a->n_extra_hosts; k++)
+        for (size_t l = 0; l < b->n_extra_hosts; l++) {
+            const struct extra_host *x = &a->extra_hosts[k], *y = &b->extra_hosts[l];
+            char field[PATH_SIZE - 64];
+
+            if (strcmp(x->host, y->host) != 0 || same_address(x->ip, y->ip))
+                continue;
+            snprintf(field, sizeof field, "extraHosts[%s]", y->host);
+            complain(problems, i, field,
+                     "%s is %s in upstream \"%s\" and %s in upstream \"%s\"; the gate has one "
+                     "/etc/hosts; pick one IP",
+                     x->host, x->ip, name_or_unknown(a), y->ip, name_or_unknown(b));
+        }
+}
+
+static void validate_extra_hosts(const struct gitgate *gate, size_t i, struct problems *problems)
+{
+    for (size_t j = 0; j < i; j++)
+        compare_extra_hosts(gate, i, j, problems);
+}
+
+/* ---- the gate ---- */
+
+static void validate_ports(const struct gitgate *gate, struct problems *problems)
+{
+    json_t *rule, *port;
+    size_t i, j;
+
+    json_array_foreach(gate->agent_egress, i, rule)
+    {
+        json_array_foreach(json_object_get(rule, "ports"), j, port)
+        {
+            json_t *end = json_object_get(port, "endPort");
+            char path[PATH_SIZE];
+
+            if (!json_is_integer(end) ||
+                json_integer_value(end) >= json_integer_value(json_object_get(port, "port")))
+                continue;
+            snprintf(path, sizeof path, "spec.network.agentEgress.to[%zu].ports[%zu].endPort", i,
+                     j);
+            problems_add(problems, path, "must not be lower than port");
+        }
+    }
+}
+
+void gitgate_validate(struct gitgate *gate, struct problems *problems)
+{
+    json_t *list = json_object_get(json_object_get(gate->source, "spec"), "upstreams");
+
+    if (gate->placement == PLACEMENT_GATEWAY)
+        problems_add(problems, "spec.placement",
+                     "Gateway placement is not available yet; use Sidecar");
+    for (size_t i = 0; i < gate->n_upstreams; i++) {
+        validate_url(&gate->upstreams[i], i, problems);
+        validate_auth(&gate->upstreams[i], i, json_array_get(list, i), problems);
+    }
+    for (size_t i = 0; i < gate->n_upstreams; i++) {
+        validate_name(gate, i, problems);
+        validate_place(gate, i, problems);
+        validate_host(gate, i, problems);
+        validate_extra_hosts(gate, i, problems);
+    }
+    validate_ports(gate, problems);
+}
