@@ -22,8 +22,8 @@ struct kube_request *kube_apply_status(struct kube_client *client,
                                        const struct kube_resource *resource, const json_t *object,
                                        kube_done_fn done, void *data, struct error *err);
 
-/* Deletes the object if it still has this uid; an object that isn't there is success (the answer's
- * status is 404 and its error 0). */
+/* Deletes the object if it still has this uid. One that isn't there answers -ENOENT: to most
+ * callers that is success. */
 struct kube_request *kube_delete(struct kube_client *client, const struct kube_resource *resource,
                                  const char *namespace_, const char *name, const char *uid,
                                  kube_done_fn done, void *data, struct error *err);

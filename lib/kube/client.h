@@ -54,8 +54,10 @@ int kube_client_new(uv_loop_t *loop, const struct kube_config *config, struct ku
                     struct error *err);
 
 /* Drops all requests (no `done` is called). The client's handles close on the loop: it must run
- * once more after this. NULL is fine. */
+ * once more after this. Not from a `done` or a stream callback. NULL is fine. */
 void kube_client_free(struct kube_client *client);
+
+uv_loop_t *kube_client_loop(const struct kube_client *client);
 
 /* Starts a request. NULL (with `err`) only when memory is short or the spec can't be sent. The
  * handle is for kube_request_cancel alone and ends with `done`. */

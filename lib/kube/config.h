@@ -22,8 +22,7 @@ struct kube_config {
     struct buf key;   /* PEM key of it */
     struct buf token; /* bearer token; empty: none */
     char *token_file; /* read again while the client lives, as the kubelet rotates it; or NULL */
-    char *tls_server_name;
-    bool insecure; /* insecure-skip-tls-verify */
+    bool insecure;    /* insecure-skip-tls-verify */
 };
 
 #define KUBE_PEM_MAX (1u << 20)    /* a bundle of a thousand authorities */
@@ -42,9 +41,9 @@ void kube_config_done(struct kube_config *config);
  * KUBERNETES_SERVICE_HOST and _PORT. -ENOENT outside a pod. */
 int kube_config_in_cluster(const char *dir, struct kube_config *ret, struct error *err);
 
-/* The file's current context. Exec and auth-provider plugins, user names with passwords, proxies
- * and impersonation are refused with the field that asks for them. Relative paths are relative to
- * the file. */
+/* The file's current context. Exec and auth-provider plugins, user names with passwords,
+ * proxies, impersonation and a TLS name of its own are refused with the field that asks for them.
+ * Relative paths are relative to the file. */
 int kube_config_file(const char *path, struct kube_config *ret, struct error *err);
 
 /* The file `path` when it is given; else the pod's ServiceAccount; else $KUBECONFIG (one path),

@@ -3,7 +3,7 @@
  *
  * A watch that ends, hangs, is cut or fails resumes from the last resourceVersion, with jittered
  * backoff; 410 Gone and what can't be understood lead to a new list, whose difference to the store
- * is told as changes. Nothing is ever told twice for one resourceVersion. */
+ * is told as changes (what is in both is told as modified: it may be). */
 #ifndef GITGATE_KUBE_WATCH_H
 #define GITGATE_KUBE_WATCH_H
 
@@ -43,7 +43,7 @@ int kube_watch_start(struct kube_client *client, const struct kube_watch_spec *s
                      const struct log *log, struct kube_watch **ret, struct error *err);
 
 /* Ends it and frees its store. Its timer closes on the loop: it must run once more. NULL is fine.
- * Call it before kube_client_free. */
+ * Call it before kube_client_free, and not from one of its own callbacks. */
 void kube_watch_stop(struct kube_watch *watch);
 
 const struct kube_store *kube_watch_store(const struct kube_watch *watch);

@@ -1,0 +1,197 @@
+/* lib/kube without a network: framing, store, URLs. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kube/decoder.h"
+#include "kube/resource.h"
+#include "kube/store.h"
+
+/* ---- decoder ---- */
+
+/* Two events, one with a character of three bytes, blank lines between, CR LF once. */
+static const char stream[] =
+    "{\"type\":\"ADDED\",\"object\":{\"name\":\"caf\xc3\xa9\xe2\x82\xac\"}}\n"
+    "\n"
+    "{\"type\":\"DELETED\",\"object\":{}}\r\n";
+
+static int note(void *data, json_t *document, struct error *err)
+{
+    (void)err;
+    buf_addf(data, "%s;", json_string_value(json_object_get(document, "type")));
+    return 0;
+}
+
+static void any_split_gives_the_same_events(void **state)
+{
+    size_t len = sizeof stream - 1;
+
+    (void)state;
+    for (size_t piece = 1; piece <= len; piece++) {
+        cleanup_buf struct buf seen = BUF_INIT(100);
+        struct kube_decoder decoder = KUBE_DECODER_INIT(200, note, &seen);
+        struct error err = ERROR_INIT;
+
+        for (size_t at = 0; at < len; at += piece) {
+            size_t n = len - at < piece ? len - at : piece;
+            assert_int_equal(kube_decoder_feed(&decoder, stream + at, n, &err), 0);
+        }
+        assert_string_equal(seen.data, "ADDED;DELETED;");
+        kube_decoder_done(&decoder);
+    }
+}
+
+static void an_object_cut_in_the_middle_is_forgotten(void **state)
+{
+    cleanup_buf struct buf seen = BUF_INIT(100);
+    struct kube_decoder decoder = KUBE_DECODER_INIT(200, note, &seen);
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    assert_int_equal(kube_decoder_feed(&decoder, stream, 20, &err), 0);
+    kube_decoder_reset(&decoder);
+    assert_int_equal(kube_decoder_feed(&decoder, stream, sizeof stream - 1, &err), 0);
+    assert_string_equal(seen.data, "ADDED;DELETED;");
+    kube_decoder_done(&decoder);
+}
+
+static void what_is_no_object_or_too_long_is_an_error(void **state)
+{
+    static const struct {
+        const char *text;
+        int code;
+    } cases[] = {
+        {"{\"type\":\n", -EBADMSG},
+        {"[]\n", -EBADMSG},
+        {"null\n", -EBADMSG},
+        {"{\"a\":1,\"a\":2}\n", -EBADMSG},
+        {"{\"type\":\"\xff\"}\n", -EBADMSG},
+        {"{\"type\":\"a line of more than forty bytes, whole\"}\n", -E2BIG},
+        {"{\"type\":\"a line of more than forty bytes, begun", -E2BIG},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cleanup_buf struct buf seen = BUF_INIT(100);
+        struct kube_decoder decoder = KUBE_DECODER_INIT(40, note, &seen);
+        struct error err = ERROR_INIT;
+
+        assert_int_equal(kube_decoder_feed(&decoder, cases[i].text, strlen(cases[i].text), &err),
+                         cases[i].code);
+        assert_int_equal(err.code, cases[i].code);
+        assert_int_equal(seen.len, 0);
+        kube_decoder_done(&decoder);
+    }
+}
+
+/* ---- store ---- */
+
+static bool list_key(void *data, const char *ns, const char *name, void *value)
+{
+    buf_addf(data, "%s/%s=%s ", ns, name, (const char *)value);
+    return true;
+}
+
+static void list_gone(void *data, const char *ns, const char *name, void *value)
+{
+    list_key(data, ns, name, value);
+}
+
+static void a_store_replaces_lists_and_forgets(void **state)
+{
+    cleanup_buf struct buf seen = BUF_INIT(1000);
+    struct kube_store *store = kube_store_new(free);
+
+    (void)state;
+    assert_int_equal(kube_store_put(store, "b", "x", strdup("1")), 0);
+    assert_int_equal(kube_store_put(store, "a", "y", strdup("2")), 0);
+    assert_int_equal(kube_store_put(store, "a", "x", strdup("3")), 0);
+    assert_int_equal(kube_store_put(store, "a-b", "x", strdup("4")), 0);
+    assert_int_equal(kube_store_put(store, "", "cluster", strdup("5")), 0);
+    assert_int_equal(kube_store_put(store, "a", "x", strdup("6")), 1);
+    assert_int_equal(kube_store_size(store), 5);
+    assert_string_equal(kube_store_get(store, "a", "x"), "6");
+    assert_null(kube_store_get(store, "a", "z"));
+
+    kube_store_each(store, "a", list_key, &seen);
+    assert_string_equal(seen.data, "a/x=6 a/y=2 ");
+    buf_reset(&seen);
+    kube_store_each(store, NULL, list_key, &seen);
+    assert_string_equal(seen.data, "/cluster=5 a/x=6 a/y=2 a-b/x=4 b/x=1 ");
+
+    assert_true(kube_store_remove(store, "a", "y"));
+    assert_false(kube_store_remove(store, "a", "y"));
+    kube_store_free(store);
+}
+
+static void a_list_sweeps_out_what_it_does_not_hold(void **state)
+{
+    cleanup_buf struct buf seen = BUF_INIT(1000);
+    struct kube_store *store = kube_store_new(free);
+
+    (void)state;
+    kube_store_put(store, "a", "kept", strdup("1"));
+    kube_store_put(store, "a", "gone", strdup("2"));
+    kube_store_mark(store);
+    kube_store_put(store, "a", "kept", strdup("3"));
+    kube_store_put(store, "a", "new", strdup("4"));
+    kube_store_sweep(store, list_gone, &seen);
+    assert_string_equal(seen.data, "a/gone=2 ");
+    assert_int_equal(kube_store_size(store), 2);
+    kube_store_free(store);
+}
+
+/* ---- URLs ---- */
+
+static void paths_are_encoded(void **state)
+{
+    static const struct {
+        const struct kube_resource *resource;
+        const char *ns, *name, *subresource, *path;
+    } cases[] = {
+        {&kube_secrets, "a", "b", NULL, "/api/v1/namespaces/a/secrets/b"},
+        {&kube_namespaces, NULL, NULL, NULL, "/api/v1/namespaces"},
+        {&kube_gitgates, "a", "b", "status",
+         "/apis/gitgate.dev/v1alpha1/namespaces/a/gitgates/b/status"},
+        {&kube_config_maps, "a", "x/y?z#%\n\xc3\xa9", NULL,
+         "/api/v1/namespaces/a/configmaps/x%2Fy%3Fz%23%25%0A%C3%A9"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cleanup_buf struct buf path = BUF_INIT(1000);
+
+        kube_path(cases[i].resource, cases[i].ns, cases[i].name, cases[i].subresource, &path);
+        assert_string_equal(path.data, cases[i].path);
+    }
+}
+
+static void queries_are_encoded(void **state)
+{
+    cleanup_buf struct buf query = BUF_INIT(1000);
+
+    (void)state;
+    kube_query(&query, "limit", "500");
+    kube_query(&query, "continue", "a+b/c==&limit=1");
+    assert_string_equal(query.data, "limit=500&continue=a%2Bb%2Fc%3D%3D%26limit%3D1");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_split_gives_the_same_events),
+        cmocka_unit_test(an_object_cut_in_the_middle_is_forgotten),
+        cmocka_unit_test(what_is_no_object_or_too_long_is_an_error),
+        cmocka_unit_test(a_store_replaces_lists_and_forgets),
+        cmocka_unit_test(a_list_sweeps_out_what_it_does_not_hold),
+        cmocka_unit_test(paths_are_encoded),
+        cmocka_unit_test(queries_are_encoded),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
