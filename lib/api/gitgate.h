@@ -19,8 +19,11 @@
 #define GITGATE_KIND "GitGate"
 #define GITGATE_PLURAL "gitgates"
 
-#define GITGATE_LABEL_GATE "gitgate.dev/gate"            /* pods, owned objects: gate's name */
-#define GITGATE_LABEL_INJECTION "gitgate.dev/injection"  /* namespaces: "enabled" */
+#define GITGATE_LABEL_GATE "gitgate.dev/gate"           /* pods, owned objects: gate's name */
+#define GITGATE_LABEL_INJECTION "gitgate.dev/injection" /* namespaces: "enabled" */
+#define GITGATE_LABEL_MANAGED_BY "app.kubernetes.io/managed-by" /* owned objects: GITGATE_MANAGER  \
+                                                                 */
+#define GITGATE_MANAGER "gitgate"
 #define GITGATE_ANNOTATION_VERSION "gitgate.dev/version" /* injected pods: rendered version */
 
 #define GITGATE_UPSTREAMS_MAX 64

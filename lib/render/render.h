@@ -29,8 +29,10 @@ struct render_sources {
 };
 
 /* Secret <gate>-gitgate-creds with, per upstream, `<name>-key` and `<name>-known_hosts` (ssh), or
- * `<name>-gitconfig` (http: a git configuration file with the credential, read by include.path).
- * An upstream whose credential is missing or unusable is left out, and said in `problems` with path
+ * `<name>-gitconfig` (http: a git configuration file with the credential, read by include.path) and
+ * `<name>-ca.crt` (http.caBundle, for GIT_SSL_CAINFO). A Secret that has a key but nothing to pin
+ * the host with gives a key without known_hosts: the gate then refuses and says so. An upstream
+ * whose credential is missing or unusable is left out, and said in `problems` with path
  * "spec.upstreams[i]...": the others go on. */
 json_t *render_creds(const struct gitgate *gate, const struct render_sources *sources,
                      struct problems *problems);
@@ -44,10 +46,12 @@ struct upstream_addresses {
     const char *const *ips; /* NULL-terminated, textual IPv4 or IPv6 */
 };
 
-/* NetworkPolicy <gate>-gitgate-internal: what may reach the gated pods' gate (nothing from outside
- * the pod: it listens on loopback), and <gate>-gitgate-egress: what may leave the pods: DNS for the
- * gate, each upstream's addresses at its port, and agentEgress. `addresses` has one entry an
- * upstream, in order; an upstream with no address gets no rule (closed, not open). */
+/* NetworkPolicy <gate>-gitgate-internal: into the gated pods comes what came before, but nothing to
+ * the gate's port (which listens on loopback), and <gate>-gitgate-egress: what may leave the pods:
+ * DNS when a name has to be resolved, each upstream's addresses at its port, and agentEgress.
+ * `addresses` has one entry an upstream, in order, or is NULL; an extra host's address goes before
+ * them; an upstream with no address gets no rule (closed, not open). Link-local addresses are never
+ * let out. */
 json_t *render_policy_internal(const struct gitgate *gate);
 json_t *render_policy_egress(const struct gitgate *gate,
                              const struct upstream_addresses *addresses);
