@@ -1,0 +1,171 @@
+#!/usr/bin/env bats
+# The test bed's own tests.  The light bed by default; with
+# GITGATE_TEST_CLUSTER=1 a real cluster too (minutes, root).
+
+setup_file() {
+	bed=$(cd "$(dirname "$BATS_TEST_FILENAME")" && pwd)
+	PATH=$bed:$("$bed/tools" kubectl etcd kube-apiserver):$PATH
+	export bed PATH
+}
+
+setup() {
+	dir=$BATS_TEST_TMPDIR/api
+}
+
+teardown() {
+	apiserver down "$dir"
+	apiserver down "$dir-2"
+}
+
+# processes_in DIR : those whose working folder is DIR
+processes_in() {
+	local p
+	for p in /proc/[0-9]*; do
+		[ "$(readlink "$p/cwd")" != "$1" ] || echo "${p#/proc/}"
+	done
+}
+
+@test "an API server comes up, takes objects, and goes without a trace" {
+	apiserver up "$dir"
+	kubectl --kubeconfig "$dir/kubeconfig" create namespace one
+	[ "$(processes_in "$dir" | wc -l)" = 2 ]
+	apiserver down "$dir"
+	[ -z "$(processes_in "$dir")" ]
+	[ ! -e "$dir" ]
+}
+
+@test "two API servers side by side do not see each other" {
+	apiserver up "$dir" &
+	apiserver up "$dir-2"
+	wait $!
+	kubectl --kubeconfig "$dir/kubeconfig" create namespace only-here
+	run kubectl --kubeconfig "$dir-2/kubeconfig" get namespace only-here
+	[ "$status" != 0 ]
+	[[ $output == *NotFound* ]]
+}
+
+@test "up again uses the API server that is there" {
+	apiserver up "$dir"
+	before=$(cat "$dir"/*.pid)
+	apiserver up "$dir"
+	[ "$before" = "$(cat "$dir"/*.pid)" ]
+}
+
+@test "another user may do what its groups are bound to, and no more" {
+	apiserver up "$dir"
+	apiserver user "$dir" bob dev >"$BATS_TEST_TMPDIR/bob"
+	kubectl --kubeconfig "$dir/kubeconfig" create clusterrole dev --verb=list --resource=configmaps
+	kubectl --kubeconfig "$dir/kubeconfig" create clusterrolebinding dev --clusterrole=dev --group=dev
+	kubectl --kubeconfig "$BATS_TEST_TMPDIR/bob" auth whoami | grep bob
+	poll 10 kubectl --kubeconfig "$BATS_TEST_TMPDIR/bob" get configmaps
+	run kubectl --kubeconfig "$BATS_TEST_TMPDIR/bob" get secrets
+	[[ $output == *Forbidden* ]]
+}
+
+@test "with controllers there are default ServiceAccounts and roles, and namespaces go" {
+	apiserver up "$dir" --controllers
+	local -x KUBECONFIG=$dir/kubeconfig
+	kubectl create namespace one
+	poll 10 kubectl -n one get serviceaccount default
+	filled() { kubectl get clusterrole edit -o jsonpath='{.rules[*].verbs}' | grep create; }
+	poll 10 filled
+	kubectl delete namespace one --timeout=30s
+}
+
+@test "tokens of ServiceAccounts are accepted" {
+	apiserver up "$dir"
+	kubectl --kubeconfig "$dir/kubeconfig" create serviceaccount robot
+	token=$(kubectl --kubeconfig "$dir/kubeconfig" create token robot)
+	server=$(sed -n 's/.*server: //p' "$dir/kubeconfig")
+	kubectl --kubeconfig /dev/null --server "$server" --certificate-authority "$dir/ca.crt" \
+		--token "$token" auth whoami | grep system:serviceaccount:default:robot
+}
+
+@test "down leaves a folder alone that it did not make" {
+	mkdir "$dir"
+	touch "$dir/precious"
+	run apiserver down "$dir"
+	[ "$status" != 0 ]
+	[ -e "$dir/precious" ]
+	rm -r "$dir"
+}
+
+# poll SECONDS COMMAND... : until it succeeds
+poll() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.2
+	done
+}
+
+# From here on one cluster, made by the first of these tests.
+
+cluster_only() {
+	[ -n "${GITGATE_TEST_CLUSTER:-}" ] || skip "needs GITGATE_TEST_CLUSTER=1"
+	# shellcheck source=tests/cluster/env
+	. "$bed/env"
+	export KUBECONFIG=$BATS_FILE_TMPDIR/kubeconfig name=gitgate-selftest
+	image=localhost/gitgate-selftest:1
+}
+
+bed_cluster() { cluster --name "$name" --kubeconfig "$KUBECONFIG" "$@"; }
+
+@test "cluster: up, and up again in no time" {
+	cluster_only
+	bed_cluster up
+	start=$SECONDS
+	bed_cluster up
+	[ $((SECONDS - start)) -le 10 ]
+	bed_cluster status
+}
+
+@test "cluster: an image built here runs as a pod" {
+	cluster_only
+	base-image trixie
+	podman build "${PODMAN_BUILD_FLAGS[@]}" -t "$image" -f - <<-'EOF'
+		FROM docker.io/library/debian:trixie-slim
+		RUN apt-get update && apt-get install -y --no-install-recommends netcat-openbsd
+	EOF
+	bed_cluster load "$image"
+	run bed_cluster load "$image"
+	[ "$status" = 0 ]
+	[[ $output != *loading* ]] # it is there already
+	kubectl run server --image="$image" --labels=app=server --command -- nc -lk -p 8080
+	kubectl run client --image="$image" --command -- sleep infinity
+	kubectl expose pod server --port=80 --target-port=8080
+	kubectl wait --for=condition=Ready pod/server pod/client --timeout=60s
+	poll 20 kubectl exec client -- nc -zw2 server 80
+}
+
+@test "cluster: NetworkPolicies are enforced" {
+	cluster_only
+	kubectl apply -f - <<-'EOF'
+		apiVersion: networking.k8s.io/v1
+		kind: NetworkPolicy
+		metadata: {name: closed}
+		spec: {podSelector: {matchLabels: {app: server}}, policyTypes: [Ingress]}
+	EOF
+	closed() { ! kubectl exec client -- nc -zw2 server 80; }
+	poll 20 closed
+	kubectl delete networkpolicy closed
+	poll 20 kubectl exec client -- nc -zw2 server 80
+}
+
+@test "cluster: nothing of the world outside is reached" {
+	cluster_only
+	run kubectl exec client -- nc -zw2 192.0.2.1 443
+	[ "$status" != 0 ]
+}
+
+@test "cluster: down leaves nothing" {
+	cluster_only
+	bed_cluster down
+	[ -z "$(podman ps -aq --filter "name=^$name")" ]
+	[ -z "$(podman volume ls -q --filter dangling=true)" ]
+	run podman network exists "kind-$name"
+	[ "$status" != 0 ]
+	[ ! -e "$KUBECONFIG" ]
+	podman rmi -f "$image"
+}
