@@ -8,6 +8,7 @@
 # is ended and $tmp removed.
 
 set -euo pipefail
+umask 022
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 me=${0##*/}
