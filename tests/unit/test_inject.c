@@ -1,0 +1,374 @@
+/* The webhook's decisions: each folder of cases/inject is one.
+ *
+ *   review.json    what the API server asks
+ *   path           where it asks, when it isn't /mutate-pod
+ *   gate*.json     the GitGates of the pod's namespace
+ *   response.json  the answer, its patch decoded
+ *
+ * Every patch is applied, and the pod that it makes must get an empty one and pass validation.
+ * With GITGATE_WRITE_CASES=1 in the environment the answers are written instead: review them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "data/base64.h"
+#include "inject.h"
+#include "patch.h"
+#include "validate.h"
+
+#define IMAGE "registry.example/gitgate-gate:0.1.0"
+#define CASE_MAX (1u << 20)
+
+/* ---- RFC 6902, as far as our patches go ---------------------------------------------------- */
+
+static void unescape(char *token)
+{
+    char *to = token;
+
+    for (char *from = token; *from; from++) {
+        if (from[0] == '~' && from[1] == '1')
+            *to++ = '/', from++;
+        else if (from[0] == '~' && from[1] == '0')
+            *to++ = '~', from++;
+        else
+            *to++ = *from;
+    }
+    *to = '\0';
+}
+
+static json_t *child_of(json_t *parent, const char *token)
+{
+    return json_is_array(parent) ? json_array_get(parent, strtoul(token, NULL, 10))
+                                 : json_object_get(parent, token);
+}
+
+/* The parent of what `pointer` names, and the last token. */
+static json_t *parent_of(json_t *document, const char *pointer, char last[POINTER_MAX])
+{
+    char copy[POINTER_MAX], *rest = copy + 1, *token;
+
+    assert_true(pointer[0] == '/' && strlen(pointer) < sizeof copy);
+    strcpy(copy, pointer);
+    while ((token = strsep(&rest, "/"))) {
+        unescape(token);
+        if (!rest)
+            break;
+        document = child_of(document, token);
+        assert_non_null(document);
+    }
+    strcpy(last, token);
+    return document;
+}
+
+static void add_at(json_t *document, const char *pointer, json_t *value)
+{
+    char last[POINTER_MAX];
+    json_t *parent = parent_of(document, pointer, last);
+
+    if (json_is_object(parent)) {
+        assert_int_equal(json_object_set(parent, last, value), 0);
+    } else if (strcmp(last, "-") == 0) {
+        assert_int_equal(json_array_append(parent, value), 0);
+    } else {
+        assert_true(strtoul(last, NULL, 10) <= json_array_size(parent));
+        assert_int_equal(json_array_insert(parent, strtoul(last, NULL, 10), value), 0);
+    }
+}
+
+static json_t *take_from(json_t *document, const char *pointer)
+{
+    char last[POINTER_MAX];
+    json_t *parent = parent_of(document, pointer, last);
+    json_t *value = json_incref(child_of(parent, last));
+
+    assert_non_null(value);
+    if (json_is_object(parent))
+        json_object_del(parent, last);
+    else
+        json_array_remove(parent, strtoul(last, NULL, 10));
+    return value;
+}
+
+static void apply(json_t *document, const json_t *patch)
+{
+    const json_t *operation;
+    size_t i;
+
+    json_array_foreach(patch, i, operation)
+    {
+        const char *op = json_string_value(json_object_get(operation, "op"));
+        const char *path = json_string_value(json_object_get(operation, "path"));
+        const char *from = json_string_value(json_object_get(operation, "from"));
+        json_auto_t *value = json_incref(json_object_get(operation, "value"));
+
+        if (strcmp(op, "move") == 0)
+            value = take_from(document, from);
+        else if (strcmp(op, "replace") == 0)
+            json_decref(take_from(document, path));
+        else
+            assert_string_equal(op, "add");
+        add_at(document, path, value);
+    }
+}
+
+/* ---- One case ------------------------------------------------------------------------------ */
+
+struct fixture {
+    const struct gate *gates[8];
+    struct gate_list list;
+    char path[64];
+};
+
+static json_t *load(const char *folder, const char *file)
+{
+    char path[512];
+    json_error_t where;
+    json_t *document;
+
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    document = json_load_file(path, 0, &where);
+    if (!document)
+        fail_msg("%s:%d: %s", path, where.line, where.text);
+    return document;
+}
+
+static void load_gates(const char *folder, struct fixture *ret)
+{
+    char pattern[512];
+    glob_t found;
+
+    snprintf(pattern, sizeof pattern, "%s/gate*.json", folder);
+    if (glob(pattern, 0, NULL, &found) == 0) {
+        for (size_t i = 0; i < found.gl_pathc; i++) {
+            json_auto_t *object = json_load_file(found.gl_pathv[i], 0, NULL);
+
+            ret->gates[i] = gate_new(object);
+            assert_non_null(ret->gates[i]);
+        }
+        ret->list.n = found.gl_pathc;
+        globfree(&found);
+    }
+    ret->list.gates = ret->gates;
+}
+
+static void load_fixture(const char *folder, struct fixture *ret)
+{
+    char path[512];
+    cleanup_buf struct buf text = BUF_INIT(sizeof ret->path - 1);
+
+    *ret = (struct fixture){.path = "/mutate-pod"};
+    snprintf(path, sizeof path, "%s/path", folder);
+    if (file_read(path, &text, NULL) == 0)
+        snprintf(ret->path, sizeof ret->path, "%.*s", (int)strcspn(text.data, "\n"), text.data);
+    load_gates(folder, ret);
+}
+
+static void free_fixture(struct fixture *fixture)
+{
+    for (size_t i = 0; i < fixture->list.n; i++)
+        gate_free((struct gate *)fixture->gates[i]);
+}
+
+/* The answer as the server would send it, but for the patch, which is decoded. */
+static json_t *ask(const struct fixture *fixture, const char *path, const json_t *review)
+{
+    cleanup_free char *text = json_dumps(review, 0);
+    cleanup_review struct review parsed = {0};
+    cleanup_decision struct decision decision = DECISION_INIT;
+    cleanup_buf struct buf patch = BUF_INIT(CASE_MAX);
+    struct inject_options options = {IMAGE, strstr(path, "/enabled") != NULL};
+    json_t *answer, *response;
+    const char *base64;
+
+    assert_int_equal(review_parse(text, strlen(text), &parsed, NULL), 0);
+    if (strncmp(path, "/mutate-pod", 11) == 0)
+        inject(&parsed, fixture->list, &options, &decision);
+    else if (strncmp(path, "/validate-pod", 13) == 0)
+        validate_pod(&parsed, fixture->list, &options, &decision);
+    else
+        validate_gitgate(&parsed, &decision);
+    assert_int_equal(decision.err, 0);
+    answer = review_answer(&parsed, &decision);
+    response = json_object_get(answer, "response");
+    base64 = json_string_value(json_object_get(response, "patch"));
+    if (base64) {
+        assert_int_equal(base64_decode(base64, strlen(base64), &patch), 0);
+        json_object_set_new(response, "patch", json_loads(patch.data, 0, NULL));
+    }
+    return answer;
+}
+
+static void check_answer(const char *folder, const json_t *answer)
+{
+    char path[512];
+    json_auto_t *expected = NULL;
+    cleanup_free char *text = json_dumps(answer, JSON_INDENT(2));
+
+    if (getenv("GITGATE_WRITE_CASES")) {
+        snprintf(path, sizeof path, "%s/response.json", folder);
+        assert_int_equal(json_dump_file(answer, path, JSON_INDENT(2)), 0);
+        return;
+    }
+    expected = load(folder, "response.json");
+    if (!json_equal((json_t *)answer, expected))
+        fail_msg("%s: another answer than response.json:\n%s", folder, text);
+}
+
+static bool allowed(const json_t *answer)
+{
+    return json_is_true(json_object_get(json_object_get(answer, "response"), "allowed"));
+}
+
+static void check_patched(const char *folder, const struct fixture *fixture, json_t *review,
+                          const json_t *patch)
+{
+    json_t *object = json_object_get(json_object_get(review, "request"), "object");
+    char validate[64];
+    json_auto_t *again = NULL, *verdict = NULL;
+
+    apply(object, patch);
+    again = ask(fixture, fixture->path, review);
+    if (!allowed(again) || json_object_get(json_object_get(again, "response"), "patch"))
+        fail_msg("%s: the patched pod is patched again", folder);
+    snprintf(validate, sizeof validate, "/validate%s", fixture->path + strlen("/mutate"));
+    verdict = ask(fixture, validate, review);
+    if (!allowed(verdict))
+        fail_msg("%s: the patched pod does not pass %s", folder, validate);
+}
+
+static void check_case(const char *folder)
+{
+    struct fixture fixture;
+    json_auto_t *review = load(folder, "review.json"), *answer = NULL;
+    const json_t *patch;
+
+    load_fixture(folder, &fixture);
+    answer = ask(&fixture, fixture.path, review);
+    check_answer(folder, answer);
+    patch = json_object_get(json_object_get(answer, "response"), "patch");
+    if (patch)
+        check_patched(folder, &fixture, review, patch);
+    free_fixture(&fixture);
+}
+
+static void every_case_gets_its_answer_and_no_patch_is_needed_twice(void **state)
+{
+    glob_t found;
+
+    (void)state;
+    assert_int_equal(glob("inject/*", GLOB_ONLYDIR, NULL, &found), 0);
+    assert_true(found.gl_pathc > 50);
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        check_case(found.gl_pathv[i]);
+    globfree(&found);
+}
+
+/* ---- Promises that no single case shows ---------------------------------------------------- */
+
+static void a_patch_grows_with_what_is_injected_not_with_the_pod(void **state)
+{
+    struct fixture fixture;
+    json_auto_t *review = load("inject/one-container", "review.json");
+    json_auto_t *before = NULL, *after = NULL;
+    json_t *object = json_object_get(json_object_get(review, "request"), "object");
+    json_t *env = json_object_get(
+        json_array_get(json_object_get(json_object_get(object, "spec"), "containers"), 0), "env");
+
+    (void)state;
+    load_fixture("inject/one-container", &fixture);
+    before = ask(&fixture, "/mutate-pod", review);
+    for (int i = 0; i < 1000; i++) {
+        char name[32];
+
+        snprintf(name, sizeof name, "VARIABLE_%d", i);
+        json_array_append_new(env, json_pack("{s:s, s:s}", "name", name, "value", "0123456789"));
+    }
+    after = ask(&fixture, "/mutate-pod", review);
+    assert_true(json_equal(before, after));
+    free_fixture(&fixture);
+}
+
+static void pointers_escape_what_would_end_a_token(void **state)
+{
+    struct pointer labels = pointer_to("/metadata/labels");
+
+    (void)state;
+    assert_string_equal(pointer_member(&labels, "a/b~c").text, "/metadata/labels/a~1b~0c");
+    assert_string_equal(pointer_index(&labels, 12).text, "/metadata/labels/12");
+    assert_string_equal(pointer_end(&labels).text, "/metadata/labels/-");
+}
+
+static void a_pointer_that_is_too_long_spoils_the_patch(void **state)
+{
+    char key[2 * POINTER_MAX];
+    struct pointer root = pointer_to("");
+    cleanup_patch struct patch patch;
+
+    (void)state;
+    memset(key, '/', sizeof key - 1);
+    key[sizeof key - 1] = '\0';
+    patch_init(&patch);
+    patch_add(&patch, pointer_member(&root, key), json_true());
+    assert_int_equal(patch.err, -ENAMETOOLONG);
+}
+
+static void what_is_no_admission_review_is_refused_with_what_it_lacks(void **state)
+{
+    static const struct {
+        const char *body, *message;
+    } bad[] = {
+        {"", "the body is not JSON"},
+        {"{\"kind\":1,\"kind\":1}", "the body is not JSON"},
+        {"\"\xff\"", "the body is not JSON"},
+        {"[]", "not an AdmissionReview of admission.k8s.io/v1"},
+        {"{\"kind\":\"AdmissionReview\",\"apiVersion\":\"admission.k8s.io/v1beta1\"}",
+         "admissionReviewVersions: [v1]"},
+        {"{\"kind\":\"AdmissionReview\",\"apiVersion\":\"admission.k8s.io/v1\"}",
+         "has no request in it"},
+        {"{\"kind\":\"AdmissionReview\",\"apiVersion\":\"admission.k8s.io/v1\",\"request\":{}}",
+         "has no uid"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct review review = {0};
+        struct error err = ERROR_INIT;
+
+        assert_int_equal(review_parse(bad[i].body, strlen(bad[i].body), &review, &err), -EINVAL);
+        assert_non_null(strstr(err.msg, bad[i].message));
+    }
+}
+
+static void ten_thousand_nested_arrays_are_refused_not_followed(void **state)
+{
+    char body[20001];
+    struct review review = {0};
+
+    (void)state;
+    memset(body, '[', 10000);
+    memset(body + 10000, ']', 10000);
+    assert_int_equal(review_parse(body, 20000, &review, NULL), -EINVAL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_case_gets_its_answer_and_no_patch_is_needed_twice),
+        cmocka_unit_test(a_patch_grows_with_what_is_injected_not_with_the_pod),
+        cmocka_unit_test(pointers_escape_what_would_end_a_token),
+        cmocka_unit_test(a_pointer_that_is_too_long_spoils_the_patch),
+        cmocka_unit_test(what_is_no_admission_review_is_refused_with_what_it_lacks),
+        cmocka_unit_test(ten_thousand_nested_arrays_are_refused_not_followed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,303 @@
+#include "guard.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api/names.h"
+#include "parts.h"
+
+#define PATH_MAX_LEN 128
+
+struct path {
+    char text[PATH_MAX_LEN];
+};
+
+__attribute__((format(printf, 2, 3))) static struct path path_of(const struct container *container,
+                                                                 const char *fmt, ...)
+{
+    struct path path;
+    int n =
+        snprintf(path.text, sizeof path.text, "spec.%s[%zu]", container->list, container->index);
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(path.text + n, sizeof path.text - (size_t)n, fmt, args);
+    va_end(args);
+    return path;
+}
+
+static bool is_injected(const struct container *container, const struct gitgate *gate)
+{
+    return strcmp(container->list, "initContainers") == 0 &&
+           (strcmp(container->name, CONTAINER_GATE) == 0 ||
+            (gate->isolation_nftables && strcmp(container->name, CONTAINER_ISOLATE) == 0));
+}
+
+void pod_other_containers(const json_t *pod, const struct gitgate *gate, container_fn *visit,
+                          void *data)
+{
+    static const char *const lists[] = {"initContainers", "containers", "ephemeralContainers"};
+    const json_t *spec = json_object_get(pod, "spec");
+
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        struct container container = {.list = lists[i]};
+
+        json_array_foreach(json_object_get(spec, lists[i]), container.index, container.json)
+        {
+            container.name = json_string_value(json_object_get(container.json, "name"));
+            if (!container.name)
+                container.name = "";
+            if (!is_injected(&container, gate))
+                visit(&container, data);
+        }
+    }
+}
+
+static void check_namespaces(const json_t *spec, struct problems *problems)
+{
+    static const struct {
+        const char *field, *why;
+    } shared[] = {
+        {"hostNetwork", "the host's network has no place for the gate's packet filter"},
+        {"hostPID", "who sees the gate's process can read its credentials"},
+        {"hostIPC", "the gate must not share memory with the host"},
+        {"shareProcessNamespace", "who sees the gate's process can read its credentials"},
+    };
+
+    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
+        char path[64];
+
+        if (!json_is_true(json_object_get(spec, shared[i].field)))
+            continue;
+        snprintf(path, sizeof path, "spec.%s", shared[i].field);
+        problems_add(problems, path, "remove it: %s", shared[i].why);
+    }
+}
+
+static bool is_gate_id(const json_t *id)
+{
+    return json_is_integer(id) && json_integer_value(id) == GITGATE_UID;
+}
+
+static void check_id(const json_t *context, const char *field, const char *prefix,
+                     struct problems *problems)
+{
+    char path[PATH_MAX_LEN];
+
+    if (!is_gate_id(json_object_get(context, field)))
+        return;
+    snprintf(path, sizeof path, "%s.%s", prefix, field);
+    problems_add(problems, path, "choose another id: %d is the gate's own", GITGATE_UID);
+}
+
+static void check_pod_ids(const json_t *context, struct problems *problems)
+{
+    static const char prefix[] = "spec.securityContext";
+    const json_t *group;
+    size_t i;
+
+    check_id(context, "runAsUser", prefix, problems);
+    check_id(context, "runAsGroup", prefix, problems);
+    check_id(context, "fsGroup", prefix, problems);
+    json_array_foreach(json_object_get(context, "supplementalGroups"), i, group)
+    {
+        if (is_gate_id(group))
+            problems_add(problems, "spec.securityContext.supplementalGroups",
+                         "remove %d: it is the gate's own", GITGATE_UID);
+    }
+}
+
+/* The Secret that holds the gate's copy of the credentials, or one that it is copied from. */
+static bool is_gate_secret(const json_t *name, const struct gitgate *gate)
+{
+    const char *text = json_string_value(name);
+
+    if (!text)
+        return false;
+    if (strcmp(text, gitgate_owned_name(gate->name, NAME_CREDS).text) == 0)
+        return true;
+    for (size_t i = 0; i < gate->n_upstreams; i++)
+        if (gate->upstreams[i].secret && strcmp(text, gate->upstreams[i].secret) == 0)
+            return true;
+    return false;
+}
+
+/* Any member called ...secret... that names such a Secret, at any depth: secret, projected sources,
+ * env, envFrom, CSI and the older volume drivers, and what later API versions bring. */
+static const char *find_gate_secret(const json_t *node, const struct gitgate *gate)
+{
+    const char *key, *found = NULL;
+    json_t *value;
+    size_t i;
+
+    json_object_foreach((json_t *)node, key, value)
+    {
+        const json_t *name = json_is_object(value) ? json_object_get(value, "name") : value;
+
+        if (strcasestr(key, "secret") && is_gate_secret(name, gate))
+            return json_string_value(name);
+        found = find_gate_secret(value, gate);
+        if (found)
+            return found;
+    }
+    json_array_foreach(node, i, value)
+    {
+        found = find_gate_secret(value, gate);
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
+static void check_volumes(const json_t *spec, const struct gitgate *gate, struct problems *problems)
+{
+    const json_t *volume;
+    size_t i;
+
+    json_array_foreach(json_object_get(spec, "volumes"), i, volume)
+    {
+        const char *name = json_string_value(json_object_get(volume, "name"));
+        const char *secret = find_gate_secret(volume, gate);
+        char path[64];
+
+        snprintf(path, sizeof path, "spec.volumes[%zu]", i);
+        if (json_object_get(volume, "hostPath"))
+            problems_add(problems, path,
+                         "hostPath is refused in a gated pod: from the host's files the "
+                         "credentials can be reached; use emptyDir or a PersistentVolumeClaim");
+        /* Our own volume is compared field by field when it is injected. */
+        if (secret && !(name && strcmp(name, VOLUME_CREDS) == 0))
+            problems_add(
+                problems, path,
+                "remove it: Secret \"%.253s\" holds a credential of the gate, which alone may "
+                "mount it",
+                secret);
+    }
+}
+
+void guard_pod(const json_t *pod, const struct gitgate *gate, struct problems *problems)
+{
+    const json_t *spec = json_object_get(pod, "spec");
+
+    check_namespaces(spec, problems);
+    check_pod_ids(json_object_get(spec, "securityContext"), problems);
+    check_volumes(spec, gate, problems);
+}
+
+/* What a container may add beside what it has by default: nothing by which it could become another
+ * user, see another process, or write packets around the filter. Whatever is not known here is
+ * refused. */
+static bool capability_allowed(const char *name, const struct gitgate *gate)
+{
+    static const char *const harmless[] = {
+        "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE",     "FOWNER",     "FSETID",  "IPC_LOCK",
+        "KILL",        "MKNOD", "NET_BIND_SERVICE", "SYS_CHROOT", "SYS_NICE"};
+    /* Containers have these by default; they matter only where the split is by user id. */
+    static const char *const identity[] = {"SETFCAP", "SETGID", "SETPCAP", "SETUID"};
+
+    if (strncasecmp(name, "CAP_", 4) == 0)
+        name += 4;
+    for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
+        if (strcasecmp(name, harmless[i]) == 0)
+            return true;
+    for (size_t i = 0; !gate->isolation_nftables && i < sizeof identity / sizeof *identity; i++)
+        if (strcasecmp(name, identity[i]) == 0)
+            return true;
+    return false;
+}
+
+static void check_capabilities(const struct container *container, const json_t *context,
+                               const struct gitgate *gate, struct problems *problems)
+{
+    const json_t *added = json_object_get(json_object_get(context, "capabilities"), "add");
+    const json_t *name;
+    size_t i;
+
+    json_array_foreach(added, i, name)
+    {
+        const char *text = json_string_value(name);
+
+        if (!text || !capability_allowed(text, gate))
+            problems_add(problems,
+                         path_of(container, ".securityContext.capabilities.add[%zu]", i).text,
+                         "remove %.32s: with it container \"%.63s\" could get around the gate",
+                         text ? text : "it", container->name);
+    }
+}
+
+static void check_security_context(const struct container *container, const struct gitgate *gate,
+                                   struct problems *problems)
+{
+    const json_t *context = json_object_get(container->json, "securityContext");
+    const char *proc = json_string_value(json_object_get(context, "procMount"));
+    struct path prefix = path_of(container, ".securityContext");
+
+    check_id(context, "runAsUser", prefix.text, problems);
+    check_id(context, "runAsGroup", prefix.text, problems);
+    check_capabilities(container, context, gate, problems);
+    if (json_is_true(json_object_get(context, "privileged")))
+        problems_add(problems, path_of(container, ".securityContext.privileged").text,
+                     "remove it: a privileged container can get around the gate");
+    if (gate->isolation_nftables &&
+        json_is_true(json_object_get(context, "allowPrivilegeEscalation")))
+        problems_add(problems, path_of(container, ".securityContext.allowPrivilegeEscalation").text,
+                     "set it to false: by a setuid file container \"%.63s\" could become the "
+                     "gate's user",
+                     container->name);
+    if (proc && strcmp(proc, "Default") != 0)
+        problems_add(problems, path_of(container, ".securityContext.procMount").text,
+                     "remove it: a gated pod keeps the default /proc");
+}
+
+static void check_mounts(const struct container *container, struct problems *problems)
+{
+    static const char *const lists[] = {"volumeMounts", "volumeDevices"};
+    const json_t *mount;
+    size_t i;
+
+    for (size_t l = 0; l < sizeof lists / sizeof *lists; l++)
+        json_array_foreach(json_object_get(container->json, lists[l]), i, mount)
+        {
+            const char *volume = json_string_value(json_object_get(mount, "name"));
+
+            if (volume && strncmp(volume, PARTS_PREFIX "-", sizeof PARTS_PREFIX) == 0 &&
+                strcmp(volume, VOLUME_CLIENT) != 0)
+                problems_add(problems, path_of(container, ".%s[%zu]", lists[l], i).text,
+                             "remove it: volume \"%.63s\" is the gate's own", volume);
+        }
+}
+
+static void check_target(const struct container *container, struct problems *problems)
+{
+    const char *target = json_string_value(json_object_get(container->json, "targetContainerName"));
+
+    if (target && (strcmp(target, CONTAINER_GATE) == 0 || strcmp(target, CONTAINER_ISOLATE) == 0))
+        problems_add(problems, path_of(container, ".targetContainerName").text,
+                     "choose another container: who sees the gate's process can read its "
+                     "credentials");
+}
+
+static void check_name(const struct container *container, struct problems *problems)
+{
+    if (strcmp(container->name, CONTAINER_GATE) == 0 ||
+        strcmp(container->name, CONTAINER_ISOLATE) == 0)
+        problems_add(problems, path_of(container, ".name").text,
+                     "choose another name: \"%s\" is the gate's own", container->name);
+}
+
+void guard_container(const struct container *container, const struct gitgate *gate,
+                     struct problems *problems)
+{
+    const char *secret = find_gate_secret(container->json, gate);
+
+    check_name(container, problems);
+    check_security_context(container, gate, problems);
+    check_mounts(container, problems);
+    check_target(container, problems);
+    if (secret)
+        problems_add(problems, path_of(container, "%s", "").text,
+                     "container \"%.63s\" reads Secret \"%.253s\", which holds a credential of the "
+                     "gate: remove it from env and envFrom",
+                     container->name, secret);
+}

@@ -1,0 +1,140 @@
+#include "select.h"
+
+#include <string.h>
+
+static const json_t *labels_of(const json_t *pod)
+{
+    return json_object_get(json_object_get(pod, "metadata"), "labels");
+}
+
+const char *pod_gate_label(const json_t *pod)
+{
+    return json_string_value(json_object_get(labels_of(pod), GITGATE_LABEL_GATE));
+}
+
+static bool contains(const json_t *values, const char *text)
+{
+    const json_t *value;
+    size_t i;
+
+    json_array_foreach(values, i, value)
+    {
+        if (json_is_string(value) && strcmp(json_string_value(value), text) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* NotIn and DoesNotExist also hold for a label that is not there. */
+static bool requirement_holds(const json_t *requirement, const json_t *labels)
+{
+    const char *key = json_string_value(json_object_get(requirement, "key"));
+    const char *operator= json_string_value(json_object_get(requirement, "operator"));
+    const json_t *values = json_object_get(requirement, "values");
+    const char *label = key ? json_string_value(json_object_get(labels, key)) : NULL;
+
+    if (!key || !operator)
+        return false;
+    if (strcmp(operator, "In") == 0)
+        return label && contains(values, label);
+    if (strcmp(operator, "NotIn") == 0)
+        return !label || !contains(values, label);
+    if (strcmp(operator, "Exists") == 0)
+        return label;
+    if (strcmp(operator, "DoesNotExist") == 0)
+        return !label;
+    return false;
+}
+
+bool selector_matches(const json_t *selector, const json_t *labels)
+{
+    const char *key;
+    json_t *value;
+    size_t i;
+
+    if (!json_is_object(selector))
+        return false;
+    json_object_foreach(json_object_get(selector, "matchLabels"), key, value)
+    {
+        const char *label = json_string_value(json_object_get(labels, key));
+
+        if (!label || !json_is_string(value) || strcmp(label, json_string_value(value)) != 0)
+            return false;
+    }
+    json_array_foreach(json_object_get(selector, "matchExpressions"), i, value)
+    {
+        if (!requirement_holds(value, labels))
+            return false;
+    }
+    return true;
+}
+
+static const struct gate *gate_named(struct gate_list gates, const char *name)
+{
+    for (size_t i = 0; i < gates.n; i++)
+        if (strcmp(gates.gates[i]->name, name) == 0)
+            return gates.gates[i];
+    return NULL;
+}
+
+static enum selection refuse_missing(const char *name, const char *namespace_, struct buf *reason)
+{
+    if (*name)
+        buf_addf(reason,
+                 "label " GITGATE_LABEL_GATE
+                 ": there is no GitGate \"%.63s\" in namespace \"%.63s\": create it first, or "
+                 "correct the label",
+                 name, namespace_);
+    else
+        buf_addf(reason,
+                 "label " GITGATE_LABEL_GATE " is empty: set it to the name of a GitGate in "
+                 "namespace \"%.63s\", or remove it",
+                 namespace_);
+    return SELECT_MISSING;
+}
+
+static enum selection refuse_two(const struct gate *a, const struct gate *b, bool by_label,
+                                 struct buf *reason)
+{
+    if (by_label)
+        buf_addf(reason,
+                 "two GitGates claim this pod: \"%s\" by label " GITGATE_LABEL_GATE
+                 ", \"%s\" by its podSelector: change the label or that selector",
+                 a->name, b->name);
+    else
+        buf_addf(reason,
+                 "two GitGates claim this pod: the podSelectors of \"%s\" and \"%s\" both match "
+                 "its labels: narrow one of them",
+                 a->name, b->name);
+    return SELECT_REFUSED;
+}
+
+enum selection select_gate(const json_t *pod, const char *namespace_, bool namespace_enabled,
+                           struct gate_list gates, const struct gate **ret, struct buf *reason)
+{
+    const char *label = pod_gate_label(pod);
+    const struct gate *found = label ? gate_named(gates, label) : NULL;
+
+    if (label && !found)
+        return refuse_missing(label, namespace_, reason);
+    /* A label must not lead a pod around the gate that its namespace's owner selected for it. */
+    for (size_t i = 0; namespace_enabled && i < gates.n; i++) {
+        const struct gate *gate = gates.gates[i];
+
+        if ((found && strcmp(gate->name, found->name) == 0) ||
+            !selector_matches(gate->pod_selector, labels_of(pod)))
+            continue;
+        if (found)
+            return refuse_two(found, gate, label != NULL, reason);
+        found = gate;
+    }
+    if (!found)
+        return SELECT_NONE;
+    if (found->problem) {
+        buf_addf(reason, "GitGate \"%s\" can't be used until it is corrected: %s", found->name,
+                 found->problem);
+        return SELECT_REFUSED;
+    }
+    *ret = found;
+    return SELECT_GATE;
+}

@@ -1,0 +1,30 @@
+/* Which gate a pod gets: the one that its label names, or the one whose podSelector matches it. */
+#ifndef GITGATE_WEBHOOK_SELECT_H
+#define GITGATE_WEBHOOK_SELECT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "gate.h"
+
+enum selection {
+    SELECT_NONE,
+    SELECT_GATE,
+    SELECT_MISSING, /* the label names a gate that isn't there */
+    SELECT_REFUSED,
+};
+
+/* `namespace_enabled`: the pod's namespace is labelled gitgate.dev/injection=enabled, so
+ * podSelectors count. SELECT_REFUSED says in `reason` what to change. */
+enum selection select_gate(const json_t *pod, const char *namespace_, bool namespace_enabled,
+                           struct gate_list gates, const struct gate **ret, struct buf *reason);
+
+/* metav1.LabelSelector: {} selects everything, NULL nothing; an operator or a form that this
+ * version doesn't know selects nothing. `labels` may be NULL. */
+bool selector_matches(const json_t *selector, const json_t *labels);
+
+/* The value of label gitgate.dev/gate, or NULL. */
+const char *pod_gate_label(const json_t *pod);
+
+#endif
