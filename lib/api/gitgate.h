@@ -21,8 +21,8 @@
 
 #define GITGATE_LABEL_GATE "gitgate.dev/gate"           /* pods, owned objects: gate's name */
 #define GITGATE_LABEL_INJECTION "gitgate.dev/injection" /* namespaces: "enabled" */
-#define GITGATE_LABEL_MANAGED_BY "app.kubernetes.io/managed-by" /* owned objects: GITGATE_MANAGER  \
-                                                                 */
+/* Owned objects have this label, with GITGATE_MANAGER as its value. */
+#define GITGATE_LABEL_MANAGED_BY "app.kubernetes.io/managed-by"
 #define GITGATE_MANAGER "gitgate"
 #define GITGATE_ANNOTATION_VERSION "gitgate.dev/version" /* injected pods: rendered version */
 
