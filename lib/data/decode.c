@@ -10,7 +10,7 @@
 #include "base/parse.h"
 
 #define PATH_MAX_BYTES 1024
-#define SUGGESTION_DISTANCE 2 /* letters that may differ in "did you mean" */
+#define SUGGESTION_SHARE 3 /* one letter in so many may differ in "did you mean" */
 #define SUGGESTION_NAME_MAX 32
 
 struct decoder {
@@ -120,7 +120,9 @@ static bool check_string(struct decoder *d, const struct place *place, const str
 
     if (!expect(d, place, value, json_is_string(value), "a string"))
         return false;
-    if (field->type == FIELD_STRING && field->max)
+    if (field->flags & FIELD_FILE)
+        max = FIELD_FILE_MAX;
+    else if (field->type == FIELD_STRING && field->max)
         max = field->max;
     len = json_string_length(value);
     if (len == 0 && !(field->flags & FIELD_MAY_BE_EMPTY)) {
@@ -131,7 +133,8 @@ static bool check_string(struct decoder *d, const struct place *place, const str
         complain(d, place, "is longer than %zu bytes", max);
         return false;
     }
-    if (has_forbidden(json_string_value(value), len, field->flags)) {
+    if (!(field->flags & FIELD_FILE) &&
+        has_forbidden(json_string_value(value), len, field->flags)) {
         complain(d, place, "holds a control character%s, which is never allowed here",
                  field->flags & FIELD_QUOTES ? "" : " or a single quote");
         return false;
@@ -163,7 +166,7 @@ static bool check_count(struct decoder *d, const struct place *place, const stru
     if (n > items_max(field))
         complain(d, place, "has %zu %s; at most %zu are allowed", n, what, items_max(field));
     else if (n < field->min)
-        complain(d, place, "needs at least %zu of its %s", (size_t)field->min, what);
+        complain(d, place, "has %zu %s; at least %zu is needed", n, what, (size_t)field->min);
     return n <= items_max(field) && n >= field->min;
 }
 
@@ -461,7 +464,7 @@ static size_t distance(const char *a, const char *b)
 static const char *closest(const char *name, const struct field *fields)
 {
     const char *best = NULL;
-    size_t best_distance = SUGGESTION_DISTANCE + 1;
+    size_t best_distance = strlen(name) / SUGGESTION_SHARE + 1;
 
     if (strlen(name) > SUGGESTION_NAME_MAX)
         return NULL;

@@ -39,6 +39,7 @@ enum field_type {
 #define FIELD_MAY_BE_EMPTY (1u << 1) /* "" is a value; else an empty string is a problem */
 #define FIELD_QUOTES (1u << 2)       /* may hold a single quote: never reaches a script */
 #define FIELD_OPEN (1u << 3)         /* an object whose other fields are nobody's business */
+#define FIELD_FILE (1u << 4)         /* a file's content: any characters, up to FIELD_FILE_MAX */
 
 #define FIELD_NOWHERE ((size_t)-1) /* checked, not stored */
 #define FIELD_AT(type, member) offsetof(type, member)
@@ -51,8 +52,9 @@ enum field_type {
         .type = FIELD_NONE                                                                         \
     }
 
-#define FIELD_STRING_MAX 4096 /* bytes, where a table names no other bound */
-#define FIELD_ITEMS_MAX 1000  /* of arrays and maps, likewise */
+#define FIELD_STRING_MAX 4096     /* bytes, where a table names no other bound */
+#define FIELD_FILE_MAX (1u << 20) /* what a Secret or ConfigMap may hold */
+#define FIELD_ITEMS_MAX 1000      /* of arrays and maps, likewise */
 
 /* 0, or negative with a sentence that follows the path: "must be ...". */
 typedef int field_check(const char *text, struct error *err);

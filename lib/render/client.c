@@ -39,7 +39,7 @@ __attribute__((format(printf, 2, 3))) static void add_rule(struct rules *rules, 
     if (!rules->opened)
         buf_addf(&rules->text, "[url \"%s\"]\n", rules->base);
     rules->opened = true;
-    buf_addf(&rules->text, "\tinsteadOf = %s\n", prefix);
+    buf_addf(&rules->text, "    insteadOf = %s\n", prefix);
 }
 
 /* The user that the URL names, the one that everybody names, and none. "" stands for none. */

@@ -243,7 +243,7 @@ static void add_http(struct creds *c)
              strchr(url->host, ':') ? "[http \"https://[%s]:%u/\"]\n"
                                     : "[http \"https://%s:%u/\"]\n",
              url->host, url->port);
-    buf_adds(&header, "\textraHeader = Authorization: Basic ");
+    buf_adds(&header, "    extraHeader = Authorization: Basic ");
     base64_encode(credential.data, credential.len, &header);
     buf_addc(&header, '\n');
     add_file(c, "gitconfig", &header);

@@ -135,7 +135,7 @@ static void all_problems_are_told_at_once_with_their_paths(void **state)
     expect_problems(
         "{\"on\":\"yes\",\"door\":\"Ajar\",\"colour\":\"Pink\",\"count\":-1,"
         "\"words\":[\"fox\",1],\"labels\":{\"a.x/b\":\"v\",\"k\":true},"
-        "\"inner\":{\"bytes\":\"5Ki\",\"size\":\"big\",\"wait\":\"soon\",\"wiat\":1},"
+        "\"inner\":{\"bytes\":\"5Ki\",\"size\":\"big\",\"wait\":\"soon\",\"wai\":1},"
         "\"parts\":[{\"name\":\"\"},{\"weight\":10}],\"hue\":1}",
         "title: is required\n"
         "on: must be true or false, not a string\n"
@@ -150,7 +150,7 @@ static void all_problems_are_told_at_once_with_their_paths(void **state)
         "inner.size: must be a quantity of bytes: digits with Ki, Mi, Gi, Ti, k, M, G or T behind "
         "them (\"512Mi\")\n"
         "inner.wait: must be a duration in whole h, m, s or ms (\"120s\", \"1h30m\")\n"
-        "inner.wiat: unknown field; did you mean \"wait\"?\n"
+        "inner.wai: unknown field; did you mean \"wait\"?\n"
         "parts[0].name: must not be empty\n"
         "parts[1].name: is required\n"
         "parts[1].weight: must lie between 1 and 9\n"

@@ -7,9 +7,13 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <glob.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "api/gitgate.h"
+#include "base/file.h"
+#include "data/yaml.h"
 
 #define HOST_KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 
@@ -256,6 +260,66 @@ static void no_kind_of_value_in_any_place_breaks_decoding(void **state)
         }
 }
 
+/* ---- golden cases: tests/cases/validate ---- */
+
+#define CASE_MAX 65536
+
+/* Decodes the case and gives its problems as `gitgate` prints them. */
+static char *problems_of_file(const char *path)
+{
+    const char *name = strrchr(path, '/') + 1;
+    cleanup_buf struct buf text = BUF_INIT(CASE_MAX), out = BUF_INIT(CASE_MAX);
+    cleanup_yaml struct yaml_file file = YAML_FILE_INIT;
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+    cleanup_gitgate struct gitgate gate = {0};
+    struct error err = ERROR_INIT;
+
+    if (file_read(path, &text, &err) < 0 || yaml_parse(text.data, text.len, name, &file, &err) < 0)
+        fail_msg("%s", err.msg);
+    assert_int_equal(file.n, 1);
+    gitgate_decode(file.documents[0].root, true, &gate, &problems);
+    yaml_locate(&file.documents[0], &problems);
+    problems_print(&problems, name, &out);
+    return buf_take(&out);
+}
+
+static void every_valid_case_decodes(void **state)
+{
+    glob_t cases;
+
+    (void)state;
+    assert_int_equal(glob("validate/valid/*.yaml", 0, NULL, &cases), 0);
+    for (size_t i = 0; i < cases.gl_pathc; i++) {
+        cleanup_free char *found = problems_of_file(cases.gl_pathv[i]);
+
+        if (*found)
+            fail_msg("%s", found);
+    }
+    globfree(&cases);
+}
+
+/* With GITGATE_UPDATE=1 the expected messages are written instead: read the diff. */
+static void every_invalid_case_says_what_is_wrong_and_where(void **state)
+{
+    glob_t cases;
+
+    (void)state;
+    assert_int_equal(glob("validate/invalid/*.yaml", 0, NULL, &cases), 0);
+    for (size_t i = 0; i < cases.gl_pathc; i++) {
+        cleanup_free char *found = problems_of_file(cases.gl_pathv[i]);
+        cleanup_buf struct buf expected = BUF_INIT(CASE_MAX), path = BUF_INIT(CASE_MAX);
+
+        buf_add(&path, cases.gl_pathv[i], strlen(cases.gl_pathv[i]) - strlen("yaml"));
+        buf_adds(&path, "err");
+        if (getenv("GITGATE_UPDATE"))
+            file_write(path.data, found, strlen(found), 0644, NULL);
+        file_read(path.data, &expected, NULL);
+        if (!*found || strcmp(found, expected.data) != 0)
+            fail_msg("%s:\n%s\nexpected:\n%s", path.data, found, expected.data);
+    }
+    globfree(&cases);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +331,8 @@ int main(void)
         cmocka_unit_test(extra_hosts_are_merged_once_each),
         cmocka_unit_test(unknown_fields_pass_from_the_api_server_and_not_from_a_file),
         cmocka_unit_test(no_kind_of_value_in_any_place_breaks_decoding),
+        cmocka_unit_test(every_valid_case_decodes),
+        cmocka_unit_test(every_invalid_case_says_what_is_wrong_and_where),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

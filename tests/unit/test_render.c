@@ -260,13 +260,13 @@ static void an_https_credential_is_sent_to_its_own_host_and_port_alone(void **st
     assert_int_equal(problems.total, 0);
     expect_file(creds, "a-gitconfig",
                 "[http \"https://h.example:443/\"]\n"
-                "\textraHeader = Authorization: Basic bWU6cCJzOiM7XA==\n");
+                "    extraHeader = Authorization: Basic bWU6cCJzOiM7XA==\n");
     expect_file(creds, "b-gitconfig",
                 "[http \"https://h.example:8443/\"]\n"
-                "\textraHeader = Authorization: Basic eC1hY2Nlc3MtdG9rZW46dA==\n");
+                "    extraHeader = Authorization: Basic eC1hY2Nlc3MtdG9rZW46dA==\n");
     expect_file(creds, "c-gitconfig",
                 "[http \"https://[::1]:443/\"]\n"
-                "\textraHeader = Authorization: Basic eC1hY2Nlc3MtdG9rZW46dA==\n");
+                "    extraHeader = Authorization: Basic eC1hY2Nlc3MtdG9rZW46dA==\n");
     expect_file(creds, "a-ca.crt", "-----BEGIN CERTIFICATE-----\n");
 }
 

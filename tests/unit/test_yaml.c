@@ -218,8 +218,7 @@ static void what_is_printed_reads_as_the_same(void **state)
         "...",
         "a\tb\nc",
         "trailing \nspace",
-        "\xef\xbb\xbf"
-        "bom",
+        "\xef\xbb\xbf bom",
     };
     json_auto_t *object =
         json_pack("{s:{}, s:[], s:i, s:f, s:b, s:n, s:[[i], {s:i, s:i}]}", "empty", "list", "int",
