@@ -12,8 +12,9 @@
 
 struct health;
 
-/* `address` is "host:port" or ":port" (all addresses); an IPv6 host stands in brackets. `ready` may
- * be NULL: ready as soon as alive. Port 0 takes a free one, see health_port. */
+/* `address` is "host:port" or ":port" (all addresses, IPv6 and IPv4); an IPv6 host stands in
+ * brackets. `ready` may be NULL: ready as soon as alive. Port 0 takes a free one, see health_port.
+ */
 int health_start(uv_loop_t *loop, const char *address, bool (*ready)(void *data), void *data,
                  struct health **ret, struct error *err);
 

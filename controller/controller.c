@@ -1,0 +1,250 @@
+#include "controller.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "job.h"
+#include "sources.h"
+#include "state.h"
+
+/* Gates in work at once: each has one request on its way. More only moves the queue into the API
+ * server, whose priority and fairness gives a client of this kind about as many seats. */
+#define WORKERS 8
+
+/* ---- From changes to keys ----------------------------------------------------------------- */
+
+static void add_gate(struct controller *controller, const char *ns, const char *name)
+{
+    if (controller->synced)
+        queue_add(controller->queue, ns, name);
+}
+
+static void on_gate(void *data, enum kube_change change, const char *ns, const char *name,
+                    void *kept)
+{
+    (void)change;
+    (void)kept;
+    add_gate(data, ns, name);
+}
+
+/* The gate whose object of that type has this name, if one is there. */
+static void add_owner(struct controller *controller, const struct kube_resource *resource,
+                      const char *ns, const char *object)
+{
+    const struct kube_store *gates = kube_watch_store(controller->gates);
+    size_t len = strlen(object);
+
+    for (enum owned i = 0; i < OWNED_N; i++) {
+        struct name suffix = gitgate_owned_name("", owned_types[i].name);
+        size_t suffix_len = strlen(suffix.text);
+        char gate[NAME_MAX_LEN + 1] = "";
+
+        if (owned_types[i].resource != resource || len <= suffix_len || len > NAME_MAX_LEN ||
+            strcmp(object + len - suffix_len, suffix.text) != 0)
+            continue;
+        memcpy(gate, object, len - suffix_len);
+        if (kube_store_get(gates, ns, gate))
+            add_gate(controller, ns, gate);
+    }
+}
+
+struct reference {
+    struct controller *controller;
+    const struct kube_resource *resource;
+    const char *name;
+};
+
+static bool add_if_refers(void *data, const char *ns, const char *name, void *gate)
+{
+    const struct reference *reference = data;
+
+    if (gate_refers(gate, reference->resource, reference->name))
+        add_gate(reference->controller, ns, name);
+    return true;
+}
+
+static void on_object(struct controller *controller, const struct kube_resource *resource,
+                      const char *ns, const char *name)
+{
+    struct reference reference = {controller, resource, name};
+
+    if (!controller->synced)
+        return;
+    add_owner(controller, resource, ns, name);
+    kube_store_each(kube_watch_store(controller->gates), ns, add_if_refers, &reference);
+}
+
+static void on_secret(void *data, enum kube_change change, const char *ns, const char *name,
+                      void *kept)
+{
+    (void)change;
+    (void)kept;
+    on_object(data, &kube_secrets, ns, name);
+}
+
+static void on_config_map(void *data, enum kube_change change, const char *ns, const char *name,
+                          void *kept)
+{
+    (void)change;
+    (void)kept;
+    on_object(data, &kube_config_maps, ns, name);
+}
+
+static void on_policy(void *data, enum kube_change change, const char *ns, const char *name,
+                      void *kept)
+{
+    (void)change;
+    (void)kept;
+    on_object(data, &kube_network_policies, ns, name);
+}
+
+struct host {
+    struct controller *controller;
+    const char *name;
+};
+
+static bool add_if_holds(void *data, const char *ns, const char *name, void *state)
+{
+    const struct host *host = data;
+
+    if (state_holds(state, host->name))
+        add_gate(host->controller, ns, name);
+    return true;
+}
+
+static void on_addresses(void *data, const char *host)
+{
+    struct host of = {data, host};
+
+    kube_store_each(of.controller->states, NULL, add_if_holds, &of);
+}
+
+/* ---- Beginning and end -------------------------------------------------------------------- */
+
+static bool add_each(void *data, const char *ns, const char *name, void *gate)
+{
+    (void)gate;
+    add_gate(data, ns, name);
+    return true;
+}
+
+static bool all_synced(const struct controller *controller)
+{
+    const struct kube_watch *watches[] = {controller->gates, controller->secrets,
+                                          controller->config_maps, controller->policies};
+
+    for (size_t i = 0; i < sizeof watches / sizeof *watches; i++)
+        if (!watches[i] || !kube_watch_synced(watches[i]))
+            return false;
+    return true;
+}
+
+/* Before all is seen, what is missing can't be told from what was not listed yet. */
+static void on_synced(void *data)
+{
+    struct controller *controller = data;
+    const struct kube_store *gates;
+
+    if (!all_synced(controller))
+        return;
+    gates = kube_watch_store(controller->gates);
+    controller->synced = true;
+    log_info(controller->log, "all is listed",
+             json_pack("{s:I}", "gitgates", (json_int_t)kube_store_size(gates)));
+    kube_store_each(gates, NULL, add_each, controller);
+}
+
+static void *keep_seen(json_t *object)
+{
+    return seen_new(object);
+}
+
+/* Metadata only: no Secret's content is ever listed. */
+static int watch_objects(struct controller *controller, const struct kube_resource *resource,
+                         const char *namespace_,
+                         void (*changed)(void *, enum kube_change, const char *, const char *,
+                                         void *),
+                         struct kube_watch **ret, struct error *err)
+{
+    struct kube_watch_spec spec = {.resource = resource,
+                                   .namespace_ = namespace_,
+                                   .metadata_only = true,
+                                   .keep = keep_seen,
+                                   .release = free,
+                                   .changed = changed,
+                                   .synced = on_synced,
+                                   .data = controller};
+
+    return kube_watch_start(controller->client, &spec, controller->log, ret, err);
+}
+
+static int watch_gates(struct controller *controller, const char *namespace_, struct error *err)
+{
+    struct kube_watch_spec spec = {.resource = &kube_gitgates,
+                                   .namespace_ = namespace_,
+                                   .changed = on_gate,
+                                   .synced = on_synced,
+                                   .data = controller};
+
+    return kube_watch_start(controller->client, &spec, controller->log, &controller->gates, err);
+}
+
+static int watch_all(struct controller *controller, const char *namespace_, struct error *err)
+{
+    int r = watch_gates(controller, namespace_, err);
+
+    if (r == 0)
+        r = watch_objects(controller, &kube_secrets, namespace_, on_secret, &controller->secrets,
+                          err);
+    if (r == 0)
+        r = watch_objects(controller, &kube_config_maps, namespace_, on_config_map,
+                          &controller->config_maps, err);
+    if (r == 0)
+        r = watch_objects(controller, &kube_network_policies, namespace_, on_policy,
+                          &controller->policies, err);
+    return r;
+}
+
+int controller_start(uv_loop_t *loop, const struct kube_config *config, const char *namespace_,
+                     const struct log *log, struct controller *ret, struct error *err)
+{
+    int r;
+
+    *ret = (struct controller){.loop = loop, .log = log};
+    ret->queue = queue_new(loop, WORKERS, job_start, ret);
+    ret->resolver = resolver_new(loop, on_addresses, ret);
+    ret->states = kube_store_new(state_free);
+    if (!ret->queue || !ret->resolver || !ret->states)
+        r = error_set(err, -ENOMEM, "memory is short");
+    else
+        r = kube_client_new(loop, config, &ret->client, err);
+    if (r == 0)
+        r = watch_all(ret, namespace_, err);
+    if (r < 0)
+        controller_stop(ret);
+    return r;
+}
+
+void controller_stop(struct controller *controller)
+{
+    kube_watch_stop(controller->gates);
+    kube_watch_stop(controller->secrets);
+    kube_watch_stop(controller->config_maps);
+    kube_watch_stop(controller->policies);
+    kube_client_free(controller->client);
+    jobs_free(controller);
+    kube_store_free(controller->states);
+    resolver_free(controller->resolver);
+    queue_free(controller->queue);
+    *controller = (struct controller){0};
+}
+
+const struct kube_store *controller_store(const struct controller *controller,
+                                          const struct kube_resource *resource)
+{
+    if (resource == &kube_secrets)
+        return kube_watch_store(controller->secrets);
+    if (resource == &kube_config_maps)
+        return kube_watch_store(controller->config_maps);
+    return kube_watch_store(controller->policies);
+}

@@ -1,0 +1,45 @@
+/* The shell around reconcile: watches, work queue, look-ups, and what is remembered a gate. */
+#ifndef GITGATE_CONTROLLER_CONTROLLER_H
+#define GITGATE_CONTROLLER_CONTROLLER_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "kube/client.h"
+#include "kube/watch.h"
+#include "queue.h"
+#include "reconcile.h"
+#include "resolve.h"
+
+struct job;
+
+struct controller {
+    uv_loop_t *loop;
+    struct kube_client *client;
+    const struct log *log;
+    struct kube_watch *gates;   /* store: the GitGates, json_t */
+    struct kube_watch *secrets; /* stores: struct seen, of all objects: sources and owned */
+    struct kube_watch *config_maps;
+    struct kube_watch *policies;
+    struct queue *queue;
+    struct resolver *resolver;
+    struct kube_store *states; /* struct gate_state */
+    struct job *jobs;          /* in work */
+    bool synced;               /* all four */
+};
+
+/* Watches one namespace, or all (NULL; borrowed). `log` is borrowed. */
+int controller_start(uv_loop_t *loop, const struct kube_config *config, const char *namespace_,
+                     const struct log *log, struct controller *ret, struct error *err);
+
+/* Drops what is in work (a write on its way may or may not arrive: the next start finds out).
+ * Handles close on the loop. */
+void controller_stop(struct controller *controller);
+
+/* The store in which objects of that type are seen. */
+const struct kube_store *controller_store(const struct controller *controller,
+                                          const struct kube_resource *resource);
+
+#endif

@@ -1,0 +1,488 @@
+#include "job.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kube/apply.h"
+#include "sources.h"
+#include "state.h"
+
+/* How long the first look-up of a host may hold up the objects that need no address. Most answer at
+ * once; then each policy is written once and not twice. */
+#define RESOLVE_WAIT_MS 1000u
+#define MESSAGE_MAX (ERROR_MSG_MAX + 64)
+
+struct job {
+    struct controller *controller;
+    struct job *next, **link; /* in controller->jobs */
+    struct gate_state *state; /* stays: a key is in work once */
+    char *ns, *name;
+    uint64_t started; /* uv_now */
+
+    json_t *object; /* the GitGate as it was when the job began */
+    struct gitgate gate;
+    bool decoded;
+    struct problems problems;
+
+    struct sources sources;
+    size_t source; /* the one being read */
+    bool read;     /* all are */
+    json_t *secrets, *config_maps;
+
+    struct digest made_from;
+    char *before[OWNED_N]; /* versions when the plan was made */
+    struct plan plan;
+    size_t step;               /* the one in hand */
+    const struct step *failed; /* the first that did */
+    char message[MESSAGE_MAX]; /* why */
+    bool again;                /* something did not go as planned: come again */
+    json_t *status;            /* being written */
+    unsigned writes;
+};
+
+/* What reconcile is given: pointers into the stores, good until the loop runs on. */
+struct view {
+    struct resolved resolved[GITGATE_UPSTREAMS_MAX];
+    const char *fixed[GITGATE_UPSTREAMS_MAX][2];
+    struct render_sources sources;
+    struct observed observed;
+};
+
+/* ---- Life --------------------------------------------------------------------------------- */
+
+static void job_free(struct job *job)
+{
+    *job->link = job->next;
+    if (job->next)
+        job->next->link = job->link;
+    plan_done(&job->plan);
+    for (size_t i = 0; i < OWNED_N; i++)
+        free(job->before[i]);
+    json_decref(job->status);
+    json_decref(job->secrets);
+    json_decref(job->config_maps);
+    sources_done(&job->sources);
+    problems_done(&job->problems);
+    gitgate_done(&job->gate);
+    json_decref(job->object);
+    free(job->ns);
+    free(job->name);
+    free(job);
+}
+
+void jobs_free(struct controller *controller)
+{
+    while (controller->jobs)
+        job_free(controller->jobs);
+}
+
+static json_t *fields_of(const struct job *job)
+{
+    return json_pack("{s:s, s:s}", "namespace", job->ns, "gitgate", job->name);
+}
+
+static void job_end(struct job *job, enum queue_result result, uint64_t again_ms)
+{
+    struct controller *controller = job->controller;
+
+    if (job->writes) {
+        json_t *fields = fields_of(job);
+
+        json_object_set_new(fields, "writes", json_integer(job->writes));
+        json_object_set_new(fields, "ms",
+                            json_integer((json_int_t)(uv_now(controller->loop) - job->started)));
+        log_info(controller->log, "reconciled", fields);
+    }
+    queue_done(controller->queue, job->ns, job->name, result, again_ms);
+    job_free(job);
+}
+
+static void job_fail(struct job *job, const char *what, const char *why)
+{
+    json_t *fields = fields_of(job);
+
+    json_object_set_new(fields, "error", json_string(why));
+    log_warn(job->controller->log, what, fields);
+    job_end(job, QUEUE_FAILED, 0);
+}
+
+static void out_of_memory(struct job *job)
+{
+    job_fail(job, "reconcile failed, will try again", "memory is short");
+}
+
+/* ---- Status ------------------------------------------------------------------------------- */
+
+static const char *metadata_of(const struct job *job, const char *key)
+{
+    const char *text =
+        json_string_value(json_object_get(json_object_get(job->object, "metadata"), key));
+
+    return text ? text : "";
+}
+
+static void finish(struct job *job)
+{
+    job_end(job, job->again || job->failed ? QUEUE_FAILED : QUEUE_OK, 0);
+}
+
+static void on_status(void *data, const struct kube_response *response)
+{
+    struct job *job = data;
+
+    if (response->err.code == -ENOENT) { /* deleted meanwhile: nobody to tell */
+        finish(job);
+    } else if (response->err.code) {
+        job_fail(job, "status not written, will try again", response->err.msg);
+    } else {
+        job->writes++;
+        state_wrote_status(job->state, metadata_of(job, "resourceVersion"), job->status);
+        finish(job);
+    }
+}
+
+static void write_status(struct job *job)
+{
+    struct error err = ERROR_INIT;
+    json_auto_t *object =
+        json_pack("{s:s, s:s, s:{s:s, s:s, s:s}, s:O}", "apiVersion", GITGATE_API_VERSION, "kind",
+                  GITGATE_KIND, "metadata", "namespace", job->ns, "name", job->name, "uid",
+                  metadata_of(job, "uid"), "status", job->status);
+
+    if (!object)
+        out_of_memory(job);
+    else if (!kube_apply_status(job->controller->client, &kube_gitgates, object, on_status, job,
+                                &err))
+        job_fail(job, "status not written, will try again", err.msg);
+}
+
+/* ---- Steps -------------------------------------------------------------------------------- */
+
+static void observe(struct job *job, struct view *view);
+static void next_step(struct job *job);
+
+/* Conditions name the first thing that failed. */
+static void note_failure(struct job *job, const struct step *step,
+                         const struct kube_response *response)
+{
+    json_t *fields = fields_of(job);
+    const struct kube_resource *resource = owned_types[step->which].resource;
+
+    /* The API server's words may quote what it was sent. */
+    char text[MESSAGE_MAX];
+    if (resource == &kube_secrets && response->status)
+        snprintf(text, sizeof text, "refused by the API server: %s (HTTP %d)",
+                 *response->reason ? response->reason : "no reason given", response->status);
+    else
+        snprintf(text, sizeof text, "%s", response->err.msg);
+    json_object_set_new(fields, "kind", json_string(resource->kind));
+    json_object_set_new(fields, "error", json_string(text));
+    log_warn(job->controller->log, "an object was not written, will try again", fields);
+    if (job->failed)
+        return;
+    job->failed = step;
+    memcpy(job->message, text, sizeof text);
+}
+
+/* Another object of that name, or a newer version: look again before anything is said. */
+static bool is_conflict(const struct step *step, const struct kube_response *response)
+{
+    return response->status == 409 || (step->verb == STEP_UPDATE && response->status == 404);
+}
+
+static void on_step(void *data, const struct kube_response *response)
+{
+    struct job *job = data;
+    const struct step *step = &job->plan.steps[job->step];
+    bool done =
+        response->err.code == 0 || (step->verb == STEP_DELETE && response->err.code == -ENOENT);
+
+    if (done) {
+        json_auto_t *object =
+            step->verb == STEP_DELETE ? NULL : json_loadb(response->body, response->len, 0, NULL);
+
+        job->writes++;
+        state_wrote(job->state, step->which, job->before[step->which], object);
+    } else if (is_conflict(step, response)) {
+        job->again = true;
+    } else {
+        note_failure(job, step, response);
+    }
+    job->step++;
+    next_step(job);
+}
+
+static struct kube_request *start_step(struct job *job, const struct step *step, struct error *err)
+{
+    const struct kube_resource *resource = owned_types[step->which].resource;
+    const json_t *metadata = json_object_get(step->object, "metadata");
+
+    if (step->verb != STEP_DELETE)
+        return kube_apply(job->controller->client, resource, step->object, on_step, job, err);
+    return kube_delete(job->controller->client, resource, job->ns,
+                       json_string_value(json_object_get(metadata, "name")),
+                       json_string_value(json_object_get(metadata, "uid")), on_step, job, err);
+}
+
+static void conclude(struct job *job)
+{
+    struct view view;
+
+    if (job->failed) {
+        observe(job, &view);
+        job->status =
+            reconcile_failed(&view.observed, &job->plan, job->failed, job->message, time(NULL));
+    } else if (!job->again) {
+        job->status = TAKE_PTR(job->plan.status);
+    }
+    if (job->status)
+        write_status(job);
+    else
+        finish(job);
+}
+
+static void next_step(struct job *job)
+{
+    struct error err = ERROR_INIT;
+
+    if (job->step == job->plan.n_steps)
+        conclude(job);
+    else if (!start_step(job, &job->plan.steps[job->step], &err))
+        job_fail(job, "an object was not sent, will try again", err.msg);
+}
+
+/* ---- Reading the sources ------------------------------------------------------------------ */
+
+static void make_plan(struct job *job);
+static void read_next(struct job *job);
+
+static int take_source(struct job *job, struct source *source, const struct kube_response *response)
+{
+    json_auto_t *object = NULL;
+    const json_t *metadata;
+    json_t *into = source->resource == &kube_secrets ? job->secrets : job->config_maps;
+
+    if (response->status == 404)
+        return source_set_version(source, NULL, NULL);
+    object = json_loadb(response->body, response->len, JSON_REJECT_DUPLICATES, NULL);
+    metadata = json_object_get(object, "metadata");
+    if (json_object_set(into, source->name, object) < 0)
+        return -ENOMEM;
+    return source_set_version(source, json_string_value(json_object_get(metadata, "uid")),
+                              json_string_value(json_object_get(metadata, "resourceVersion")));
+}
+
+static void on_source(void *data, const struct kube_response *response)
+{
+    struct job *job = data;
+
+    if (response->err.code && response->err.code != -ENOENT)
+        job_fail(job, "a source could not be read, will try again", response->err.msg);
+    else if (take_source(job, &job->sources.list[job->source], response) < 0)
+        out_of_memory(job);
+    else {
+        job->source++;
+        read_next(job);
+    }
+}
+
+/* One after the other: most gates have few. What the watch doesn't know is not asked for: it tells
+ * when it appears. */
+static void read_next(struct job *job)
+{
+    struct source *list = job->sources.list;
+    struct error err = ERROR_INIT;
+
+    while (job->source < job->sources.n && !list[job->source].version)
+        job->source++;
+    if (job->source == job->sources.n) {
+        job->read = true;
+        job->made_from = sources_digest(&job->gate, &job->sources);
+        make_plan(job);
+    } else if (!kube_get(job->controller->client, list[job->source].resource, job->ns,
+                         list[job->source].name, on_source, job, &err)) {
+        job_fail(job, "a source could not be read, will try again", err.msg);
+    }
+}
+
+static void read_sources(struct job *job)
+{
+    job->secrets = json_object();
+    job->config_maps = json_object();
+    if (!job->secrets || !job->config_maps)
+        out_of_memory(job);
+    else
+        read_next(job);
+}
+
+/* ---- Observing and planning --------------------------------------------------------------- */
+
+static int see_sources(struct job *job)
+{
+    sources_of(&job->gate, &job->sources);
+    for (size_t i = 0; i < job->sources.n; i++) {
+        struct source *source = &job->sources.list[i];
+        const struct seen *seen = kube_store_get(
+            controller_store(job->controller, source->resource), job->ns, source->name);
+
+        if (seen && source_set_version(source, seen->uid, seen->version) < 0)
+            return -ENOMEM;
+    }
+    job->made_from = sources_digest(&job->gate, &job->sources);
+    return 0;
+}
+
+static void see_addresses(const struct job *job, struct view *view)
+{
+    for (size_t i = 0; i < job->gate.n_upstreams; i++) {
+        const struct upstream *upstream = &job->gate.upstreams[i];
+        const char *fixed = fixed_address(&job->gate, upstream);
+        struct resolution resolution;
+
+        view->fixed[i][0] = fixed;
+        view->fixed[i][1] = NULL;
+        if (fixed) {
+            view->resolved[i] = (struct resolved){.ips = view->fixed[i], .error = ""};
+            continue;
+        }
+        resolution = resolver_get(job->controller->resolver, upstream->url.host);
+        view->resolved[i] = (struct resolved){.ips = resolution.ips, .error = resolution.error};
+    }
+}
+
+static bool same_digest(const struct digest *a, const struct digest *b)
+{
+    return *a->text && strcmp(a->text, b->text) == 0;
+}
+
+static void observe(struct job *job, struct view *view)
+{
+    struct gate_state *state = job->state;
+
+    view->sources =
+        (struct render_sources){.secrets = job->secrets, .config_maps = job->config_maps};
+    view->observed = (struct observed){
+        .object = job->object,
+        .status = state_see_status(state, job->object),
+        .gate = job->decoded ? &job->gate : NULL,
+        .invalid = &job->problems,
+        .resolved = view->resolved,
+        .made_from = job->made_from,
+        .creds_problems =
+            same_digest(&state->made_from, &job->made_from) ? state->creds_problems : NULL,
+        .sources = job->read ? &view->sources : NULL,
+    };
+    see_addresses(job, view);
+    for (enum owned i = 0; i < OWNED_N; i++) {
+        view->observed.owned[i] = state_see(state, job->ns, job->name, i);
+        view->observed.accepted[i] = state->accepted[i];
+    }
+}
+
+/* Each write is told from what was seen here. */
+static int note_versions(struct job *job, const struct observed *observed)
+{
+    for (enum owned i = 0; i < OWNED_N; i++) {
+        free(job->before[i]);
+        job->before[i] = strdup(observed->owned[i] ? observed->owned[i]->version : "");
+        if (!job->before[i])
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static void make_plan(struct job *job)
+{
+    struct view view;
+
+    observe(job, &view);
+    if (note_versions(job, &view.observed) < 0 ||
+        reconcile(&view.observed, time(NULL), &job->plan) < 0) {
+        out_of_memory(job);
+    } else if (job->plan.need_sources) {
+        read_sources(job);
+    } else {
+        if (job->plan.creds_problems)
+            state_remember_creds(job->state, &job->made_from, job->plan.creds_problems);
+        next_step(job);
+    }
+}
+
+/* ---- Beginning ---------------------------------------------------------------------------- */
+
+/* Milliseconds to wait for look-ups that have never ended; 0 when there is none. */
+static uint64_t wait_for_addresses(const struct job *job)
+{
+    uint64_t now = uv_now(job->controller->loop), wait = 0;
+
+    for (size_t i = 0; i < job->state->n_hosts; i++) {
+        struct resolution resolution =
+            resolver_get(job->controller->resolver, job->state->hosts[i]);
+        uint64_t until = resolution.since + RESOLVE_WAIT_MS;
+
+        if (resolution.pending && until > now && until - now > wait)
+            wait = until - now;
+    }
+    return wait;
+}
+
+static struct job *job_new(struct controller *controller, const char *ns, const char *name,
+                           json_t *object)
+{
+    struct job *job = calloc(1, sizeof *job);
+
+    if (!job)
+        return NULL;
+    job->controller = controller;
+    job->link = &controller->jobs;
+    job->next = controller->jobs;
+    if (job->next)
+        job->next->link = &job->next;
+    controller->jobs = job;
+    job->started = uv_now(controller->loop);
+    job->object = json_incref(object);
+    job->ns = strdup(ns);
+    job->name = strdup(name);
+    job->state = state_of(controller, ns, name);
+    if (job->ns && job->name && job->state)
+        return job;
+    job_free(job);
+    return NULL;
+}
+
+static void forget(struct controller *controller, const char *ns, const char *name)
+{
+    kube_store_remove(controller->states, ns, name);
+    queue_done(controller->queue, ns, name, QUEUE_OK, 0);
+    queue_forget(controller->queue, ns, name);
+}
+
+void job_start(void *data, const char *ns, const char *name)
+{
+    struct controller *controller = data;
+    json_t *object = kube_store_get(kube_watch_store(controller->gates), ns, name);
+    struct job *job;
+    uint64_t wait;
+
+    if (!object) {
+        forget(controller, ns, name);
+        return;
+    }
+    job = job_new(controller, ns, name, object);
+    if (!job) {
+        queue_done(controller->queue, ns, name, QUEUE_FAILED, 0);
+        return;
+    }
+    job->decoded = gitgate_decode(object, false, &job->gate, &job->problems) == 0;
+    if (state_hold_hosts(job->state, job->decoded ? &job->gate : NULL) < 0 ||
+        see_sources(job) < 0) {
+        out_of_memory(job);
+        return;
+    }
+    wait = wait_for_addresses(job);
+    if (wait)
+        job_end(job, QUEUE_OK, wait);
+    else
+        make_plan(job);
+}

@@ -1,0 +1,214 @@
+#include "queue.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kube/store.h"
+
+/* controller-runtime's 5 ms to 1000 s span; a person who repairs something waits for at most two
+ * minutes here. */
+#define BACKOFF_MIN_MS 50u
+#define BACKOFF_MAX_MS 120000u
+
+enum state { IDLE, READY, WORKING };
+
+struct item {
+    struct queue *queue;
+    struct item *next; /* in the ready list */
+    enum state state;
+    bool again; /* added while in work */
+    unsigned failures;
+    uv_timer_t later;
+    char *name;
+    char ns[];
+};
+
+struct queue {
+    uv_loop_t *loop;
+    uv_check_t check; /* starts work from the loop, not from within queue_add */
+    uv_idle_t idle;   /* keeps the loop from sleeping while the check has work */
+    struct kube_store *items;
+    struct item *first, **end;
+    unsigned workers, working;
+    unsigned closing;
+    void (*work)(void *data, const char *ns, const char *name);
+    void *data;
+};
+
+static void free_item_memory(uv_handle_t *timer)
+{
+    free(timer->data);
+}
+
+static void release_item(void *value)
+{
+    struct item *item = value;
+
+    uv_close((uv_handle_t *)&item->later, free_item_memory);
+}
+
+static struct item *item_new(struct queue *queue, const char *ns, const char *name)
+{
+    size_t ns_size = strlen(ns) + 1, name_size = strlen(name) + 1;
+    struct item *item = calloc(1, sizeof *item + ns_size + name_size);
+
+    if (!item)
+        return NULL;
+    item->queue = queue;
+    item->name = item->ns + ns_size;
+    memcpy(item->ns, ns, ns_size);
+    memcpy(item->name, name, name_size);
+    uv_timer_init(queue->loop, &item->later);
+    item->later.data = item;
+    return kube_store_put(queue->items, ns, name, item) < 0 ? NULL : item;
+}
+
+/* ---- Starting work ------------------------------------------------------------------------ */
+
+static void no_sleep(uv_idle_t *idle)
+{
+    (void)idle;
+}
+
+static void start_work(uv_check_t *check)
+{
+    struct queue *queue = check->data;
+
+    while (queue->first && queue->working < queue->workers) {
+        struct item *item = queue->first;
+
+        queue->first = item->next;
+        if (!queue->first)
+            queue->end = &queue->first;
+        item->state = WORKING;
+        queue->working++;
+        queue->work(queue->data, item->ns, item->name);
+    }
+    uv_check_stop(&queue->check);
+    uv_idle_stop(&queue->idle);
+}
+
+static void wake(struct queue *queue)
+{
+    if (!queue->first || queue->working >= queue->workers)
+        return;
+    uv_check_start(&queue->check, start_work);
+    uv_idle_start(&queue->idle, no_sleep);
+}
+
+static void make_ready(struct item *item)
+{
+    struct queue *queue = item->queue;
+
+    uv_timer_stop(&item->later);
+    item->state = READY;
+    item->next = NULL;
+    *queue->end = item;
+    queue->end = &item->next;
+    wake(queue);
+}
+
+static void on_later(uv_timer_t *timer)
+{
+    struct item *item = timer->data;
+
+    if (item->state == IDLE)
+        make_ready(item);
+}
+
+/* ---- The queue ---------------------------------------------------------------------------- */
+
+struct queue *queue_new(uv_loop_t *loop, unsigned workers,
+                        void (*work)(void *data, const char *ns, const char *name), void *data)
+{
+    struct queue *queue = calloc(1, sizeof *queue);
+
+    if (!queue)
+        return NULL;
+    queue->items = kube_store_new(release_item);
+    if (!queue->items) {
+        free(queue);
+        return NULL;
+    }
+    queue->loop = loop;
+    queue->workers = workers;
+    queue->work = work;
+    queue->data = data;
+    queue->end = &queue->first;
+    uv_check_init(loop, &queue->check);
+    uv_idle_init(loop, &queue->idle);
+    queue->check.data = queue->idle.data = queue;
+    return queue;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct queue *queue = handle->data;
+
+    if (++queue->closing == 2)
+        free(queue);
+}
+
+void queue_free(struct queue *queue)
+{
+    if (!queue)
+        return;
+    kube_store_free(queue->items);
+    uv_close((uv_handle_t *)&queue->check, on_closed);
+    uv_close((uv_handle_t *)&queue->idle, on_closed);
+}
+
+void queue_add(struct queue *queue, const char *ns, const char *name)
+{
+    struct item *item = kube_store_get(queue->items, ns, name);
+
+    if (!item)
+        item = item_new(queue, ns, name);
+    if (!item)
+        return; /* no memory: the watch's next event comes here again */
+    if (item->state == WORKING)
+        item->again = true;
+    else if (item->state == IDLE)
+        make_ready(item);
+}
+
+static uint64_t backoff(struct item *item)
+{
+    uint64_t delay = BACKOFF_MIN_MS;
+
+    for (unsigned i = 0; i < item->failures && delay < BACKOFF_MAX_MS; i++)
+        delay *= 2;
+    item->failures++;
+    return delay < BACKOFF_MAX_MS ? delay : BACKOFF_MAX_MS;
+}
+
+void queue_done(struct queue *queue, const char *ns, const char *name, enum queue_result result,
+                uint64_t again_ms)
+{
+    struct item *item = kube_store_get(queue->items, ns, name);
+    uint64_t delay;
+
+    if (!item || item->state != WORKING)
+        return;
+    queue->working--;
+    item->state = IDLE;
+    if (result == QUEUE_OK)
+        item->failures = 0;
+    delay = result == QUEUE_FAILED ? backoff(item) : again_ms;
+    if (item->again) {
+        item->again = false;
+        make_ready(item);
+    } else if (delay) {
+        uv_timer_start(&item->later, on_later, delay, 0);
+    }
+    wake(queue);
+}
+
+void queue_forget(struct queue *queue, const char *ns, const char *name)
+{
+    struct item *item = kube_store_get(queue->items, ns, name);
+
+    if (item && item->state == IDLE)
+        kube_store_remove(queue->items, ns, name);
+}

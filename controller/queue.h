@@ -1,0 +1,39 @@
+/* The work queue: one key a GitGate, each at most once in it and at most once in work.
+ *
+ * A key that is added while it is in work comes again after. Failures wait longer each time, key by
+ * key: a broken gate delays no other. */
+#ifndef GITGATE_CONTROLLER_QUEUE_H
+#define GITGATE_CONTROLLER_QUEUE_H
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/error.h"
+
+struct queue;
+
+/* `work` is called from the loop and ends, at once or later, in queue_done for the same key. At
+ * most `workers` keys are in work. */
+struct queue *queue_new(uv_loop_t *loop, unsigned workers,
+                        void (*work)(void *data, const char *ns, const char *name), void *data);
+
+/* Its timers close on the loop. NULL is fine. */
+void queue_free(struct queue *queue);
+
+/* As soon as a worker is free. */
+void queue_add(struct queue *queue, const char *ns, const char *name);
+
+enum queue_result {
+    QUEUE_OK,     /* forget earlier failures */
+    QUEUE_FAILED, /* again, after the key's backoff */
+};
+
+/* `again_ms`: come again after so long at the latest (0: not by itself). */
+void queue_done(struct queue *queue, const char *ns, const char *name, enum queue_result result,
+                uint64_t again_ms);
+
+/* The GitGate is gone: nothing of it is kept. Not while it is in work: then the next queue_done
+ * with QUEUE_OK and 0 does it. */
+void queue_forget(struct queue *queue, const char *ns, const char *name);
+
+#endif

@@ -1,0 +1,97 @@
+#include "seen.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/gitgate.h"
+#include "kube/apply.h"
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+static const char *owner_of(const json_t *metadata)
+{
+    size_t i;
+    json_t *reference;
+
+    json_array_foreach(json_object_get(metadata, "ownerReferences"), i, reference)
+    {
+        if (json_is_true(json_object_get(reference, "controller")) &&
+            strcmp(text_of(reference, "kind"), GITGATE_KIND) == 0 &&
+            strncmp(text_of(reference, "apiVersion"), GITGATE_GROUP "/", sizeof GITGATE_GROUP) == 0)
+            return text_of(reference, "uid");
+    }
+    return "";
+}
+
+static bool is_ours(const json_t *entry)
+{
+    return strcmp(text_of(entry, "manager"), KUBE_FIELD_MANAGER) == 0 &&
+           strcmp(text_of(entry, "operation"), "Apply") == 0;
+}
+
+static bool owns_content(const json_t *entry)
+{
+    const json_t *fields = json_object_get(entry, "fieldsV1");
+    const char *field;
+    json_t *below;
+
+    json_object_foreach((json_t *)fields, field, below)
+    {
+        if (strcmp(field, "f:metadata") != 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whoever changes a field of ours becomes its manager; so an edit shows without its content
+ * (https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management). */
+static bool has_foreign_content(const json_t *metadata)
+{
+    size_t i;
+    json_t *entry;
+
+    json_array_foreach(json_object_get(metadata, "managedFields"), i, entry)
+    {
+        if (!is_ours(entry) && owns_content(entry))
+            return true;
+    }
+    return false;
+}
+
+static const char *put(char **at, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *start = memcpy(*at, text, size);
+
+    *at += size;
+    return start;
+}
+
+struct seen *seen_new(const json_t *object)
+{
+    const json_t *metadata = json_object_get(object, "metadata");
+    const char *uid = text_of(metadata, "uid"), *version = text_of(metadata, "resourceVersion");
+    const char *owner = owner_of(metadata);
+    const char *applied = text_of(json_object_get(metadata, "annotations"), ANNOTATION_APPLIED);
+    struct seen *seen;
+    char *at;
+
+    if (!*uid || !*version)
+        return NULL;
+    seen =
+        malloc(sizeof *seen + strlen(uid) + strlen(version) + strlen(owner) + strlen(applied) + 4);
+    if (!seen)
+        return NULL;
+    at = (char *)(seen + 1);
+    seen->uid = put(&at, uid);
+    seen->version = put(&at, version);
+    seen->owner = put(&at, owner);
+    seen->applied = put(&at, applied);
+    seen->foreign = *owner && has_foreign_content(metadata);
+    return seen;
+}

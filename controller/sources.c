@@ -1,0 +1,88 @@
+#include "sources.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DIGEST_INPUT_MAX (256u << 10)
+
+static void add_source(struct sources *sources, const struct kube_resource *resource,
+                       const char *name)
+{
+    if (!name || sources->n == SOURCES_MAX)
+        return;
+    for (size_t i = 0; i < sources->n; i++)
+        if (sources->list[i].resource == resource && strcmp(sources->list[i].name, name) == 0)
+            return;
+    sources->list[sources->n++] = (struct source){.resource = resource, .name = name};
+}
+
+void sources_of(const struct gitgate *gate, struct sources *ret)
+{
+    ret->n = 0;
+    for (size_t i = 0; i < gate->n_upstreams; i++) {
+        add_source(ret, &kube_secrets, gate->upstreams[i].secret);
+        add_source(ret, &kube_config_maps, gate->upstreams[i].ca_config_map);
+    }
+}
+
+void sources_done(struct sources *sources)
+{
+    for (size_t i = 0; i < sources->n; i++)
+        free(sources->list[i].version);
+    sources->n = 0;
+}
+
+int source_set_version(struct source *source, const char *uid, const char *resource_version)
+{
+    free(source->version);
+    source->version = NULL;
+    if (!uid || !resource_version)
+        return 0;
+    if (asprintf(&source->version, "%s/%s", uid, resource_version) < 0) {
+        source->version = NULL;
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+static bool names(const json_t *reference, const char *name)
+{
+    const char *text = json_string_value(json_object_get(reference, "name"));
+
+    return text && strcmp(text, name) == 0;
+}
+
+bool gate_refers(const json_t *gate, const struct kube_resource *resource, const char *name)
+{
+    json_t *upstream, *list = json_object_get(json_object_get(gate, "spec"), "upstreams");
+    size_t i;
+
+    json_array_foreach(list, i, upstream)
+    {
+        const json_t *ssh = json_object_get(upstream, "ssh");
+        const json_t *http = json_object_get(upstream, "http");
+        const json_t *ca = json_object_get(json_object_get(http, "caBundle"), "configMapRef");
+
+        if (resource == &kube_secrets && (names(json_object_get(ssh, "secretRef"), name) ||
+                                          names(json_object_get(http, "secretRef"), name)))
+            return true;
+        if (resource == &kube_config_maps && names(ca, name))
+            return true;
+    }
+    return false;
+}
+
+struct digest sources_digest(const struct gitgate *gate, const struct sources *sources)
+{
+    cleanup_buf struct buf text = BUF_INIT(DIGEST_INPUT_MAX);
+
+    /* Another release may make another Secret from the same. */
+    buf_addf(&text, "%s\n%s\n%" PRIu64 "\n", GITGATE_VERSION, gate->uid, gate->generation);
+    for (size_t i = 0; i < sources->n; i++)
+        buf_addf(&text, "%s %s %s\n", sources->list[i].resource->plural, sources->list[i].name,
+                 sources->list[i].version ? sources->list[i].version : "absent");
+    return buf_error(&text) ? (struct digest){""} : digest_of(text.data, text.len);
+}

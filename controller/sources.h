@@ -1,0 +1,42 @@
+/* The objects that a GitGate refers to: which they are, and the digest of their versions. */
+#ifndef GITGATE_CONTROLLER_SOURCES_H
+#define GITGATE_CONTROLLER_SOURCES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "api/gitgate.h"
+#include "digest.h"
+#include "kube/resource.h"
+
+/* One Secret and one ConfigMap an upstream. */
+#define SOURCES_MAX (2 * GITGATE_UPSTREAMS_MAX)
+
+struct source {
+    const struct kube_resource *resource; /* kube_secrets or kube_config_maps */
+    const char *name;                     /* borrowed from the gate */
+    char *version;                        /* uid and resourceVersion; NULL: it isn't there */
+};
+
+struct sources {
+    struct source list[SOURCES_MAX];
+    size_t n;
+};
+
+#define cleanup_sources CLEANUP(sources_done)
+
+/* Each object once. Versions are not known yet. */
+void sources_of(const struct gitgate *gate, struct sources *ret);
+void sources_done(struct sources *sources);
+
+/* Sets the version from an object's metadata; NULL: it isn't there. Returns -ENOMEM, or 0. */
+int source_set_version(struct source *source, const char *uid, const char *resource_version);
+
+/* Whether the gate (as the API server gave it, decoded or not) refers to the object. */
+bool gate_refers(const json_t *gate, const struct kube_resource *resource, const char *name);
+
+/* What the credentials Secret is made from: the gate's spec and the versions of its sources. The
+ * same digest, the same Secret: so nothing has to be read to know that nothing is to be done. */
+struct digest sources_digest(const struct gitgate *gate, const struct sources *sources);
+
+#endif

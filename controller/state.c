@@ -1,0 +1,187 @@
+#include "state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/ip.h"
+
+/* ---- Hosts -------------------------------------------------------------------------------- */
+
+static const char *extra_address(const struct gitgate *gate, const char *host)
+{
+    for (size_t i = 0; i < gate->n_upstreams; i++)
+        for (size_t j = 0; j < gate->upstreams[i].n_extra_hosts; j++)
+            if (strcmp(gate->upstreams[i].extra_hosts[j].host, host) == 0)
+                return gate->upstreams[i].extra_hosts[j].ip;
+    return NULL;
+}
+
+const char *fixed_address(const struct gitgate *gate, const struct upstream *upstream)
+{
+    const char *extra = extra_address(gate, upstream->url.host);
+    struct ip ip;
+
+    if (extra)
+        return extra;
+    return ip_parse(upstream->url.host, &ip) == 0 ? upstream->url.host : NULL;
+}
+
+const char *host_to_resolve(const struct gitgate *gate, const struct upstream *upstream)
+{
+    return fixed_address(gate, upstream) ? NULL : upstream->url.host;
+}
+
+static void drop_hosts(struct controller *controller, char **hosts, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        resolver_drop(controller->resolver, hosts[i]);
+        free(hosts[i]);
+    }
+    free(hosts);
+}
+
+/* The new ones are held before the old ones are dropped: what is in both stays known. */
+int state_hold_hosts(struct gate_state *state, const struct gitgate *gate)
+{
+    size_t n = 0, n_upstreams = gate ? gate->n_upstreams : 0;
+    char **hosts = calloc(n_upstreams + 1, sizeof *hosts);
+
+    if (!hosts)
+        return -ENOMEM;
+    for (size_t i = 0; i < n_upstreams; i++) {
+        const char *host = host_to_resolve(gate, &gate->upstreams[i]);
+
+        if (!host)
+            continue;
+        hosts[n] = strdup(host);
+        if (!hosts[n] || resolver_hold(state->controller->resolver, host) < 0) {
+            free(hosts[n]);
+            drop_hosts(state->controller, hosts, n);
+            return -ENOMEM;
+        }
+        n++;
+    }
+    drop_hosts(state->controller, state->hosts, state->n_hosts);
+    state->hosts = hosts;
+    state->n_hosts = n;
+    return 0;
+}
+
+bool state_holds(const struct gate_state *state, const char *host)
+{
+    for (size_t i = 0; i < state->n_hosts; i++)
+        if (strcmp(state->hosts[i], host) == 0)
+            return true;
+    return false;
+}
+
+/* ---- Writes that the watch has not told yet ----------------------------------------------- */
+
+static void forget_written(struct written *written)
+{
+    free(written->before);
+    free(written->seen);
+    json_decref(written->status);
+    *written = (struct written){0};
+}
+
+/* The watch still tells what it told before the write. */
+static bool is_newer(const struct written *written, const char *version)
+{
+    return written->before && strcmp(written->before, version) == 0;
+}
+
+const struct seen *state_see(struct gate_state *state, const char *ns, const char *name,
+                             enum owned which)
+{
+    struct written *written = &state->objects[which];
+    const struct owned_type *type = &owned_types[which];
+    const struct seen *seen = kube_store_get(controller_store(state->controller, type->resource),
+                                             ns, gitgate_owned_name(name, type->name).text);
+
+    if (is_newer(written, seen ? seen->version : ""))
+        return written->seen;
+    forget_written(written);
+    return seen;
+}
+
+static void set_text(char **to, const char *text)
+{
+    free(*to);
+    *to = text ? strdup(text) : NULL;
+}
+
+void state_wrote(struct gate_state *state, enum owned which, const char *before,
+                 const json_t *object)
+{
+    struct written *written = &state->objects[which];
+    struct seen *seen = object ? seen_new(object) : NULL;
+
+    set_text(&state->accepted[which], seen ? seen->version : NULL);
+    forget_written(written);
+    if (object && !seen)
+        return;
+    written->before = strdup(before);
+    written->seen = seen;
+}
+
+static const char *version_of(const json_t *object)
+{
+    const char *version =
+        json_string_value(json_object_get(json_object_get(object, "metadata"), "resourceVersion"));
+
+    return version ? version : "";
+}
+
+const json_t *state_see_status(struct gate_state *state, const json_t *gate)
+{
+    if (is_newer(&state->status, version_of(gate)))
+        return state->status.status;
+    forget_written(&state->status);
+    return json_object_get(gate, "status");
+}
+
+void state_wrote_status(struct gate_state *state, const char *before, json_t *status)
+{
+    forget_written(&state->status);
+    state->status.before = strdup(before);
+    state->status.status = json_incref(status);
+}
+
+void state_remember_creds(struct gate_state *state, const struct digest *made_from,
+                          json_t *problems)
+{
+    json_decref(state->creds_problems);
+    state->creds_problems = json_incref(problems);
+    state->made_from = *made_from;
+}
+
+/* ---- Life --------------------------------------------------------------------------------- */
+
+struct gate_state *state_of(struct controller *controller, const char *ns, const char *name)
+{
+    struct gate_state *state = kube_store_get(controller->states, ns, name);
+
+    if (state)
+        return state;
+    state = calloc(1, sizeof *state);
+    if (!state)
+        return NULL;
+    state->controller = controller;
+    return kube_store_put(controller->states, ns, name, state) < 0 ? NULL : state;
+}
+
+void state_free(void *value)
+{
+    struct gate_state *state = value;
+
+    drop_hosts(state->controller, state->hosts, state->n_hosts);
+    for (size_t i = 0; i < OWNED_N; i++) {
+        forget_written(&state->objects[i]);
+        free(state->accepted[i]);
+    }
+    forget_written(&state->status);
+    json_decref(state->creds_problems);
+    free(state);
+}

@@ -1,0 +1,53 @@
+/* What the controller remembers of a GitGate from one reconcile to the next. All of it may be lost:
+ * it only spares requests. No key material is in it. */
+#ifndef GITGATE_CONTROLLER_STATE_H
+#define GITGATE_CONTROLLER_STATE_H
+
+#include "controller.h"
+
+/* What a write led to, until the watch tells something newer than what it told before it. */
+struct written {
+    char *before;      /* the version seen before the write; "" when there was none */
+    struct seen *seen; /* of an owned object; NULL when it was deleted */
+    json_t *status;    /* of the gate */
+};
+
+struct gate_state {
+    struct controller *controller;
+    char **hosts; /* that the resolver holds for this gate */
+    size_t n_hosts;
+    struct written objects[OWNED_N];
+    char *accepted[OWNED_N]; /* see struct observed */
+    struct written status;
+    struct digest made_from; /* what creds_problems is about */
+    json_t *creds_problems;
+};
+
+/* Found, or made; NULL when memory is short. */
+struct gate_state *state_of(struct controller *controller, const char *ns, const char *name);
+void state_free(void *state);
+
+/* Holds the hosts that this gate needs looked up, drops the others. */
+int state_hold_hosts(struct gate_state *state, const struct gitgate *gate);
+bool state_holds(const struct gate_state *state, const char *host);
+
+/* NULL when the upstream's address is fixed: by extraHosts, or because its host is one. */
+const char *host_to_resolve(const struct gitgate *gate, const struct upstream *upstream);
+const char *fixed_address(const struct gitgate *gate, const struct upstream *upstream);
+
+/* The object as it is: what the watch tells, or what we wrote after that. */
+const struct seen *state_see(struct gate_state *state, const char *ns, const char *name,
+                             enum owned which);
+
+/* `before`: the version that was seen when the write was decided. `object`: the API server's
+ * answer, or NULL after a delete. */
+void state_wrote(struct gate_state *state, enum owned which, const char *before,
+                 const json_t *object);
+
+const json_t *state_see_status(struct gate_state *state, const json_t *gate);
+void state_wrote_status(struct gate_state *state, const char *before, json_t *status);
+
+void state_remember_creds(struct gate_state *state, const struct digest *made_from,
+                          json_t *problems);
+
+#endif
