@@ -1,0 +1,246 @@
+#include "admission.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/names.h"
+#include "base/cleanup.h"
+#include "inject.h"
+#include "kube/apply.h"
+#include "validate.h"
+
+/* The API server waits as long as the webhook's timeoutSeconds (5): the look-up must be over
+ * before. */
+#define LOOKUP_TIMEOUT_MS 2000
+
+typedef void decide_fn(const struct review *review, struct gate_list gates,
+                       const struct inject_options *options, struct decision *ret);
+
+/* A call of the API server until it is answered. */
+struct call {
+    struct admission *admission;
+    struct exchange *exchange;
+    const char *verb; /* for the log */
+    decide_fn *decide;
+    bool namespace_enabled;
+    struct review review;
+};
+
+static void free_call(struct call **call)
+{
+    if (*call)
+        review_done(&(*call)->review);
+    free(*call);
+}
+
+#define cleanup_call CLEANUP(free_call)
+
+static void answer_line(struct exchange *exchange, int status, const char *text)
+{
+    cleanup_buf struct buf line = BUF_INIT(ERROR_MSG_MAX + 1);
+
+    buf_addf(&line, "%s\n", text);
+    exchange_answer(exchange, status, "text/plain; charset=utf-8", line.data, line.len);
+}
+
+static const char *result_of(const struct decision *decision)
+{
+    if (!decision->allowed)
+        return "refused";
+    return json_array_size(decision->patch) > 0 ? "patched" : "allowed";
+}
+
+/* One line a decision, never the object. */
+static void log_decision(const struct call *call, const struct decision *decision)
+{
+    const struct review *review = &call->review;
+
+    log_info(call->admission->log, "admission",
+             json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s*}", "verb", call->verb, "operation",
+                       review->operation, "kind", review->kind, "namespace", review->namespace_,
+                       "name", review->name, "gate", decision->gate, "result", result_of(decision),
+                       "reason", decision->allowed ? NULL : decision->reason.data));
+}
+
+static void answer(const struct call *call, const struct decision *decision)
+{
+    json_auto_t *review = decision->err ? NULL : review_answer(&call->review, decision);
+    cleanup_free char *text = review ? json_dumps(review, JSON_COMPACT) : NULL;
+
+    if (!text) {
+        answer_line(call->exchange, 500, "out of memory: try again");
+        return;
+    }
+    log_decision(call, decision);
+    exchange_answer(call->exchange, 200, "application/json", text, strlen(text));
+}
+
+static void decide(const struct call *call, struct gate_list gates, struct decision *ret)
+{
+    struct inject_options options = {.image = call->admission->image,
+                                     .namespace_enabled = call->namespace_enabled};
+
+    call->decide(&call->review, gates, &options, ret);
+}
+
+/* The watch's gates and the one that was asked for, which it will tell of in a moment. */
+static int with_found(struct gate_list known, const struct gate *found, struct gate_list *ret)
+{
+    const struct gate **list = calloc(known.n + 1, sizeof *list);
+
+    if (!list)
+        return -ENOMEM;
+    for (size_t i = 0; i < known.n; i++)
+        list[i] = known.gates[i];
+    list[known.n] = found;
+    *ret = (struct gate_list){list, known.n + 1};
+    return 0;
+}
+
+static void free_gate(struct gate **gate)
+{
+    gate_free(*gate);
+}
+
+static struct gate *gate_of(const struct kube_response *response)
+{
+    json_auto_t *object =
+        response->err.code ? NULL : json_loadb(response->body, response->len, 0, NULL);
+
+    return object ? gate_new(object) : NULL;
+}
+
+static void on_looked_up(void *data, const struct kube_response *response)
+{
+    cleanup_call struct call *call = data;
+    cleanup_decision struct decision decision = DECISION_INIT;
+    CLEANUP(free_gate) struct gate *found = gate_of(response);
+    struct gate_list gates;
+
+    decision.err = gates_of(call->admission->gates, call->review.namespace_, &gates);
+    if (!decision.err && found) {
+        struct gate_list more;
+
+        decision.err = with_found(gates, found, &more);
+        if (!decision.err) {
+            decide(call, more, &decision);
+            answer(call, &decision);
+            free((void *)more.gates);
+            return;
+        }
+    }
+    if (!decision.err)
+        decide(call, gates, &decision);
+    answer(call, &decision);
+}
+
+/* A gate made a moment before its pod may not have come by the watch yet. */
+static bool look_up(struct call *call, const char *name)
+{
+    cleanup_buf struct buf path = BUF_INIT(1024);
+    struct kube_request_spec spec = {
+        .method = "GET", .timeout_ms = LOOKUP_TIMEOUT_MS, .done = on_looked_up, .data = call};
+
+    kube_path(&kube_gitgates, call->review.namespace_, name, NULL, &path);
+    spec.path = path.data;
+    return !buf_error(&path) && kube_request_start(call->admission->client, &spec, NULL);
+}
+
+static void run(struct call *given)
+{
+    cleanup_call struct call *call = given;
+    cleanup_decision struct decision decision = DECISION_INIT;
+    struct gate_list gates;
+
+    decision.err = gates_of(call->admission->gates, call->review.namespace_, &gates);
+    if (!decision.err)
+        decide(call, gates, &decision);
+    if (decision.missing && gitgate_name_valid(decision.gate) && look_up(call, decision.gate)) {
+        call = NULL;
+        return;
+    }
+    answer(call, &decision);
+}
+
+static void start(struct admission *admission, struct exchange *exchange, const char *body,
+                  size_t len, struct call template)
+{
+    cleanup_call struct call *call = malloc(sizeof *call);
+    struct error err = ERROR_INIT;
+
+    if (!call) {
+        answer_line(exchange, 500, "out of memory: try again");
+        return;
+    }
+    *call = template;
+    call->admission = admission;
+    call->exchange = exchange;
+    if (!gates_synced(admission->gates))
+        answer_line(exchange, 503, "gitgate has not read the GitGates yet: try again");
+    else if (review_parse(body, len, &call->review, &err) < 0)
+        answer_line(exchange, 400, err.msg);
+    else
+        run(TAKE_PTR(call));
+}
+
+static void mutate_pod(void *data, struct exchange *exchange, const char *body, size_t len)
+{
+    start(data, exchange, body, len, (struct call){.verb = "mutate-pod", .decide = inject});
+}
+
+static void mutate_enabled_pod(void *data, struct exchange *exchange, const char *body, size_t len)
+{
+    start(data, exchange, body, len,
+          (struct call){.verb = "mutate-pod", .decide = inject, .namespace_enabled = true});
+}
+
+static void validate_any_pod(void *data, struct exchange *exchange, const char *body, size_t len)
+{
+    start(data, exchange, body, len, (struct call){.verb = "validate-pod", .decide = validate_pod});
+}
+
+static void validate_enabled_pod(void *data, struct exchange *exchange, const char *body,
+                                 size_t len)
+{
+    start(data, exchange, body, len,
+          (struct call){.verb = "validate-pod", .decide = validate_pod, .namespace_enabled = true});
+}
+
+static void decide_gitgate(const struct review *review, struct gate_list gates,
+                           const struct inject_options *options, struct decision *ret)
+{
+    (void)gates;
+    (void)options;
+    validate_gitgate(review, ret);
+}
+
+static void validate_any_gitgate(void *data, struct exchange *exchange, const char *body,
+                                 size_t len)
+{
+    start(data, exchange, body, len,
+          (struct call){.verb = "validate-gitgate", .decide = decide_gitgate});
+}
+
+/* A review doesn't say how the pod's namespace is labelled. The API server knows: the webhook
+ * configuration sends pods of enabled namespaces to paths of their own. */
+void admission_routes(struct admission *admission, struct server_route ret[ADMISSION_ROUTES_MAX])
+{
+    const struct server_route routes[ADMISSION_ROUTES_MAX] = {
+        {"/mutate-pod", mutate_pod, admission},
+        {"/mutate-pod/enabled", mutate_enabled_pod, admission},
+        {"/validate-pod", validate_any_pod, admission},
+        {"/validate-pod/enabled", validate_enabled_pod, admission},
+        {"/validate-gitgate", validate_any_gitgate, admission},
+        {NULL, NULL, NULL},
+    };
+
+    memcpy(ret, routes, sizeof routes);
+}
+
+bool admission_ready(void *data)
+{
+    const struct admission *admission = data;
+
+    return gates_synced(admission->gates);
+}

@@ -1,0 +1,83 @@
+#include "gates.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "kube/watch.h"
+
+struct gates {
+    struct kube_watch *watch;
+    const struct gate **list; /* what gates_of gave last */
+    size_t n, size;
+};
+
+static void *keep(json_t *object)
+{
+    return gate_new(object);
+}
+
+static void release(void *gate)
+{
+    gate_free(gate);
+}
+
+int gates_new(struct kube_client *client, const struct log *log, struct gates **ret,
+              struct error *err)
+{
+    cleanup_free struct gates *gates = calloc(1, sizeof *gates);
+    struct kube_watch_spec spec = {.resource = &kube_gitgates, .keep = keep, .release = release};
+    int r;
+
+    if (!gates)
+        return error_set(err, -ENOMEM, "out of memory");
+    r = kube_watch_start(client, &spec, log, &gates->watch, err);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(gates);
+    return 0;
+}
+
+void gates_free(struct gates *gates)
+{
+    if (!gates)
+        return;
+    kube_watch_stop(gates->watch);
+    free(gates->list);
+    free(gates);
+}
+
+bool gates_synced(const struct gates *gates)
+{
+    return kube_watch_synced(gates->watch);
+}
+
+static bool add(void *data, const char *namespace_, const char *name, void *value)
+{
+    struct gates *gates = data;
+
+    (void)namespace_;
+    (void)name;
+    if (gates->n < gates->size)
+        gates->list[gates->n++] = value;
+    return true;
+}
+
+int gates_of(struct gates *gates, const char *namespace_, struct gate_list *ret)
+{
+    const struct kube_store *store = kube_watch_store(gates->watch);
+    size_t size = kube_store_size(store);
+
+    if (size > gates->size) {
+        const struct gate **list = reallocarray(gates->list, size, sizeof(struct gate *));
+
+        if (!list)
+            return -ENOMEM;
+        gates->list = list;
+        gates->size = size;
+    }
+    gates->n = 0;
+    kube_store_each(store, namespace_, add, gates);
+    *ret = (struct gate_list){gates->list, gates->n};
+    return 0;
+}

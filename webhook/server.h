@@ -1,0 +1,64 @@
+/* The HTTPS server: libwebsockets over TLS 1.3 on a libuv loop of the program's, HTTP/1.1.
+ *
+ * Every request gets an answer that says what was wrong with it, also when its body is larger than
+ * the cap: what is not kept is read to its end first, so that no client finds its connection cut.
+ */
+#ifndef GITGATE_WEBHOOK_SERVER_H
+#define GITGATE_WEBHOOK_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/error.h"
+#include "base/log.h"
+
+struct server;
+
+/* One request until it is answered. */
+struct exchange;
+
+/* `body` is the exchange's until it is answered. Answer now or later, exactly once. */
+typedef void (*server_handler_fn)(void *data, struct exchange *exchange, const char *body,
+                                  size_t len);
+
+struct server_route {
+    const char *path;
+    server_handler_fn handle;
+    void *data;
+};
+
+struct server_spec {
+    const char *address; /* IPv4 or IPv6; "0.0.0.0" and "::" are every address */
+    uint16_t port;       /* 0: any that is free, see server_port */
+    const char *cert_file, *key_file;
+    const struct server_route *routes; /* POST application/json; ends with a NULL path */
+    bool (*ready)(void *data);         /* GET /readyz: 200 or 503; /healthz is 200 */
+    void *data;
+    const struct log *log;
+};
+
+/* Listens at once. `spec` and its strings are borrowed for the server's life. The loop must not
+ * have anything else on it yet: a failure runs it to its end. */
+int server_new(uv_loop_t *loop, const struct server_spec *spec, struct server **ret,
+               struct error *err);
+
+uint16_t server_port(const struct server *server);
+
+/* Takes the certificate and key that are in the files now for new connections; what can't be used
+ * leaves those that are in use. */
+int server_reload(struct server *server, struct error *err);
+
+/* Takes no new connection, answers what is under way (with "connection: close"), then closes what
+ * it has on the loop and calls `stopped`. */
+void server_stop(struct server *server, void (*stopped)(void *data), void *data);
+
+/* After server_stop, when the loop has run to its end. NULL is fine. */
+void server_free(struct server *server);
+
+/* Copies `body`. An exchange whose client has gone is freed all the same. */
+void exchange_answer(struct exchange *exchange, int status, const char *content_type,
+                     const char *body, size_t len);
+
+#endif
