@@ -64,7 +64,8 @@ processes_in() {
 
 @test "with controllers there are default ServiceAccounts and roles, and namespaces go" {
 	apiserver up "$dir" --controllers
-	local -x KUBECONFIG=$dir/kubeconfig
+	# shellcheck disable=SC2030,SC2031  # each test is a process of its own
+	export KUBECONFIG=$dir/kubeconfig
 	kubectl create namespace one
 	poll 10 kubectl -n one get serviceaccount default
 	filled() { kubectl get clusterrole edit -o jsonpath='{.rules[*].verbs}' | grep create; }
@@ -106,6 +107,7 @@ cluster_only() {
 	[ -n "${GITGATE_TEST_CLUSTER:-}" ] || skip "needs GITGATE_TEST_CLUSTER=1"
 	# shellcheck source=tests/cluster/env
 	. "$bed/env"
+	# shellcheck disable=SC2031
 	export KUBECONFIG=$BATS_FILE_TMPDIR/kubeconfig name=gitgate-selftest
 	image=localhost/gitgate-selftest:1
 }

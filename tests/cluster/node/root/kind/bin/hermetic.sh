@@ -15,19 +15,19 @@ ip route replace unreachable "$pods"
 # is quicker for who asks than dropping; the last chain drops what is left.
 nft -f - <<RULES
 table inet hermetic {
-	chain masquerade {
+	chain masq {
 		type nat hook postrouting priority 100; policy accept;
 		ip saddr $pods ip daddr != $pods oifname "eth0" masquerade
 	}
-	chain forward {
+	chain forwarded {
 		type filter hook forward priority 300; policy accept;
 		oifname "eth0" ip daddr != { $net, $pods } counter reject with icmpx admin-prohibited
 	}
-	chain output {
+	chain own {
 		type filter hook output priority 300; policy accept;
 		oifname "eth0" ip daddr != { $net, $pods } counter reject with icmpx admin-prohibited
 	}
-	chain postrouting {
+	chain last {
 		type filter hook postrouting priority 300; policy accept;
 		oifname "eth0" ip daddr != { $net, $pods } counter drop
 		oifname "eth0" ip6 daddr != { fe80::/10, ff00::/8, fc00::/7 } counter drop
