@@ -8,10 +8,12 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -136,13 +138,21 @@ static void output_past_the_cap_is_dropped_and_said(void **state)
     assert_int_equal(buf_error(&result.out), -E2BIG);
 }
 
+/* A signal was sent to it; on a busy machine it takes a moment to be gone. */
+static bool ended(pid_t pid)
+{
+    cleanup_close int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+
+    return fd < 0 ? errno == ESRCH : poll(&ready, 1, 10000) == 1;
+}
+
 static void a_program_that_hangs_is_killed_with_its_children(void **state)
 {
     cleanup_proc struct proc_result result = PROC_RESULT_INIT(100, 100);
     const char *const argv[] = {"sh", "-c", "sleep 1000 & echo $!; wait", NULL};
     struct proc_spec spec = {.argv = argv, .timeout_ms = 300};
     cleanup_buf struct buf how = BUF_INIT(100);
-    char path[64];
 
     (void)state;
     assert_int_equal(proc_run(&spec, &result, NULL), 0);
@@ -150,8 +160,7 @@ static void a_program_that_hangs_is_killed_with_its_children(void **state)
     assert_int_equal(result.term_signal, 9);
     proc_describe(&spec, &result, &how);
     assert_string_equal(how.data, "no answer within 0 s");
-    snprintf(path, sizeof path, "/proc/%d/exe", atoi(result.out.data));
-    assert_int_equal(readlink(path, (char[8]){0}, 8), -1); /* gone, or a zombie of init's */
+    assert_true(ended(atoi(result.out.data)));
 }
 
 static void a_child_left_behind_with_the_pipes_does_not_delay_the_result(void **state)
