@@ -22,9 +22,11 @@ static void add_gate(struct controller *controller, const char *ns, const char *
 static void on_gate(void *data, enum kube_change change, const char *ns, const char *name,
                     void *kept)
 {
-    (void)change;
-    (void)kept;
-    add_gate(data, ns, name);
+    struct controller *controller = data;
+    const struct gate_state *state = kube_store_get(controller->states, ns, name);
+
+    if (change == KUBE_DELETED || !state || !state_is_own_status(state, kept))
+        add_gate(controller, ns, name);
 }
 
 /* The gate whose object of that type has this name, if one is there. */

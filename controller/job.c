@@ -36,7 +36,7 @@ struct job {
     size_t step;               /* the one in hand */
     const struct step *failed; /* the first that did */
     char message[MESSAGE_MAX]; /* why */
-    bool again;                /* something did not go as planned: come again */
+    bool again;                /* something did not go as planned: come again later */
     json_t *status;            /* being written */
     unsigned writes;
 };
@@ -124,7 +124,7 @@ static const char *metadata_of(const struct job *job, const char *key)
 
 static void finish(struct job *job)
 {
-    job_end(job, job->again || job->failed ? QUEUE_FAILED : QUEUE_OK, 0);
+    job_end(job, job->again ? QUEUE_FAILED : QUEUE_OK, 0);
 }
 
 static void on_status(void *data, const struct kube_response *response)
@@ -136,8 +136,13 @@ static void on_status(void *data, const struct kube_response *response)
     } else if (response->err.code) {
         job_fail(job, "status not written, will try again", response->err.msg);
     } else {
+        json_auto_t *gate = json_loadb(response->body, response->len, 0, NULL);
+
         job->writes++;
-        state_wrote_status(job->state, metadata_of(job, "resourceVersion"), job->status);
+        state_wrote_status(job->state, metadata_of(job, "resourceVersion"),
+                           json_string_value(json_object_get(json_object_get(gate, "metadata"),
+                                                             "resourceVersion")),
+                           job->status);
         finish(job);
     }
 }
@@ -179,7 +184,8 @@ static void note_failure(struct job *job, const struct step *step,
     json_object_set_new(fields, "kind", json_string(resource->kind));
     json_object_set_new(fields, "error", json_string(text));
     log_warn(job->controller->log, "an object was not written, will try again", fields);
-    if (job->failed)
+    job->again = true;
+    if (job->failed || !response->status) /* no answer: nothing to say about the gate */
         return;
     job->failed = step;
     memcpy(job->message, text, sizeof text);

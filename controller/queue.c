@@ -11,6 +11,10 @@
 #define BACKOFF_MIN_MS 50u
 #define BACKOFF_MAX_MS 120000u
 
+/* A key that failed and was added meanwhile: what was added may be the trace of the failure itself
+ * (its status), so not at once; but it may be the repair, so not late. */
+#define AGAIN_AFTER_FAILURE_MS 1000u
+
 enum state { IDLE, READY, WORKING };
 
 struct item {
@@ -196,10 +200,13 @@ void queue_done(struct queue *queue, const char *ns, const char *name, enum queu
     if (result == QUEUE_OK)
         item->failures = 0;
     delay = result == QUEUE_FAILED ? backoff(item) : again_ms;
-    if (item->again) {
+    if (item->again && result == QUEUE_FAILED && delay > AGAIN_AFTER_FAILURE_MS)
+        delay = AGAIN_AFTER_FAILURE_MS;
+    if (item->again && result == QUEUE_OK) {
         item->again = false;
         make_ready(item);
     } else if (delay) {
+        item->again = false;
         uv_timer_start(&item->later, on_later, delay, 0);
     }
     wake(queue);

@@ -364,7 +364,7 @@ static void judge_objects(const struct observed *observed, struct condition *con
     for (enum owned i = 0; i < OWNED_N; i++) {
         struct name name = gitgate_owned_name(observed->gate->name, owned_types[i].name);
 
-        if (collides(observed, i))
+        if (is_wanted(observed, i) && collides(observed, i))
             condition_fail(condition, REASON_COLLISION,
                            "%s %s exists and does not belong to this GitGate; it is left as it is: "
                            "delete or rename it",
@@ -382,7 +382,8 @@ static void judge_invalid(const struct observed *observed, struct conditions *co
     for (size_t i = 0; i < invalid->n; i++)
         condition_fail(&conditions->rendered, REASON_INVALID, "%s %s", invalid->list[i].path,
                        invalid->list[i].message);
-    condition_fail(&conditions->rendered, REASON_INVALID, "correct the spec");
+    if (!invalid->n)
+        condition_fail(&conditions->rendered, REASON_INVALID, "the spec can't be read");
     condition_unknown(&conditions->credentials_resolved, REASON_INVALID, see);
     condition_unknown(&conditions->upstreams_resolved, REASON_INVALID, see);
 }

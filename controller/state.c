@@ -142,8 +142,15 @@ const json_t *state_see_status(struct gate_state *state, const json_t *gate)
     return json_object_get(gate, "status");
 }
 
-void state_wrote_status(struct gate_state *state, const char *before, json_t *status)
+bool state_is_own_status(const struct gate_state *state, const json_t *gate)
 {
+    return state->status_version && strcmp(state->status_version, version_of(gate)) == 0;
+}
+
+void state_wrote_status(struct gate_state *state, const char *before, const char *after,
+                        json_t *status)
+{
+    set_text(&state->status_version, after);
     forget_written(&state->status);
     state->status.before = strdup(before);
     state->status.status = json_incref(status);
@@ -182,6 +189,7 @@ void state_free(void *value)
         free(state->accepted[i]);
     }
     forget_written(&state->status);
+    free(state->status_version);
     json_decref(state->creds_problems);
     free(state);
 }

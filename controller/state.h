@@ -19,6 +19,7 @@ struct gate_state {
     struct written objects[OWNED_N];
     char *accepted[OWNED_N]; /* see struct observed */
     struct written status;
+    char *status_version;    /* of the gate, after our last write of its status */
     struct digest made_from; /* what creds_problems is about */
     json_t *creds_problems;
 };
@@ -45,7 +46,13 @@ void state_wrote(struct gate_state *state, enum owned which, const char *before,
                  const json_t *object);
 
 const json_t *state_see_status(struct gate_state *state, const json_t *gate);
-void state_wrote_status(struct gate_state *state, const char *before, json_t *status);
+
+/* `after`: the gate's version that the write led to, or NULL. */
+void state_wrote_status(struct gate_state *state, const char *before, const char *after,
+                        json_t *status);
+
+/* The watch tells of our own write of the status: there is nothing to be done for it. */
+bool state_is_own_status(const struct gate_state *state, const json_t *gate);
 
 void state_remember_creds(struct gate_state *state, const struct digest *made_from,
                           json_t *problems);

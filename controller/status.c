@@ -123,16 +123,21 @@ static json_t *condition_json(const struct condition *condition, const json_t *b
                      "lastTransitionTime", since);
 }
 
-/* True when all the others are; else with the first reason and message that stand against it. */
+/* True when all the others are; else with the reason and messages of those that stand against it.
+ * What can't be said now only speaks when nothing is known to be wrong. */
 static void sum_up(const struct conditions *conditions, struct condition *ready)
 {
     const struct condition *parts[] = {&conditions->rendered, &conditions->credentials_resolved,
                                        &conditions->upstreams_resolved};
+    const size_t n = sizeof parts / sizeof *parts;
 
     *ready = condition_of("Ready");
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (strcmp(parts[i]->status, "True") != 0)
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(parts[i]->status, "False") == 0)
             condition_fail(ready, parts[i]->reason, "%s", parts[i]->message.data);
+    for (size_t i = 0; i < n && strcmp(ready->status, "True") == 0; i++)
+        if (strcmp(parts[i]->status, "Unknown") == 0)
+            condition_unknown(ready, parts[i]->reason, parts[i]->message.data);
     condition_hold(ready, REASON_READY, "pods can use this gate");
 }
 

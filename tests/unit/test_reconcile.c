@@ -1,0 +1,370 @@
+/* The controller's decisions: each folder of cases/reconcile is one.
+ *
+ *   in.json   what is seen: `gitgate`; `addresses` and `errors` of hosts; `owned` objects, each as
+ *             {version, owner: "this" | a uid, applied: "wanted" | a digest, foreign}; `accepted`
+ *             versions; `secrets` and `configMaps` when they were read ("$key" in one stands for a
+ *             private key); `known` problems of the credentials; `failed`, a step that fails
+ *   out.json  what is to be done: steps, the status, whether the sources must be read
+ *
+ * With GITGATE_WRITE_CASES=1 in the environment out.json is written instead: review it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <glob.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "data/base64.h"
+#include "reconcile.h"
+#include "sources.h"
+
+#define NOW 1767225600 /* 2026-01-01T00:00:00Z */
+#define CASE_MAX (1u << 20)
+#define IPS_MAX 8
+
+static const char *const owned_words[OWNED_N] = {
+    [OWNED_INTERNAL] = "internal", [OWNED_EGRESS] = "egress", [OWNED_CREDS] = "creds",
+    [OWNED_HOOKS] = "hooks",       [OWNED_CLIENT] = "client",
+};
+static const char *const verb_words[] = {
+    [STEP_CREATE] = "create", [STEP_UPDATE] = "update", [STEP_DELETE] = "delete"};
+
+/* ---- What is seen -------------------------------------------------------------------------- */
+
+struct fixture {
+    json_t *in;
+    struct gitgate gate;
+    struct problems problems;
+    struct seen *seen[OWNED_N];
+    const char *ips[GITGATE_UPSTREAMS_MAX][IPS_MAX + 1];
+    struct resolved resolved[GITGATE_UPSTREAMS_MAX];
+    struct render_sources sources;
+    struct observed observed;
+};
+
+static json_t *get(const json_t *object, const char *key)
+{
+    return json_object_get(object, key);
+}
+
+static const char *text(const json_t *object, const char *key)
+{
+    return json_string_value(get(object, key));
+}
+
+/* No file of the project holds a private key, also no false one. */
+static json_t *private_key(void)
+{
+    cleanup_buf struct buf pem = BUF_INIT(1000), base64 = BUF_INIT(1000);
+
+    buf_addf(&pem, "-----BEGIN OPENSSH %s KEY-----\nx\n-----END OPENSSH %s KEY-----\n", "PRIVATE",
+             "PRIVATE");
+    base64_encode(pem.data, pem.len, &base64);
+    return json_string(base64.data);
+}
+
+static void put_keys_in(json_t *secrets)
+{
+    const char *name, *key;
+    json_t *secret, *value;
+
+    json_object_foreach(secrets, name, secret)
+    {
+        json_object_foreach(get(secret, "data"), key, value)
+        {
+            if (json_is_string(value) && strcmp(json_string_value(value), "$key") == 0)
+                json_object_set_new(get(secret, "data"), key, private_key());
+        }
+    }
+}
+
+static void see_addresses(struct fixture *f)
+{
+    for (size_t i = 0; i < f->gate.n_upstreams; i++) {
+        const char *host = f->gate.upstreams[i].url.host;
+        const char *error = text(get(f->in, "errors"), host);
+        json_t *list = get(get(f->in, "addresses"), host), *ip;
+        size_t j;
+
+        json_array_foreach(list, j, ip)
+        {
+            f->ips[i][j] = json_string_value(ip);
+        }
+        f->resolved[i] = (struct resolved){.ips = f->ips[i], .error = error ? error : ""};
+    }
+}
+
+static void load(const char *folder, struct fixture *f)
+{
+    char path[512];
+    json_error_t where;
+
+    memset(f, 0, sizeof *f);
+    snprintf(path, sizeof path, "%s/in.json", folder);
+    f->in = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
+    if (!f->in)
+        fail_msg("%s:%d: %s", path, where.line, where.text);
+    f->observed.object = get(f->in, "gitgate");
+    f->observed.status = get(f->observed.object, "status");
+    if (gitgate_decode(f->observed.object, false, &f->gate, &f->problems) == 0)
+        f->observed.gate = &f->gate;
+    f->observed.invalid = &f->problems;
+    f->observed.resolved = f->resolved;
+    f->observed.made_from = digest_of("sources", 7);
+    f->observed.creds_problems = get(f->in, "known");
+    see_addresses(f);
+    put_keys_in(get(f->in, "secrets"));
+    f->sources = (struct render_sources){get(f->in, "secrets"), get(f->in, "configMaps")};
+    if (f->sources.secrets)
+        f->observed.sources = &f->sources;
+}
+
+/* The digest that is applied when nothing of that kind is there. */
+static void wanted_digest(const struct fixture *f, enum owned which, char to[33])
+{
+    struct observed observed = f->observed;
+    cleanup_plan struct plan plan;
+    json_auto_t *nothing = json_object();
+    struct render_sources empty = {nothing, nothing};
+
+    memset(observed.owned, 0, sizeof observed.owned);
+    observed.sources = &empty;
+    assert_int_equal(reconcile(&observed, NOW, &plan), 0);
+    for (size_t i = 0; i < plan.n_steps; i++)
+        if (plan.steps[i].which == which)
+            strcpy(to, text(get(get(plan.steps[i].object, "metadata"), "annotations"),
+                            ANNOTATION_APPLIED));
+}
+
+static json_t *metadata_of(const struct fixture *f, enum owned which, const json_t *short_form)
+{
+    const char *owner = text(short_form, "owner"), *applied = text(short_form, "applied");
+    const char *uid = text(get(f->observed.object, "metadata"), "uid");
+    char digest[33] = "";
+    json_t *object;
+
+    if (applied && strcmp(applied, "wanted") == 0)
+        wanted_digest(f, which, digest);
+    else if (applied)
+        snprintf(digest, sizeof digest, "%s", applied);
+    object =
+        json_pack("{s:{s:s, s:s, s:{s:s}, s:[{s:{s:{}}, s:s, s:s}]}}", "metadata", "uid",
+                  owned_words[which], "resourceVersion", text(short_form, "version"), "annotations",
+                  ANNOTATION_APPLIED, digest, "managedFields", "fieldsV1", "f:data", "manager",
+                  json_is_true(get(short_form, "foreign")) ? "kubectl" : "gitgate-controller",
+                  "operation", "Apply");
+    if (owner)
+        json_object_set_new(get(object, "metadata"), "ownerReferences",
+                            json_pack("[{s:s, s:s, s:s, s:b}]", "apiVersion",
+                                      "gitgate.dev/v1alpha1", "kind", "GitGate", "uid",
+                                      strcmp(owner, "this") == 0 ? uid : owner, "controller", 1));
+    return object;
+}
+
+static void see_owned(struct fixture *f)
+{
+    for (enum owned i = 0; i < OWNED_N; i++) {
+        json_t *short_form = get(get(f->in, "owned"), owned_words[i]);
+        json_auto_t *object = short_form ? metadata_of(f, i, short_form) : NULL;
+
+        if (object)
+            f->seen[i] = seen_new(object);
+        f->observed.accepted[i] = text(get(f->in, "accepted"), owned_words[i]);
+    }
+    memcpy(f->observed.owned, f->seen, sizeof f->seen);
+}
+
+static void unload(struct fixture *f)
+{
+    for (size_t i = 0; i < OWNED_N; i++)
+        free(f->seen[i]);
+    problems_done(&f->problems);
+    gitgate_done(&f->gate);
+    json_decref(f->in);
+}
+
+/* ---- What is to be done -------------------------------------------------------------------- */
+
+static json_t *step_json(const struct step *step)
+{
+    struct name name = gitgate_owned_name("agents", owned_types[step->which].name);
+    const char *key;
+    json_t *value, *keys, *line;
+
+    line = json_pack("{s:o}", verb_words[step->verb],
+                     json_sprintf("%s %s", owned_types[step->which].resource->kind, name.text));
+    if (step->which != OWNED_CREDS)
+        return line;
+    keys = json_array();
+    json_object_foreach(get(step->object, "data"), key, value)
+    {
+        json_array_append_new(keys, json_string(key));
+    }
+    json_object_set_new(line, "keys", keys);
+    return line;
+}
+
+/* Every write says what must be there: nothing, or the object that was seen. */
+static void check_precondition(const struct fixture *f, const struct step *step)
+{
+    const json_t *metadata = get(step->object, "metadata");
+
+    if (step->verb == STEP_CREATE) {
+        assert_null(f->seen[step->which]);
+        assert_string_equal(text(metadata, "resourceVersion"), "1");
+    } else {
+        assert_string_equal(text(metadata, "uid"), f->seen[step->which]->uid);
+        assert_string_equal(f->seen[step->which]->owner,
+                            text(get(f->observed.object, "metadata"), "uid"));
+    }
+}
+
+static json_t *outcome(const struct fixture *f)
+{
+    const char *failed = text(f->in, "failed");
+    json_t *out = json_object(), *steps = json_array();
+    cleanup_plan struct plan plan;
+
+    assert_int_equal(reconcile(&f->observed, NOW, &plan), 0);
+    json_object_set_new(out, "needSources", json_boolean(plan.need_sources));
+    json_object_set_new(out, "steps", steps);
+    for (size_t i = 0; i < plan.n_steps; i++) {
+        check_precondition(f, &plan.steps[i]);
+        json_array_append_new(steps, step_json(&plan.steps[i]));
+        if (failed && strcmp(failed, owned_words[plan.steps[i].which]) == 0) {
+            json_decref(plan.status);
+            plan.status = reconcile_failed(&f->observed, &plan, &plan.steps[i],
+                                           "the API server's words", NOW);
+        }
+    }
+    json_object_set_new(out, "status", plan.status ? json_incref(plan.status) : json_null());
+    return out;
+}
+
+static int append(const char *bytes, size_t len, void *to)
+{
+    buf_add(to, bytes, len);
+    return buf_error(to) ? -1 : 0;
+}
+
+static void run_case(const char *folder)
+{
+    cleanup_buf struct buf got = BUF_INIT(CASE_MAX), want = BUF_INIT(CASE_MAX);
+    struct error err = ERROR_INIT;
+    json_auto_t *out = NULL;
+    struct fixture f;
+    char path[512];
+
+    load(folder, &f);
+    see_owned(&f);
+    out = outcome(&f);
+    unload(&f);
+    json_dump_callback(out, append, &got, JSON_INDENT(2));
+    buf_addc(&got, '\n');
+    snprintf(path, sizeof path, "%s/out.json", folder);
+    if (getenv("GITGATE_WRITE_CASES")) {
+        assert_int_equal(file_write(path, got.data, got.len, 0644, &err), 0);
+        return;
+    }
+    if (file_read(path, &want, &err) < 0)
+        fail_msg("%s", err.msg);
+    if (strcmp(got.data, want.data) != 0)
+        fail_msg("%s: not as in out.json, but:\n%s", folder, got.data);
+}
+
+static void every_case_gets_its_plan(void **state)
+{
+    glob_t found;
+
+    (void)state;
+    assert_int_equal(glob("reconcile/*", GLOB_ONLYDIR, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        run_case(found.gl_pathv[i]);
+    globfree(&found);
+}
+
+/* ---- What a watch tells of an object -------------------------------------------------------- */
+
+static struct seen *see(const char *managed_fields)
+{
+    json_auto_t *fields = json_loads(managed_fields, 0, NULL);
+    json_auto_t *object =
+        json_pack("{s:{s:s, s:s, s:[{s:s, s:s, s:s, s:b}], s:O}}", "metadata", "uid", "u",
+                  "resourceVersion", "7", "ownerReferences", "apiVersion", "gitgate.dev/v1alpha1",
+                  "kind", "GitGate", "uid", "g", "controller", 1, "managedFields", fields);
+
+    return seen_new(object);
+}
+
+static void an_edit_shows_in_the_managed_fields(void **state)
+{
+    static const struct {
+        const char *fields;
+        bool foreign;
+    } cases[] = {
+        {"[]", false},
+        {"[{\"manager\":\"gitgate-controller\",\"operation\":\"Apply\",\"fieldsV1\":"
+         "{\"f:data\":{\"f:a\":{}},\"f:metadata\":{}}}]",
+         false},
+        {"[{\"manager\":\"kubectl-edit\",\"operation\":\"Update\",\"fieldsV1\":"
+         "{\"f:data\":{\"f:a\":{}}}}]",
+         true},
+        /* A label or an annotation is no content. */
+        {"[{\"manager\":\"kubectl-label\",\"operation\":\"Update\",\"fieldsV1\":"
+         "{\"f:metadata\":{\"f:labels\":{\"f:x\":{}}}}}]",
+         false},
+        /* Our name alone is no proof: we only apply. */
+        {"[{\"manager\":\"gitgate-controller\",\"operation\":\"Update\",\"fieldsV1\":"
+         "{\"f:spec\":{}}}]",
+         true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct seen *seen = see(cases[i].fields);
+
+        assert_non_null(seen);
+        assert_int_equal(seen->foreign, cases[i].foreign);
+        assert_string_equal(seen->owner, "g");
+        assert_string_equal(seen->version, "7");
+        assert_string_equal(seen->applied, "");
+        free(seen);
+    }
+}
+
+/* ---- Sources -------------------------------------------------------------------------------- */
+
+static void the_digest_changes_with_every_source(void **state)
+{
+    struct gitgate gate = {.uid = "u", .generation = 1};
+    struct sources sources = {.list = {{&kube_secrets, "a", NULL}, {&kube_secrets, "b", NULL}},
+                              .n = 2};
+    struct digest absent = sources_digest(&gate, &sources), there, newer;
+
+    (void)state;
+    assert_int_equal(source_set_version(&sources.list[0], "u1", "5"), 0);
+    there = sources_digest(&gate, &sources);
+    assert_int_equal(source_set_version(&sources.list[0], "u1", "6"), 0);
+    newer = sources_digest(&gate, &sources);
+    assert_string_not_equal(absent.text, there.text);
+    assert_string_not_equal(there.text, newer.text);
+    gate.generation = 2;
+    assert_string_not_equal(newer.text, sources_digest(&gate, &sources).text);
+    sources_done(&sources);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_case_gets_its_plan),
+        cmocka_unit_test(an_edit_shows_in_the_managed_fields),
+        cmocka_unit_test(the_digest_changes_with_every_source),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
