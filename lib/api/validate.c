@@ -23,12 +23,26 @@ __attribute__((format(printf, 4, 5))) static void complain(struct problems *prob
 
 /* ---- one upstream ---- */
 
+/* Else a gate could be told to fetch the node's credentials from the cloud's metadata service. */
+static bool host_is_never(const struct url *url)
+{
+    struct ip ip;
+
+    return ip_parse(url->host, &ip) == 0 && ip_is_never(&ip);
+}
+
 static void validate_url(struct upstream *u, size_t i, struct problems *problems)
 {
     struct error err = ERROR_INIT;
 
-    if (u->url_text && url_parse(u->url_text, &u->url, &err) < 0)
+    if (!u->url_text)
+        return;
+    if (url_parse(u->url_text, &u->url, &err) < 0)
         complain(problems, i, "url", "%s", err.msg);
+    else if (host_is_never(&u->url))
+        complain(problems, i, "url",
+                 "names a link-local address (the cloud's metadata service is "
+                 "there); it is never reachable");
 }
 
 static bool url_known(const struct upstream *u)
