@@ -157,15 +157,23 @@ bed_cluster() { cluster --name "$name" --kubeconfig "$KUBECONFIG" "$@"; }
 
 @test "cluster: nothing of the world outside is reached" {
 	cluster_only
-	run kubectl exec client -- nc -zw2 192.0.2.1 443
-	[ "$status" != 0 ]
+	kubectl -n kube-system get daemonset kube-router || skip "not with kind's own node image"
+	run kubectl exec client -- nc -zvw5 192.0.2.1 443
+	[[ $output == *"No route to host"* ]] # refused by the rule, not merely silent
+	run timeout 5 kubectl exec client -- getent hosts example.org
+	[ "$status" = 2 ] # not found, and at once
 }
 
 @test "cluster: down leaves nothing" {
 	cluster_only
+	volumes=$(podman inspect -f '{{range .Mounts}}{{.Name}} {{end}}' "$name-control-plane")
+	[ -n "$volumes" ]
 	bed_cluster down
 	[ -z "$(podman ps -aq --filter "name=^$name")" ]
-	[ -z "$(podman volume ls -q --filter dangling=true)" ]
+	for volume in $volumes; do
+		run podman volume exists "$volume"
+		[ "$status" != 0 ]
+	done
 	run podman network exists "kind-$name"
 	[ "$status" != 0 ]
 	[ ! -e "$KUBECONFIG" ]
