@@ -1,0 +1,177 @@
+#include "connection.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define INIT_TIMEOUT "--init-timeout=10" /* s, for the client to say what it wants */
+#define IDLE_TIMEOUT "--timeout=300"     /* s, between two requests of a fetch */
+/* git daemon has no limit for receive-pack: a client that stops in the middle of a push must not
+ * hold its place for ever. Longer than a refresh, a scan and a forward may take together. */
+#define LIFE_MAX_MS (2ull * 3600 * 1000)
+#define KEEPALIVE_S 60
+#define LOG_FD 3
+#define LOG_FD_TEXT "3"
+
+struct connection {
+    struct connections *all;
+    struct connection *next, *before;
+    uv_tcp_t socket;
+    uv_process_t process;
+    uv_timer_t life;
+    int open; /* handles not closed yet */
+};
+
+static const char *const kept[] = {ENV_CONFIG_DIR, ENV_CREDS_DIR,   ENV_REPOS_DIR,
+                                   "POD_NAME",     "POD_NAMESPACE", "SERVICE_ACCOUNT"};
+
+int connections_init(struct connections *c, uv_loop_t *loop, const struct gate *gate,
+                     struct error *err)
+{
+    int r = child_env_base(&c->env);
+
+    c->loop = loop;
+    c->gate = gate;
+    for (size_t i = 0; r == 0 && i < sizeof kept / sizeof *kept; i++)
+        r = child_env_keep(&c->env, kept[i]);
+    if (r == 0)
+        r = child_env_set(&c->env, ENV_LOG_FD, LOG_FD_TEXT);
+    /* git daemon looks up the host name that the client says it called. No attempt, no query: a
+     * client without DNS must not have the gate ask for names that it makes up. What the hooks
+     * start has an environment of its own. */
+    if (r == 0)
+        r = child_env_set(&c->env, "RES_OPTIONS", "attempts:0");
+    return r < 0 ? error_errno(err, r, "cannot prepare the environment of git daemon") : 0;
+}
+
+/* ---- the end of one ---- */
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct connection *c = handle->data;
+    struct connections *all = c->all;
+
+    if (--c->open > 0)
+        return;
+    *(c->before ? &c->before->next : &all->first) = c->next;
+    if (c->next)
+        c->next->before = c->before;
+    free(c);
+    if (all->n-- == CONNECTIONS_MAX)
+        all->on_room(all->data);
+}
+
+static void close_handle(uv_handle_t *handle)
+{
+    if (!uv_is_closing(handle))
+        uv_close(handle, on_closed);
+}
+
+static void on_exit_(uv_process_t *process, int64_t status, int term_signal)
+{
+    struct connection *c = process->data;
+
+    (void)status; /* a client that went away, a refusal: the hooks have logged what matters */
+    (void)term_signal;
+    close_handle((uv_handle_t *)&c->life);
+    close_handle((uv_handle_t *)process);
+}
+
+static void on_life_over(uv_timer_t *timer)
+{
+    struct connection *c = timer->data;
+
+    kill(-c->process.pid, SIGKILL);
+}
+
+/* ---- the start of one ---- */
+
+static int spawn(struct connection *c, struct error *err)
+{
+    char base[PATH_MAX + 32], hook[PATH_MAX + 32];
+    const char *const argv[] = {"git",
+                                "daemon",
+                                "--inetd",
+                                "--export-all",
+                                "--enable=receive-pack",
+                                "--informative-errors",
+                                "--log-destination=none",
+                                INIT_TIMEOUT,
+                                IDLE_TIMEOUT,
+                                base,
+                                hook,
+                                NULL};
+    uv_stdio_container_t stdio[LOG_FD + 1];
+    uv_process_options_t options = {.file = argv[0],
+                                    .args = (char **)argv,
+                                    .env = c->all->env.list,
+                                    .cwd = c->all->gate->repos_dir,
+                                    .flags = UV_PROCESS_DETACHED,
+                                    .stdio = stdio,
+                                    .stdio_count = LOG_FD + 1,
+                                    .exit_cb = on_exit_};
+    uv_os_fd_t fd;
+    int r;
+
+    snprintf(base, sizeof base, "--base-path=%s", c->all->gate->repos_dir);
+    snprintf(hook, sizeof hook, "--access-hook=%s/access-hook", c->all->gate->config_dir);
+    r = uv_fileno((uv_handle_t *)&c->socket, &fd);
+    if (r == 0) {
+        for (int i = 0; i <= LOG_FD; i++)
+            stdio[i].flags = UV_INHERIT_FD;
+        stdio[0].data.fd = stdio[1].data.fd = fd;
+        stdio[2].data.fd = STDERR_FILENO;
+        stdio[LOG_FD].data.fd = STDOUT_FILENO;
+        r = uv_spawn(c->all->loop, &c->process, &options);
+    }
+    return r < 0 ? error_errno(err, r, "cannot run git daemon") : 0;
+}
+
+static void add(struct connections *all, struct connection *c)
+{
+    c->all = all;
+    c->socket.data = c->process.data = c->life.data = c;
+    c->next = all->first;
+    if (c->next)
+        c->next->before = c;
+    all->first = c;
+    all->n++;
+}
+
+int connection_accept(struct connections *all, uv_stream_t *listener, struct error *err)
+{
+    struct connection *c = calloc(1, sizeof *c);
+    int r;
+
+    if (!c)
+        return error_errno(err, -ENOMEM, "cannot accept a client");
+    uv_tcp_init(all->loop, &c->socket);
+    uv_timer_init(all->loop, &c->life);
+    add(all, c);
+    c->open = 2;
+    r = uv_accept(listener, (uv_stream_t *)&c->socket);
+    if (r == 0)
+        r = uv_tcp_keepalive(&c->socket, 1, KEEPALIVE_S);
+    if (r < 0)
+        error_errno(err, r, "cannot accept a client");
+    if (r == 0) {
+        r = spawn(c, err);
+        c->open++; /* a process handle is to be closed even when the spawn failed */
+        if (r < 0)
+            close_handle((uv_handle_t *)&c->process);
+    }
+    if (r == 0)
+        uv_timer_start(&c->life, on_life_over, LIFE_MAX_MS, 0);
+    else
+        close_handle((uv_handle_t *)&c->life);
+    close_handle((uv_handle_t *)&c->socket); /* git daemon's alone now */
+    return r;
+}
+
+void connections_end(struct connections *all)
+{
+    for (struct connection *c = all->first; c; c = c->next)
+        if (uv_is_active((uv_handle_t *)&c->process))
+            kill(-c->process.pid, SIGTERM);
+}

@@ -1,0 +1,481 @@
+/* forward: git's proc-receive hook (githooks(5)). Scanned and allowed already; now each ref goes to
+ * the upstream, and moves here only where it moved there.
+ *
+ * The lease pins the value that the client's command was made for: a ref that moved upstream in the
+ * meantime stays as it is. A lease also lets git force; that an update is ahead of the old value,
+ * where it has to be, was judged in scan for this very pair of values. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gate.h"
+#include "git.h"
+#include "lock.h"
+#include "pktline.h"
+#include "policy.h"
+#include "reason.h"
+#include "upstream.h"
+#include "verbs.h"
+
+#define INPUT_MAX (2 * PUSH_COMMANDS_BYTES_MAX)
+#define OPTIONS_MAX 100 /* push options of one push */
+#define LOCK_TIMEOUT_MS 300000
+/* The pack is here already: this is the upload and the upstream's own hooks. A silent network is
+ * noticed in seconds, see mirror.c. */
+#define PUSH_TIMEOUT_MS 1800000
+#define REASON_MAX 500
+#define SAID_SHOWN 2000
+
+/* The conversation with receive-pack, and what it brought. */
+struct forward {
+    struct gate gate;
+    const struct upstream *upstream;
+    char repo[PATH_MAX];
+    struct buf in;
+    size_t at; /* of `in`, read so far */
+    bool atomic, wants_options;
+    struct push push;
+    char *options[OPTIONS_MAX];
+    size_t n_options;
+    char (*verdicts)[REASON_MAX]; /* a command each: "" when the upstream took it */
+};
+
+static void forward_done(struct forward *f)
+{
+    for (size_t i = 0; i < f->n_options; i++)
+        free(f->options[i]);
+    free(f->verdicts);
+    push_done(&f->push);
+    buf_done(&f->in);
+    gate_done(&f->gate);
+}
+
+/* ---- the protocol ---- */
+
+static int fill(struct forward *f, struct error *err)
+{
+    char *to = buf_reserve(&f->in, 4096);
+    ssize_t n;
+
+    if (!to)
+        return error_set(err, -E2BIG, "receive-pack sent too much");
+    do
+        n = read(STDIN_FILENO, to, 4096);
+    while (n < 0 && errno == EINTR);
+    if (n <= 0)
+        return error_set(err, -EPIPE, "receive-pack ended early");
+    f->in.len += (size_t)n;
+    f->in.data[f->in.len] = '\0';
+    return 0;
+}
+
+static int next_packet(struct forward *f, struct pkt *pkt, struct error *err)
+{
+    for (;;) {
+        int r;
+
+        *pkt = pkt_parse(f->in.data + f->at, f->in.len - f->at);
+        if (pkt->kind == PKT_INVALID)
+            return error_set(err, -EPROTO, "receive-pack sent no packet");
+        if (pkt->kind != PKT_MORE) {
+            f->at += pkt->used;
+            return 0;
+        }
+        r = fill(f, err);
+        if (r < 0)
+            return r;
+    }
+}
+
+/* Calls `take` for each packet up to the flush. */
+static int each_packet(struct forward *f,
+                       int (*take)(struct forward *f, const struct pkt *pkt, struct error *err),
+                       struct error *err)
+{
+    struct pkt pkt;
+    int r = next_packet(f, &pkt, err);
+
+    while (r == 0 && pkt.kind == PKT_DATA) {
+        r = take(f, &pkt, err);
+        if (r == 0)
+            r = next_packet(f, &pkt, err);
+    }
+    return r;
+}
+
+static int send_all(const struct buf *out, struct error *err)
+{
+    for (size_t done = 0; done < out->len;) {
+        ssize_t n = write(STDOUT_FILENO, out->data + done, out->len - done);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_errno(err, -errno, "cannot answer receive-pack");
+        done += (size_t)n;
+    }
+    return buf_error(out) ? error_errno(err, buf_error(out), "cannot answer receive-pack") : 0;
+}
+
+/* "version=1\0push-options atomic": what the client negotiated is what is announced. */
+static int take_version(struct forward *f, const struct pkt *pkt, struct error *err)
+{
+    static const char version[] = "version=1";
+    cleanup_buf struct buf features = BUF_INIT(PKT_PAYLOAD_MAX);
+    size_t len = sizeof version - 1;
+
+    if (pkt->len < len || memcmp(pkt->data, version, len) != 0 ||
+        (pkt->len > len && pkt->data[len] != '\0'))
+        return error_set(err, -EPROTO, "receive-pack speaks another version");
+    buf_addc(&features, ' ');
+    if (pkt->len > len)
+        buf_add(&features, pkt->data + len + 1, pkt->len - len - 1);
+    buf_addc(&features, ' ');
+    f->atomic = strstr(features.data, " atomic ");
+    f->wants_options = strstr(features.data, " push-options ");
+    return buf_error(&features);
+}
+
+static int greet(struct forward *f, struct error *err)
+{
+    cleanup_buf struct buf out = BUF_INIT(PKT_PAYLOAD_MAX), line = BUF_INIT(64);
+    int r = each_packet(f, take_version, err);
+
+    if (r < 0)
+        return r;
+    buf_add(&line, "version=1", 10); /* with its NUL */
+    buf_adds(&line, f->wants_options ? "push-options " : "");
+    buf_adds(&line, f->atomic ? "atomic" : "");
+    pkt_add(&out, line.data, line.len);
+    pkt_flush(&out);
+    return send_all(&out, err);
+}
+
+static int take_command(struct forward *f, const struct pkt *pkt, struct error *err)
+{
+    return push_add(&f->push, pkt->data, pkt->len, err);
+}
+
+static int take_option(struct forward *f, const struct pkt *pkt, struct error *err)
+{
+    if (f->n_options == OPTIONS_MAX)
+        return error_set(err, -E2BIG, "more than %d push options", OPTIONS_MAX);
+    if (asprintf(&f->options[f->n_options], "--push-option=%.*s", (int)pkt->len, pkt->data) < 0)
+        return error_errno(err, -ENOMEM, "cannot read the push options");
+    f->n_options++;
+    return 0;
+}
+
+static int read_request(struct forward *f, struct error *err)
+{
+    int r = greet(f, err);
+
+    if (r == 0)
+        r = each_packet(f, take_command, err);
+    if (r == 0 && f->wants_options)
+        r = each_packet(f, take_option, err);
+    return r;
+}
+
+static int answer(const struct forward *f, struct error *err)
+{
+    cleanup_buf struct buf out = BUF_INIT(INPUT_MAX + PUSH_COMMANDS_MAX * REASON_MAX);
+
+    for (size_t i = 0; i < f->push.n; i++) {
+        const char *ref = f->push.commands[i].ref;
+
+        if (*f->verdicts[i])
+            pkt_addf(&out, "ng %s %s", ref, f->verdicts[i]);
+        else
+            pkt_addf(&out, "ok %s", ref);
+    }
+    pkt_flush(&out);
+    return send_all(&out, err);
+}
+
+static void refuse_all(struct forward *f, const char *reason)
+{
+    for (size_t i = 0; i < f->push.n; i++)
+        snprintf(f->verdicts[i], REASON_MAX, "%.*s", REASON_MAX - 1, reason);
+}
+
+/* ---- the push ---- */
+
+/* An argument list that owns its strings. */
+struct args {
+    char **list;
+    size_t n;
+};
+
+static void args_done(struct args *args)
+{
+    for (size_t i = 0; i < args->n; i++)
+        free(args->list[i]);
+    free(args->list);
+}
+
+__attribute__((format(printf, 2, 3))) static int args_add(struct args *args, const char *fmt, ...)
+{
+    char **list = realloc(args->list, (args->n + 2) * sizeof *list);
+    va_list ap;
+    int len;
+
+    if (!list)
+        return -ENOMEM;
+    args->list = list;
+    va_start(ap, fmt);
+    len = vasprintf(&list[args->n], fmt, ap);
+    va_end(ap);
+    if (len >= 0)
+        args->n++;
+    list[args->n] = NULL;
+    return len < 0 ? -ENOMEM : 0;
+}
+
+static bool all_zero(const char *oid)
+{
+    return oid[strspn(oid, "0")] == '\0';
+}
+
+/* Every name in full and every object by its id: nothing is looked up by git's short-name rules. */
+static int compose(const struct forward *f, struct args *args)
+{
+    static const char *const start[] = {"git",
+                                        "push",
+                                        "--porcelain",
+                                        "--no-verify",
+                                        "--no-recurse-submodules",
+                                        "--no-follow-tags",
+                                        "--no-signed"};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < sizeof start / sizeof *start; i++)
+        r = args_add(args, "%s", start[i]);
+    if (r == 0 && f->atomic)
+        r = args_add(args, "--atomic");
+    for (size_t i = 0; r == 0 && i < f->n_options; i++)
+        r = args_add(args, "%s", f->options[i]);
+    for (size_t i = 0; r == 0 && i < f->push.n; i++)
+        r = args_add(args, "--force-with-lease=%s:%s", f->push.commands[i].ref,
+                     all_zero(f->push.commands[i].old_oid) ? "" : f->push.commands[i].old_oid);
+    if (r == 0)
+        r = args_add(args, "--");
+    if (r == 0)
+        r = args_add(args, "%s", f->upstream->url_text);
+    for (size_t i = 0; r == 0 && i < f->push.n; i++)
+        r = args_add(args, "%s:%s",
+                     f->push.commands[i].change == CHANGE_DELETE ? "" : f->push.commands[i].new_oid,
+                     f->push.commands[i].ref);
+    return r;
+}
+
+/* ---- reading git's answer ---- */
+
+/* What stands in the last parentheses of a summary: "[remote rejected] (hook declined)". */
+static void take_reason(const char *summary, size_t len, char *to)
+{
+    const char *open = memrchr(summary, '(', len);
+    const char *close = memrchr(summary, ')', len);
+    cleanup_buf struct buf text = BUF_INIT(REASON_MAX - 1);
+    bool theirs = len > 17 && memcmp(summary, "[remote rejected]", 17) == 0;
+
+    if (open && close > open)
+        printable(&text, open + 1, (size_t)(close - open - 1));
+    if (strcmp(text.data, "stale info") == 0)
+        snprintf(to, REASON_MAX, "the upstream's ref moved meanwhile; fetch, then push again");
+    else
+        snprintf(to, REASON_MAX, "%s%.*s", theirs ? "upstream: " : "", REASON_MAX - 20,
+                 text.len ? text.data : "rejected");
+}
+
+static size_t find_command(const struct push *push, const char *ref, size_t len)
+{
+    for (size_t i = 0; i < push->n; i++)
+        if (strncmp(push->commands[i].ref, ref, len) == 0 && push->commands[i].ref[len] == '\0')
+            return i;
+    return push->n;
+}
+
+/* "<flag>\t<from>:<to>\t<summary>" (git-push(1), --porcelain) */
+static void take_result(struct forward *f, const char *line, size_t len)
+{
+    const char *colon, *tab;
+    size_t i;
+
+    if (len < 4 || line[1] != '\t')
+        return;
+    colon = memchr(line + 2, ':', len - 2); /* neither an object id nor a ref name has one */
+    tab = colon ? memchr(colon, '\t', len - (size_t)(colon - line)) : NULL;
+    if (!tab)
+        return;
+    i = find_command(&f->push, colon + 1, (size_t)(tab - colon - 1));
+    if (i == f->push.n)
+        return;
+    if (line[0] == '!')
+        take_reason(tab + 1, len - (size_t)(tab + 1 - line), f->verdicts[i]);
+    else
+        f->verdicts[i][0] = '\0';
+}
+
+static void take_results(struct forward *f, const struct buf *out)
+{
+    for (const char *line = out->data, *end; *line; line = *end ? end + 1 : end) {
+        end = line + strcspn(line, "\n");
+        take_result(f, line, (size_t)(end - line));
+    }
+}
+
+/* The upstream's own words to whoever pushes; receive-pack hands our standard error on. */
+static void pass_on_words(const struct buf *err)
+{
+    for (const char *line = err->data, *end; *line; line = *end ? end + 1 : end) {
+        cleanup_buf struct buf text = BUF_INIT(GIT_ERR_MAX);
+
+        end = line + strcspn(line, "\n\r");
+        if (strncmp(line, "remote: ", 8) != 0)
+            continue;
+        printable(&text, line + 8, (size_t)(end - line - 8));
+        fprintf(stderr, "%s\n", text.data);
+    }
+}
+
+static void log_words(const struct forward *f, const struct proc_result *result)
+{
+    cleanup_buf struct buf said = BUF_INIT(SAID_SHOWN);
+
+    printable(&said, result->err.data, result->err.len < SAID_SHOWN ? result->err.len : SAID_SHOWN);
+    log_warn(&f->gate.log, "the push to the upstream did not go through",
+             json_pack("{s:s, s:i, s:b, s:s}", "repo", f->upstream->name, "exit", result->exit_code,
+                       "timed_out", result->timed_out, "said", said.data));
+}
+
+static int push_upstream(struct forward *f, struct error *err)
+{
+    cleanup_proc struct proc_result result = PROC_RESULT_INIT(GIT_OUT_MAX, GIT_ERR_MAX);
+    cleanup_buf struct buf reason = BUF_INIT(REASON_MAX - 1);
+    struct args args CLEANUP(args_done) = {0};
+    int r = compose(f, &args);
+
+    if (r < 0)
+        return error_errno(err, r, "cannot push");
+    r = git_run(f->repo, NULL, (const char *const *)args.list, NULL, 0, PUSH_TIMEOUT_MS, &result,
+                err);
+    if (r < 0)
+        return r;
+    /* What no line of git's answer says was taken is not known to be taken. */
+    reason_add(&reason, f->upstream, gate_upstream_index(&f->gate, f->upstream), &result);
+    refuse_all(f, reason.data);
+    take_results(f, &result.out);
+    pass_on_words(&result.err);
+    if (result.exit_code != 0)
+        log_words(f, &result);
+    return 0;
+}
+
+/* ---- the gate's own refs ---- */
+
+/* The upstream's value is known: ours becomes the same, whatever it was. Where that fails the next
+ * refresh does it; the client is told what the upstream did. */
+static void move_refs(const struct forward *f)
+{
+    cleanup_proc struct proc_result result = PROC_RESULT_INIT(GIT_ERR_MAX, GIT_ERR_MAX);
+    cleanup_buf struct buf input = BUF_INIT(INPUT_MAX);
+    struct error err = ERROR_INIT;
+    int r;
+
+    for (size_t i = 0; i < f->push.n; i++) {
+        const struct push_command *c = &f->push.commands[i];
+
+        if (*f->verdicts[i])
+            continue;
+        buf_adds(&input, c->change == CHANGE_DELETE ? "delete " : "update ");
+        buf_adds(&input, c->ref);
+        buf_addc(&input, '\0');
+        if (c->change != CHANGE_DELETE) {
+            buf_adds(&input, c->new_oid);
+            buf_addc(&input, '\0');
+        }
+        buf_addc(&input, '\0'); /* no old value: not verified */
+    }
+    if (input.len == 0)
+        return;
+    r = git_run(f->repo, NULL, GIT("update-ref", "--no-deref", "--stdin", "-z"), input.data,
+                input.len, GIT_LOCAL_TIMEOUT_MS, &result, &err);
+    if (r < 0 || result.exit_code != 0)
+        log_warn(&f->gate.log, "the upstream took a push but the mirror's refs did not move",
+                 json_pack("{s:s, s:s}", "repo", f->upstream->name, "error",
+                           r < 0 ? err.msg : "git update-ref failed"));
+}
+
+/* ---- the verb ---- */
+
+static void log_push(const struct forward *f, uint64_t started_ns, bool taken)
+{
+    json_t *refs = json_array(), *refused = json_object();
+
+    for (size_t i = 0; i < f->push.n; i++) {
+        cleanup_buf struct buf ref = BUF_INIT(PUSH_REF_MAX);
+
+        printable(&ref, f->push.commands[i].ref, strlen(f->push.commands[i].ref));
+        if (*f->verdicts[i])
+            json_object_set_new(refused, ref.data, json_string(f->verdicts[i]));
+        else
+            json_array_append_new(refs, json_string(ref.data));
+    }
+    log_line(&f->gate.log, taken ? LOG_INFO_ : LOG_WARN_, taken ? "pushed" : "push refused",
+             json_pack("{s:s, s:o, s:o, s:f}", "repo", f->upstream->name, "refs", refs, "refused",
+                       refused, "ms", (double)((clock_now_ns() - started_ns) / 10000u) / 100));
+}
+
+static bool all_taken(const struct forward *f)
+{
+    for (size_t i = 0; i < f->push.n; i++)
+        if (*f->verdicts[i])
+            return false;
+    return true;
+}
+
+static int forward(struct forward *f, struct error *err)
+{
+    cleanup_close int lock = -1;
+    int r = lock_take(f->repo, LOCK_TIMEOUT_MS, &lock, err);
+
+    if (r == 0)
+        r = upstream_prepare(&f->gate, f->upstream, f->repo, err);
+    if (r == 0)
+        r = push_upstream(f, err);
+    if (r == 0)
+        move_refs(f);
+    return r;
+}
+
+int verb_forward(int argc, char **argv)
+{
+    struct forward f CLEANUP(forward_done) = {.in = BUF_INIT(INPUT_MAX)};
+    uint64_t started_ns = clock_now_ns();
+    struct error err = ERROR_INIT;
+    int r;
+
+    (void)argc;
+    (void)argv;
+    r = gate_open(&f.gate, &err);
+    if (r == 0)
+        r = gate_load(&f.gate, &err);
+    if (r == 0 && !(f.upstream = gate_upstream_at(&f.gate, ".", f.repo, &err)))
+        r = -ENOENT;
+    if (r == 0)
+        r = read_request(&f, &err);
+    if (r == 0 && !(f.verdicts = calloc(f.push.n + 1, REASON_MAX)))
+        r = error_errno(&err, -ENOMEM, "cannot forward the push");
+    if (r < 0) {
+        log_error(&f.gate.log, "cannot forward", json_pack("{s:s}", "error", err.msg));
+        fputs("gitgate: the gate could not forward this push; its log says why\n", stderr);
+        return 1;
+    }
+    r = forward(&f, &err);
+    if (r < 0)
+        refuse_all(&f, err.msg);
+    log_push(&f, started_ns, all_taken(&f));
+    return answer(&f, &err) < 0;
+}

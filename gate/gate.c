@@ -1,0 +1,139 @@
+#include "gate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/parse.h"
+
+/* etcd takes no object above 1.5 MB, and a ConfigMap holds at most 1 MiB. */
+#define GATE_JSON_MAX (2u << 20)
+
+int path_make(char to[PATH_MAX], struct error *err, const char *fmt, ...)
+{
+    va_list ap;
+    int len;
+
+    va_start(ap, fmt);
+    len = vsnprintf(to, PATH_MAX, fmt, ap);
+    va_end(ap);
+    if (len >= 0 && len < PATH_MAX)
+        return 0;
+    to[0] = '\0';
+    return error_set(err, -ENAMETOOLONG, "the gate's folders have too long names");
+}
+
+static int take_dir(const char *variable, const char *fallback, char to[PATH_MAX],
+                    struct error *err)
+{
+    const char *value = getenv(variable);
+
+    if (!value || !*value)
+        value = fallback;
+    if (value[0] != '/' || strchr(value, '\n'))
+        return error_set(err, -EINVAL, "%s must be an absolute path", variable);
+    return path_make(to, err, "%s", value);
+}
+
+/* What we start ourselves (git, ssh, gitleaks) does not inherit the log. */
+static int log_fd(void)
+{
+    const char *text = getenv(ENV_LOG_FD);
+    uint64_t fd;
+
+    if (!text || parse_u64(text, INT_MAX, &fd) < 0 || fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0)
+        return STDERR_FILENO;
+    return (int)fd;
+}
+
+int gate_open(struct gate *gate, struct error *err)
+{
+    const char *listen = getenv(ENV_LISTEN);
+    char real[PATH_MAX];
+    int r;
+
+    *gate = (struct gate){.listen = listen && *listen ? listen : LISTEN_DEFAULT};
+    gate->log = (struct log){.fd = log_fd(), .min = LOG_INFO_, .program = "gitgate-gate"};
+    r = take_dir(ENV_CONFIG_DIR, GITGATE_CONFIG_DIR, gate->config_dir, err);
+    if (r == 0)
+        r = take_dir(ENV_CREDS_DIR, GITGATE_CREDS_DIR, gate->creds_dir, err);
+    if (r == 0)
+        r = take_dir(ENV_REPOS_DIR, GITGATE_REPOS_DIR, gate->repos_dir, err);
+    if (r == 0 && realpath(gate->repos_dir, real))
+        memcpy(gate->repos_dir, real, sizeof real);
+    return r;
+}
+
+void gate_done(struct gate *gate)
+{
+    gitgate_done(&gate->spec);
+}
+
+int gate_load(struct gate *gate, struct error *err)
+{
+    cleanup_buf struct buf text = BUF_INIT(GATE_JSON_MAX);
+    cleanup_buf struct buf list = BUF_INIT(ERROR_MSG_MAX);
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+    cleanup_gitgate struct gitgate spec = {0};
+    json_auto_t *object = NULL;
+    json_error_t at;
+    char path[PATH_MAX];
+    int r;
+
+    r = path_make(path, err, "%s/gate.json", gate->config_dir);
+    if (r == 0)
+        r = file_read(path, &text, err);
+    if (r < 0)
+        return r;
+    object = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &at);
+    if (!object)
+        return error_set(err, -EINVAL, "gate.json:%d:%d: %s", at.line, at.column, at.text);
+    r = gitgate_decode(object, false, &spec, &problems);
+    if (r < 0) {
+        problems_print(&problems, "gate.json", &list);
+        return error_set(err, r, "%s", list.data);
+    }
+    gitgate_done(&gate->spec);
+    gate->spec = spec;
+    spec = (struct gitgate){0};
+    return 0;
+}
+
+int gate_repo_path(const struct gate *gate, const struct upstream *upstream, char to[PATH_MAX],
+                   struct error *err)
+{
+    return path_make(to, err, "%s/%s.git", gate->repos_dir, upstream->name);
+}
+
+int gate_cred_path(const struct gate *gate, const struct upstream *upstream, const char *what,
+                   char to[PATH_MAX], struct error *err)
+{
+    return path_make(to, err, "%s/%s-%s", gate->creds_dir, upstream->name, what);
+}
+
+const struct upstream *gate_upstream_at(const struct gate *gate, const char *dir,
+                                        char repo[PATH_MAX], struct error *err)
+{
+    char wanted[PATH_MAX];
+
+    if (!realpath(dir, repo)) {
+        error_set(err, -errno, "no such repository at this gate");
+        return NULL;
+    }
+    for (size_t i = 0; i < gate->spec.n_upstreams; i++)
+        if (gate_repo_path(gate, &gate->spec.upstreams[i], wanted, err) == 0 &&
+            strcmp(wanted, repo) == 0)
+            return &gate->spec.upstreams[i];
+    error_set(err, -ENOENT, "this repository is no longer an upstream of the gate");
+    return NULL;
+}
+
+size_t gate_upstream_index(const struct gate *gate, const struct upstream *upstream)
+{
+    return (size_t)(upstream - gate->spec.upstreams);
+}

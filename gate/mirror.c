@@ -1,0 +1,218 @@
+#include "mirror.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "git.h"
+#include "policy.h"
+#include "reason.h"
+#include "repo.h"
+#include "upstream.h"
+
+/* A login of 15 round trips over a bad line, and 100,000 refs, fit in this. */
+#define ASK_TIMEOUT_MS 60000
+/* A first mirror of a large repository. A network that goes silent is noticed in seconds: by
+ * ServerAliveInterval (ssh) and http.lowSpeedTime (https). */
+#define FETCH_TIMEOUT_MS 1800000
+#define SAID_SHOWN 2000 /* bytes of git's words in the log */
+
+/* Refs as lines "<name> <oid>", sorted: equal texts are equal repositories. */
+struct refs {
+    char **lines; /* into text */
+    size_t n;
+    struct buf text;
+    char head[PUSH_REF_MAX + 1];    /* the branch that HEAD names, or "" */
+    char head_oid[OID_HEX_MAX + 1]; /* what HEAD is */
+};
+
+#define REFS_INIT ((struct refs){.text = BUF_INIT(2 * GIT_OUT_MAX)})
+
+static void refs_done(struct refs *refs)
+{
+    free(refs->lines);
+    buf_done(&refs->text);
+}
+
+/* ---- reading lists ---- */
+
+static bool ours(const char *name)
+{
+    return strncmp(name, "refs/gitgate/", 13) == 0;
+}
+
+static void take_head(struct refs *refs, const char *value, const char *name)
+{
+    const char *symref = strncmp(value, "ref: ", 5) == 0 ? value + 5 : NULL;
+
+    if (strcmp(name, "HEAD") != 0)
+        return;
+    if (symref && strncmp(symref, "refs/heads/", 11) == 0)
+        snprintf(refs->head, sizeof refs->head, "%s", symref);
+    else if (!symref)
+        snprintf(refs->head_oid, sizeof refs->head_oid, "%s", value);
+}
+
+static void take_line(struct refs *refs, char *line)
+{
+    char *name = strchr(line, '\t');
+    size_t len;
+
+    if (!name)
+        return;
+    *name++ = '\0';
+    len = strlen(name);
+    take_head(refs, line, name);
+    if (strncmp(name, "refs/", 5) != 0 || ours(name) ||
+        (len > 3 && strcmp(name + len - 3, "^{}") == 0))
+        return;
+    buf_addf(&refs->text, "%s %s", name, line);
+    buf_addc(&refs->text, '\0');
+    refs->n++;
+}
+
+static int compare_lines(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* `list` is what `git ls-remote` prints: "<value>\t<name>" a line. It is cut up. */
+static int refs_parse(char *list, struct refs *refs, struct error *err)
+{
+    char *at;
+
+    for (char *line = list, *end; *line; line = end) {
+        end = line + strcspn(line, "\n");
+        if (*end)
+            *end++ = '\0';
+        take_line(refs, line);
+    }
+    refs->lines = calloc(refs->n + 1, sizeof *refs->lines);
+    if (!refs->lines || buf_error(&refs->text))
+        return error_errno(err, -ENOMEM, "cannot list the refs");
+    at = refs->text.data;
+    for (size_t i = 0; i < refs->n; i++, at += strlen(at) + 1)
+        refs->lines[i] = at;
+    qsort(refs->lines, refs->n, sizeof *refs->lines, compare_lines);
+    return 0;
+}
+
+static bool refs_equal(const struct refs *a, const struct refs *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++)
+        if (strcmp(a->lines[i], b->lines[i]) != 0)
+            return false;
+    return true;
+}
+
+/* ---- talking to the upstream ---- */
+
+static void log_words(const struct gate *gate, const struct upstream *upstream, const char *what,
+                      const struct proc_result *result)
+{
+    cleanup_buf struct buf said = BUF_INIT(SAID_SHOWN);
+    size_t len = result->err.len < SAID_SHOWN ? result->err.len : SAID_SHOWN;
+
+    printable(&said, result->err.data, len);
+    log_warn(&gate->log, what,
+             json_pack("{s:s, s:i, s:b, s:s}", "repo", upstream->name, "exit", result->exit_code,
+                       "timed_out", result->timed_out, "said", said.data));
+}
+
+static int refuse(const struct gate *gate, const struct upstream *upstream, const char *what,
+                  const struct proc_result *result, struct error *err)
+{
+    cleanup_buf struct buf reason = BUF_INIT(ERROR_MSG_MAX);
+
+    log_words(gate, upstream, what, result);
+    reason_add(&reason, upstream, gate_upstream_index(gate, upstream), result);
+    return error_set(err, -EIO, "%s", reason.data);
+}
+
+static int ask(const struct gate *gate, const struct upstream *upstream, const char *repo,
+               struct refs *refs, struct error *err)
+{
+    cleanup_proc struct proc_result result = PROC_RESULT_INIT(GIT_OUT_MAX, GIT_ERR_MAX);
+    int r = git_run(repo, NULL, GIT("ls-remote", "--symref", "--", upstream->url_text), NULL, 0,
+                    ASK_TIMEOUT_MS, &result, err);
+
+    if (r < 0)
+        return r;
+    if (result.exit_code != 0)
+        return refuse(gate, upstream, "cannot list the upstream's refs", &result, err);
+    if (buf_error(&result.out))
+        return error_set(err, -E2BIG, "the upstream has more refs than the gate can mirror");
+    return refs_parse(result.out.data, refs, err);
+}
+
+static int list_ours(const char *repo, struct refs *refs, struct error *err)
+{
+    cleanup_proc struct proc_result result = PROC_RESULT_INIT(GIT_OUT_MAX, GIT_ERR_MAX);
+    int r = git_run(repo, NULL, GIT("for-each-ref", "--format=%(objectname)%09%(refname)"), NULL, 0,
+                    GIT_LOCAL_TIMEOUT_MS, &result, err);
+
+    if (r < 0)
+        return r;
+    if (result.exit_code != 0 || buf_error(&result.out))
+        return error_set(err, -EIO, "the gate can't read its mirror");
+    return refs_parse(result.out.data, refs, err);
+}
+
+static int fetch(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                 struct error *err)
+{
+    cleanup_proc struct proc_result result = PROC_RESULT_INIT(GIT_ERR_MAX, GIT_ERR_MAX);
+    int r = git_run(repo, NULL,
+                    GIT("fetch", "--quiet", "--prune", "--no-tags", "--no-auto-maintenance",
+                        "--no-write-fetch-head", "--no-recurse-submodules", "--",
+                        upstream->url_text, "+refs/*:refs/*", "^refs/gitgate/*"),
+                    NULL, 0, FETCH_TIMEOUT_MS, &result, err);
+
+    if (r < 0)
+        return r;
+    if (result.exit_code != 0)
+        return refuse(gate, upstream, "cannot fetch from the upstream", &result, err);
+    return 0;
+}
+
+/* ---- HEAD ---- */
+
+/* An upstream without a HEAD (empty, or its branch is gone) leaves ours: a clone is told the same
+ * by git. */
+static int follow_head(const char *repo, const struct refs *theirs, bool *changed,
+                       struct error *err)
+{
+    char head[PUSH_REF_MAX + 1];
+
+    repo_head(repo, head, sizeof head);
+    if (*theirs->head && strcmp(theirs->head, head) != 0) {
+        *changed = true;
+        return git_must(repo, GIT("symbolic-ref", "HEAD", theirs->head), err);
+    }
+    if (!*theirs->head && *theirs->head_oid) { /* detached there, so detached here */
+        *changed = *changed || *head;
+        return git_must(repo, GIT("update-ref", "--no-deref", "HEAD", theirs->head_oid), err);
+    }
+    return 0;
+}
+
+int mirror_update(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                  bool *changed, struct error *err)
+{
+    struct refs theirs CLEANUP(refs_done) = REFS_INIT;
+    struct refs mine CLEANUP(refs_done) = REFS_INIT;
+    int r = upstream_prepare(gate, upstream, repo, err);
+
+    if (r == 0)
+        r = ask(gate, upstream, repo, &theirs, err);
+    if (r == 0)
+        r = list_ours(repo, &mine, err);
+    if (r < 0)
+        return r;
+    *changed = !refs_equal(&theirs, &mine);
+    if (*changed)
+        r = fetch(gate, upstream, repo, err);
+    return r < 0 ? r : follow_head(repo, &theirs, changed, err);
+}

@@ -1,0 +1,134 @@
+/* refresh SERVICE REPOSITORY [HOST CANONHOST IP PORT]: git daemon's access hook.
+ *
+ * Of the clients that arrive while a refresh runs, all share the next one: it started after they
+ * arrived, so nobody gets what is older than the question. A failure is shared in the same way. The
+ * first line on standard output is what a refused client reads (git-daemon(1), --access-hook). */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gate.h"
+#include "lock.h"
+#include "mirror.h"
+#include "policy.h"
+#include "verbs.h"
+
+/* Behind a first mirror, whose own limit is half an hour. */
+#define LOCK_TIMEOUT_MS 1860000
+
+struct request {
+    const char *service; /* "upload-pack", "receive-pack", or "mirror": our own, at start */
+    const char *client;
+    uint64_t arrived_ns;
+};
+
+/* What came of it, for the log. */
+struct outcome {
+    bool shared, changed;
+    uint64_t locked_ns;
+};
+
+static int judge_service(const struct upstream *upstream, const char *service, struct error *err)
+{
+    if (strcmp(service, "upload-pack") == 0) {
+        if (!upstream->fetch_allow)
+            return error_set(err, -EACCES,
+                             "fetching from this upstream is not allowed here (fetch.policy is "
+                             "Deny)");
+        return 0;
+    }
+    if (strcmp(service, "receive-pack") == 0) {
+        if (!upstream->push.allow)
+            return error_set(err, -EACCES, "this upstream is read-only here (push.policy is Deny)");
+        return 0;
+    }
+    return strcmp(service, "mirror") == 0
+               ? 0
+               : error_set(err, -EACCES, "the gate does not offer this service");
+}
+
+static int refresh(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                   const struct request *request, struct outcome *outcome, struct error *err)
+{
+    struct refresh_record record;
+    cleanup_close int lock = -1;
+    int r = lock_take(repo, LOCK_TIMEOUT_MS, &lock, err);
+
+    if (r < 0)
+        return r;
+    outcome->locked_ns = clock_now_ns();
+    if (lock_read_record(lock, &record) && record.started_ns >= request->arrived_ns) {
+        outcome->shared = true;
+        return record.ok ? 0 : error_set(err, -EIO, "%s", record.message);
+    }
+    record = (struct refresh_record){.started_ns = clock_now_ns()};
+    r = mirror_update(gate, upstream, repo, &outcome->changed, err);
+    record.ok = r == 0;
+    if (r < 0)
+        snprintf(record.message, sizeof record.message, "%.*s", REFRESH_MESSAGE_MAX, err->msg);
+    lock_write_record(lock, &record);
+    return r;
+}
+
+static double ms_since(uint64_t from_ns)
+{
+    return (double)((clock_now_ns() - from_ns) / 10000u) / 100;
+}
+
+static void log_outcome(const struct gate *gate, const struct upstream *upstream,
+                        const struct request *request, const struct outcome *outcome, int r,
+                        const struct error *err)
+{
+    cleanup_buf struct buf client = BUF_INIT(64);
+    json_t *fields;
+
+    printable(&client, request->client, strnlen(request->client, 64));
+    fields = json_pack("{s:s, s:s, s:s, s:b, s:b, s:f}", "repo", upstream->name, "service",
+                       request->service, "client", client.data, "shared", outcome->shared,
+                       "changed", outcome->changed, "ms", ms_since(request->arrived_ns));
+    if (r < 0)
+        json_object_set_new(fields, "reason", json_string(err->msg));
+    log_line(&gate->log, r < 0 ? LOG_WARN_ : LOG_INFO_, r < 0 ? "refused" : "refreshed", fields);
+}
+
+/* One line, whatever the message holds. */
+static int refuse(const char *message)
+{
+    cleanup_buf struct buf line = BUF_INIT(ERROR_MSG_MAX);
+
+    printable(&line, message, strlen(message));
+    printf("%s\n", line.data);
+    return 1;
+}
+
+int verb_refresh(int argc, char **argv)
+{
+    struct request request = {.arrived_ns = clock_now_ns(), .client = ""};
+    cleanup_gate struct gate gate = {0};
+    struct outcome outcome = {0};
+    const struct upstream *upstream;
+    struct error err = ERROR_INIT;
+    char repo[PATH_MAX];
+    int r;
+
+    if (argc < 3) {
+        fputs("usage: gitgate-gate refresh SERVICE REPOSITORY [HOST CANONHOST IP PORT]\n", stderr);
+        return 2;
+    }
+    request.service = argv[1];
+    if (argc > 5)
+        request.client = argv[5];
+    if (gate_open(&gate, &err) < 0 || gate_load(&gate, &err) < 0) {
+        log_error(&gate.log, "cannot read the configuration", json_pack("{s:s}", "error", err.msg));
+        return refuse("the gate's configuration is not valid; its log says why");
+    }
+    upstream = gate_upstream_at(&gate, argv[2], repo, &err);
+    if (!upstream)
+        return refuse(err.msg);
+    r = judge_service(upstream, request.service, &err);
+    if (r == 0)
+        r = refresh(&gate, upstream, repo, &request, &outcome, &err);
+    log_outcome(&gate, upstream, &request, &outcome, r, &err);
+    return r < 0 ? refuse(err.msg) : 0;
+}

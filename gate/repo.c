@@ -1,0 +1,214 @@
+#include "repo.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "git.h"
+#include "upstream.h"
+
+#define CONFIG_MAX (64u << 10)
+#define HEAD_MAX 4096
+#define LINK_FILE OWN_DIR "/link" /* where this repository is linked from, to undo it later */
+/* https: slower than 1 kB/s for 30 s is an upstream that stopped answering. */
+#define SLOW_BYTES 1000
+#define SLOW_SECONDS 30
+
+/* A value of git's configuration language: quoted, so that only these two need care. */
+static void add_quoted(struct buf *to, const char *value)
+{
+    buf_addc(to, '"');
+    for (const char *p = value; *p; p++) {
+        if (*p == '"' || *p == '\\')
+            buf_addc(to, '\\');
+        buf_addc(to, *p);
+    }
+    buf_addc(to, '"');
+}
+
+static void add_upstream(struct buf *to, const struct upstream *upstream)
+{
+    buf_adds(to, "[remote \"origin\"]\n\turl = ");
+    add_quoted(to, upstream->url_text);
+    /* Canonical places, as `remote add --mirror=fetch` has it; not remote.origin.mirror, which
+     * makes `git push` drop refs of our own first. */
+    buf_adds(to, "\n\tfetch = +refs/*:refs/*\n\tfetch = ^refs/gitgate/*\n");
+    if (upstream->url.scheme == URL_SSH)
+        return;
+    buf_addf(to, "[http]\n\tlowSpeedLimit = %d\n\tlowSpeedTime = %d\n", SLOW_BYTES, SLOW_SECONDS);
+    if (upstream->ca_config_map)
+        buf_adds(to, "\tsslCAInfo = " OWN_DIR "/ca.crt\n");
+    if (upstream->auth == AUTH_HTTP) /* a credential goes to the host it is for and no further */
+        buf_adds(to, "\tfollowRedirects = false\n[include]\n\tpath = " OWN_DIR "/gitconfig\n");
+}
+
+/* receive.fsckObjects stays off: real histories hold objects that today's fsck refuses (a zone of
+ * +051800, a zero-padded mode), which the upstream has had for years or judges itself. The scan
+ * parses what it reads and refuses what it can't. */
+static void compose_config(const struct gate *gate, const struct upstream *upstream, struct buf *to)
+{
+    buf_adds(to, "# Written by gitgate-gate; changes are undone.\n"
+                 "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
+                 "\tlogAllRefUpdates = false\n\twarnAmbiguousRefs = false\n"
+                 "\tsshCommand = " SSH_COMMAND "\n\thooksPath = ");
+    add_quoted(to, gate->config_dir);
+    buf_adds(to, "\n[protocol]\n\tallow = never\n"
+                 "[protocol \"ssh\"]\n\tallow = always\n"
+                 "[protocol \"https\"]\n\tallow = always\n"
+                 "[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"
+                 "[transfer]\n\thideRefs = refs/gitgate\n"
+                 "[uploadpack]\n\tallowFilter = true\n\tallowAnySHA1InWant = true\n"
+                 "[receive]\n\tprocReceiveRefs = refs\n\tdenyCurrentBranch = ignore\n"
+                 "\tdenyDeleteCurrent = ignore\n\tadvertisePushOptions = true\n\tautogc = false\n");
+    buf_addf(to, "\tmaxInputSize = %" PRIu64 "\n", gate->spec.scan.max_push_size);
+    add_upstream(to, upstream);
+}
+
+static int write_if_changed(const char *path, const struct buf *content, struct error *err)
+{
+    cleanup_buf struct buf there = BUF_INIT(CONFIG_MAX);
+
+    if (buf_error(content))
+        return error_errno(err, buf_error(content), "cannot write %s", path);
+    if (file_read(path, &there, NULL) == 0 && there.len == content->len &&
+        memcmp(there.data, content->data, content->len) == 0)
+        return 0;
+    return file_write(path, content->data, content->len, 0600, err);
+}
+
+static int init(const char *repo, struct error *err)
+{
+    char head[PATH_MAX];
+    struct stat st;
+    int r;
+
+    if (path_make(head, err, "%s/HEAD", repo) < 0)
+        return -ENAMETOOLONG;
+    if (stat(head, &st) == 0)
+        return 0;
+    r = file_mkdirs(repo, 0700, err);
+    if (r < 0)
+        return r;
+    return git_must(
+        repo, GIT("init", "--quiet", "--bare", "--template=", "--initial-branch=main", "."), err);
+}
+
+/* ---- the link by host and path ---- */
+
+/* Makes the folders above `path`, which lies below `base`. A link in the way is another upstream's
+ * repository: nothing may be put into that. */
+static int make_folders(const char *base, const char *path, struct error *err)
+{
+    char partial[PATH_MAX];
+    size_t base_len = strlen(base);
+    struct stat st;
+
+    for (const char *p = strchr(path, '/'); p; p = strchr(p + 1, '/')) {
+        if (path_make(partial, err, "%s/%.*s", base, (int)(p - path), path) < 0)
+            return -ENAMETOOLONG;
+        if (mkdir(partial, 0700) < 0 && errno != EEXIST)
+            return error_errno(err, -errno, "cannot make folder %s", partial + base_len + 1);
+        if (lstat(partial, &st) < 0 || !S_ISDIR(st.st_mode))
+            return error_set(err, -ENOTDIR, "%s is the place of another repository",
+                             partial + base_len + 1);
+    }
+    return 0;
+}
+
+static void add_link_target(struct buf *to, const char *link, const char *name)
+{
+    for (const char *p = strchr(link, '/'); p; p = strchr(p + 1, '/'))
+        buf_adds(to, "../");
+    buf_addf(to, "%s.git", name);
+}
+
+static bool links_to(const char *path, const char *target)
+{
+    char there[PATH_MAX];
+    ssize_t n = readlink(path, there, sizeof there - 1);
+
+    if (n < 0)
+        return false;
+    there[n] = '\0';
+    return strcmp(there, target) == 0;
+}
+
+/* An upstream whose URL changed must not be reached by its old one. */
+static void drop_old_link(const struct gate *gate, const char *repo, const char *link)
+{
+    cleanup_buf struct buf old = BUF_INIT(PATH_MAX);
+    char path[PATH_MAX];
+
+    if (path_make(path, NULL, "%s/" LINK_FILE, repo) < 0 || file_read(path, &old, NULL) < 0 ||
+        strcmp(old.data, link) == 0)
+        return;
+    if (path_make(path, NULL, "%s/%s", gate->repos_dir, old.data) == 0)
+        unlink(path);
+}
+
+static int make_link(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                     struct error *err)
+{
+    cleanup_buf struct buf link = BUF_INIT(PATH_MAX), target = BUF_INIT(PATH_MAX);
+    char path[PATH_MAX], record[PATH_MAX];
+    int r;
+
+    buf_addf(&link, "%s/%s.git", upstream->url.host, upstream->url.path);
+    add_link_target(&target, link.data, upstream->name);
+    r = buf_error(&link) ? buf_error(&link) : buf_error(&target);
+    if (r < 0)
+        return error_errno(err, r, "cannot link the repository");
+    if (path_make(path, err, "%s/%s", gate->repos_dir, link.data) < 0 ||
+        path_make(record, err, "%s/" LINK_FILE, repo) < 0)
+        return -ENAMETOOLONG;
+    drop_old_link(gate, repo, link.data);
+    if (!links_to(path, target.data)) {
+        r = make_folders(gate->repos_dir, link.data, err);
+        if (r < 0)
+            return r;
+        unlink(path); /* a folder stays, and is said to be in the way */
+        if (symlink(target.data, path) < 0)
+            return error_errno(err, -errno, "cannot link %s", link.data);
+    }
+    return write_if_changed(record, &link, err);
+}
+
+int repo_ensure(const struct gate *gate, const struct upstream *upstream, struct error *err)
+{
+    cleanup_buf struct buf config = BUF_INIT(CONFIG_MAX);
+    char repo[PATH_MAX], path[PATH_MAX];
+    int r = gate_repo_path(gate, upstream, repo, err);
+
+    if (r == 0)
+        r = init(repo, err);
+    if (r == 0)
+        r = path_make(path, err, "%s/" OWN_DIR, repo);
+    if (r == 0)
+        r = file_mkdirs(path, 0700, err);
+    if (r == 0)
+        r = path_make(path, err, "%s/config", repo);
+    if (r < 0)
+        return r;
+    compose_config(gate, upstream, &config);
+    r = write_if_changed(path, &config, err);
+    return r < 0 ? r : make_link(gate, upstream, repo, err);
+}
+
+void repo_head(const char *repo, char *ref, size_t size)
+{
+    cleanup_buf struct buf text = BUF_INIT(HEAD_MAX);
+    char path[PATH_MAX];
+    int len;
+
+    ref[0] = '\0';
+    if (path_make(path, NULL, "%s/HEAD", repo) < 0 || file_read(path, &text, NULL) < 0 ||
+        strncmp(text.data, "ref: refs/heads/", 16) != 0)
+        return;
+    len = (int)strcspn(text.data + 5, "\r\n");
+    if ((size_t)len < size)
+        snprintf(ref, size, "%.*s", len, text.data + 5);
+}

@@ -1,0 +1,164 @@
+#include "report.h"
+
+#include <errno.h>
+#include <regex.h>
+#include <string.h>
+
+#include "lock.h"
+
+#define LINE "gitgate: "
+#define SHORT_OID 12 /* what git itself abbreviates large repositories to */
+
+void findings_done(struct findings *findings)
+{
+    free(findings->list);
+    *findings = (struct findings){0};
+}
+
+/* ---- allowed ---- */
+
+static bool path_allowed(const char *pattern, const char *path)
+{
+    regex_t regex;
+    bool matches;
+
+    if (!*path || regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+        return false;
+    matches = regexec(&regex, path, 0, NULL, 0) == 0;
+    regfree(&regex);
+    return matches;
+}
+
+static bool allowed(const struct scan_policy *policy, const struct finding *finding)
+{
+    json_t *entry;
+    size_t i;
+
+    json_array_foreach(policy->allow, i, entry)
+    {
+        const char *rule = json_string_value(json_object_get(entry, "rule"));
+        const char *path = json_string_value(json_object_get(entry, "path"));
+
+        if (rule && strcmp(rule, finding->rule) == 0 &&
+            (!path || path_allowed(path, finding->at.path)))
+            return true;
+    }
+    return false;
+}
+
+/* ---- taking ---- */
+
+/* A path with a secret in it must not be shown beside one of the blob's. */
+static void withhold_path(const struct verdicts *verdicts, const struct objects *objects,
+                          struct location *at)
+{
+    for (size_t i = 0; *at->path && i < verdicts->n; i++)
+        if (objects_flags_path(objects, verdicts->list[i].file, verdicts->list[i].line, at->path))
+            at->path[0] = '\0';
+}
+
+/* What is shown has to be true, and must not hold a secret itself. */
+static void confirm(const struct verdicts *verdicts, const struct objects *objects,
+                    struct location *at)
+{
+    if (at->place != PLACE_BLOB && at->place != PLACE_NAME)
+        return;
+    if (!objects_commit_has(objects, at->commit, at->path, at->object))
+        at->commit[0] = '\0';
+    withhold_path(verdicts, objects, at);
+}
+
+static bool same(const struct finding *a, const struct finding *b)
+{
+    return strcmp(a->rule, b->rule) == 0 && a->at.place == b->at.place &&
+           a->at.line == b->at.line && strcmp(a->at.object, b->at.object) == 0 &&
+           strcmp(a->at.commit, b->at.commit) == 0;
+}
+
+static bool listed(const struct findings *findings, const struct finding *finding)
+{
+    for (size_t i = 0; i < findings->n; i++)
+        if (same(&findings->list[i], finding))
+            return true;
+    return false;
+}
+
+int findings_take(const struct verdicts *verdicts, const struct objects *objects,
+                  const struct scan_policy *policy, uint64_t deadline_ns, struct findings *ret,
+                  struct error *err)
+{
+    *ret = (struct findings){.list = calloc(FINDINGS_SHOWN, sizeof *ret->list)};
+    if (!ret->list)
+        return error_errno(err, -ENOMEM, "cannot report what was found");
+    for (size_t i = 0; i < verdicts->n; i++) {
+        const struct verdict *verdict = &verdicts->list[i];
+        struct finding finding = {.rule = verdict->rule};
+
+        if (clock_now_ns() > deadline_ns)
+            return error_set(err, -ETIMEDOUT, "the scan took too long (spec.scan.timeout)");
+        objects_locate(objects, verdict->file, verdict->line, &finding.at);
+        if (allowed(policy, &finding) || listed(ret, &finding))
+            continue;
+        if (ret->n == FINDINGS_SHOWN) {
+            ret->more = true;
+            break;
+        }
+        ret->list[ret->n++] = finding;
+    }
+    for (size_t i = 0; i < ret->n; i++)
+        confirm(verdicts, objects, &ret->list[i].at);
+    return 0;
+}
+
+/* ---- printing ---- */
+
+static void print_place(const struct location *at, struct buf *to)
+{
+    switch (at->place) {
+    case PLACE_BLOB:
+        if (*at->path)
+            printable(to, at->path, strlen(at->path));
+        else
+            buf_addf(to, "blob %.*s", SHORT_OID, at->object);
+        buf_addf(to, ", line %u", at->line);
+        break;
+    case PLACE_COMMIT:
+        buf_adds(to, "the message or a header");
+        break;
+    case PLACE_TAG:
+        buf_addf(to, "the tag object %.*s", SHORT_OID, at->object);
+        break;
+    case PLACE_NAME:
+        buf_adds(to, "the name of a file or folder");
+        break;
+    case PLACE_REF:
+        buf_adds(to, "the name of a ref, or a push option");
+        break;
+    case PLACE_NONE:
+        buf_adds(to, "a place that is not known");
+        break;
+    }
+    if (*at->commit)
+        buf_addf(to, ", in commit %.*s", SHORT_OID, at->commit);
+}
+
+void findings_print(const struct findings *findings, struct buf *to)
+{
+    buf_adds(to, LINE "push refused: it holds what reads like a secret. Nothing was sent on.\n");
+    for (size_t i = 0; i < findings->n; i++) {
+        buf_adds(to, LINE "  rule ");
+        printable(to, findings->list[i].rule, strlen(findings->list[i].rule));
+        buf_adds(to, ": ");
+        print_place(&findings->list[i].at, to);
+        buf_addc(to, '\n');
+    }
+    if (findings->more)
+        buf_adds(to, LINE "  and more\n");
+    buf_adds(to,
+             LINE "Take it out of every commit named here (git commit --amend for the last one, "
+                  "git rebase -i for older ones);\n" LINE
+                  "a later commit that removes it is not enough. If it is real, revoke it. Then "
+                  "push again.\n" LINE
+                  "If it is none, the owner of this GitGate can add the rule, with the path, to "
+                  "spec.scan.allow.\n");
+}

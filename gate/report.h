@@ -1,0 +1,35 @@
+/* What a refused push is told about the secrets in it: where they are and how to be rid of them,
+ * never what they are. */
+#ifndef GITGATE_GATE_REPORT_H
+#define GITGATE_GATE_REPORT_H
+
+#include "judge.h"
+#include "objects.h"
+
+struct finding {
+    const char *rule; /* borrowed from the verdicts */
+    struct location at;
+};
+
+struct findings {
+    struct finding *list;
+    size_t n;  /* at most FINDINGS_SHOWN */
+    bool more; /* there are more, or may be */
+};
+
+#define FINDINGS_SHOWN 20 /* who has more starts with these */
+
+#define cleanup_findings __attribute__((cleanup(findings_done)))
+
+void findings_done(struct findings *findings);
+
+/* Verdicts on places, less what the GitGate allows (spec.scan.allow: a rule, and if it has one a
+ * path that the blob's must match; POSIX extended). */
+int findings_take(const struct verdicts *verdicts, const struct objects *objects,
+                  const struct scan_policy *policy, uint64_t deadline_ns, struct findings *ret,
+                  struct error *err);
+
+/* Lines for the client, in terminal-safe ASCII. */
+void findings_print(const struct findings *findings, struct buf *to);
+
+#endif

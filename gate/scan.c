@@ -1,0 +1,287 @@
+/* scan: git's pre-receive hook. Policy first, on the commands alone; then every new object.
+ *
+ * All or nothing: any exit code but 0 refuses the whole push. What goes wrong here refuses it, too,
+ * and says that it was the scan that failed. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/parse.h"
+#include "gate.h"
+#include "git.h"
+#include "judge.h"
+#include "lock.h"
+#include "objects.h"
+#include "policy.h"
+#include "repo.h"
+#include "report.h"
+#include "verbs.h"
+
+#define REFUSALS_SHOWN 10
+#define OPTIONS_MAX 100 /* push options of one push */
+#define OPTIONS_BYTES_MAX (1u << 20)
+#define RULES_LOGGED 20
+
+struct scan {
+    struct gate gate;
+    const struct upstream *upstream;
+    char repo[PATH_MAX];
+    struct push push;
+    struct buf options; /* a line each */
+    uint64_t started_ns;
+};
+
+static void scan_done(struct scan *s)
+{
+    push_done(&s->push);
+    buf_done(&s->options);
+    gate_done(&s->gate);
+}
+
+__attribute__((format(printf, 1, 2))) static void tell(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+}
+
+static double ms_since(uint64_t from_ns)
+{
+    return (double)((clock_now_ns() - from_ns) / 10000u) / 100;
+}
+
+/* ---- input ---- */
+
+static int read_commands(struct push *push, struct error *err)
+{
+    cleanup_buf struct buf text = BUF_INIT(PUSH_COMMANDS_BYTES_MAX);
+
+    for (;;) {
+        char *to = buf_reserve(&text, 4096);
+        ssize_t n = to ? read(STDIN_FILENO, to, 4096) : -1;
+
+        if (!to)
+            return error_set(err, -E2BIG, "too many refs in one push; push them in parts");
+        if (n < 0 && errno != EINTR)
+            return error_errno(err, -errno, "cannot read the push's commands");
+        if (n == 0)
+            return push_parse(text.data, text.len, push, err);
+        text.len += n > 0 ? (size_t)n : 0;
+    }
+}
+
+/* githooks(5): GIT_PUSH_OPTION_COUNT and GIT_PUSH_OPTION_0... */
+static int read_options(struct buf *options, struct error *err)
+{
+    const char *text = getenv("GIT_PUSH_OPTION_COUNT");
+    uint64_t n;
+
+    if (!text)
+        return 0;
+    if (parse_u64(text, OPTIONS_MAX, &n) < 0)
+        return error_set(err, -E2BIG, "more than %d push options", OPTIONS_MAX);
+    for (uint64_t i = 0; i < n; i++) {
+        char key[64];
+        const char *value;
+
+        snprintf(key, sizeof key, "GIT_PUSH_OPTION_%" PRIu64, i);
+        value = getenv(key);
+        if (!value)
+            return error_set(err, -EINVAL, "a push option got lost");
+        buf_addf(options, "%s\n", value);
+    }
+    return buf_error(options) ? error_set(err, -E2BIG, "the push options are too long") : 0;
+}
+
+/* ---- policy ---- */
+
+/* Whether the update takes nothing away. A tag that moves always does; so does what can't be
+ * compared. */
+static bool is_ahead(const char *repo, const struct push_command *command)
+{
+    cleanup_proc struct proc_result result = PROC_RESULT_INIT(GIT_ERR_MAX, GIT_ERR_MAX);
+    cleanup_child_env struct child_env env = CHILD_ENV_INIT;
+
+    if (strncmp(command->ref, "refs/heads/", 11) != 0)
+        return false;
+    return child_env_quarantine(&env) == 0 &&
+           git_run(repo, &env,
+                   GIT("merge-base", "--is-ancestor", command->old_oid, command->new_oid), NULL, 0,
+                   GIT_LOCAL_TIMEOUT_MS, &result, NULL) == 0 &&
+           result.exit_code == 0;
+}
+
+static int judge_command(const struct policy *policy, const char *repo,
+                         const struct push_command *command, struct error *err)
+{
+    int r = policy_judge(policy, command, err);
+
+    if (r < 0 || !policy_needs_ancestry(policy, command) || is_ahead(repo, command))
+        return r;
+    return policy_judge_forced(policy, command, err);
+}
+
+/* True when all of the push is allowed; else each refusal is told. */
+static bool judge_policy(const struct scan *s)
+{
+    char head[PUSH_REF_MAX + 1];
+    struct policy policy = {
+        .push = &s->upstream->push,
+        .default_ref = head,
+        .vars = {.pod_name = getenv("POD_NAME"),
+                 .pod_namespace = getenv("POD_NAMESPACE"),
+                 .service_account = getenv("SERVICE_ACCOUNT")},
+    };
+    size_t refused = 0;
+
+    repo_head(s->repo, head, sizeof head);
+    for (size_t i = 0; i < s->push.n; i++) {
+        struct error err = ERROR_INIT;
+
+        if (judge_command(&policy, s->repo, &s->push.commands[i], &err) == 0)
+            continue;
+        if (refused++ < REFUSALS_SHOWN)
+            tell("gitgate: %s\n", err.msg);
+    }
+    if (refused > REFUSALS_SHOWN)
+        tell("gitgate: and %zu more\n", refused - REFUSALS_SHOWN);
+    if (refused)
+        log_warn(&s->gate.log, "push refused",
+                 json_pack("{s:s, s:s, s:I, s:I}", "repo", s->upstream->name, "reason", "policy",
+                           "refs", (json_int_t)s->push.n, "refused", (json_int_t)refused));
+    return refused == 0;
+}
+
+/* ---- secrets ---- */
+
+static void free_objects(struct objects **objects)
+{
+    objects_free(*objects);
+}
+
+static void log_findings(const struct scan *s, const struct findings *findings)
+{
+    json_t *rules = json_array();
+
+    for (size_t i = 0; i < findings->n && i < RULES_LOGGED; i++)
+        json_array_append_new(rules, json_string(findings->list[i].rule));
+    log_warn(&s->gate.log, "push refused",
+             json_pack("{s:s, s:s, s:o, s:I, s:f}", "repo", s->upstream->name, "reason", "secret",
+                       "rules", rules, "findings", (json_int_t)findings->n, "ms",
+                       ms_since(s->started_ns)));
+}
+
+static void tell_findings(const struct findings *findings)
+{
+    cleanup_buf struct buf text = BUF_INIT(256u << 10);
+
+    findings_print(findings, &text);
+    tell("%s", text.data);
+}
+
+/* The number of findings, or negative when the scan failed. */
+static int scan_content(const struct scan *s, struct error *err)
+{
+    const struct scan_policy *policy = &s->gate.spec.scan;
+    uint64_t deadline_ns = clock_now_ns() + policy->timeout_ms * 1000000u;
+    struct objects *objects CLEANUP(free_objects) = NULL;
+    cleanup_findings struct findings findings = {0};
+    cleanup_verdicts struct verdicts verdicts = {0};
+    cleanup_workdir struct workdir dir = {0};
+    int r = workdir_make(s->gate.repos_dir, &dir, err);
+
+    if (r == 0)
+        r = objects_write(s->repo, &s->push, &s->options, &dir, deadline_ns, &objects, err);
+    if (r == 0)
+        r = judge_canary(&dir, SCAN_DIR, err);
+    if (r < 0)
+        return r;
+    objects_add_bytes(objects, (uint64_t)r);
+    r = judge_run(&dir, SCAN_DIR, policy, objects_bytes(objects), deadline_ns, &verdicts, err);
+    if (r == 0)
+        r = findings_take(&verdicts, objects, policy, deadline_ns, &findings, err);
+    if (r < 0 || findings.n == 0)
+        return r;
+    tell_findings(&findings);
+    log_findings(s, &findings);
+    return 1;
+}
+
+/* A whole configuration of gitleaks' is not mounted in the gate yet: its rules can't be kept. */
+static int check_rules(const struct scan *s, struct error *err)
+{
+    return s->gate.spec.scan.config_map
+               ? error_set(err, -ENOTSUP,
+                           "spec.scan.configMapRef is set, and this version has no way to use it")
+               : 0;
+}
+
+static bool nothing_to_scan(const struct scan *s)
+{
+    for (size_t i = 0; i < s->push.n; i++)
+        if (s->push.commands[i].change != CHANGE_DELETE)
+            return false;
+    return s->options.len == 0;
+}
+
+static int fail(const struct scan *s, const struct error *err)
+{
+    log_error(&s->gate.log, "scan failed",
+              json_pack("{s:s, s:s, s:f}", "repo", s->upstream ? s->upstream->name : "", "error",
+                        err->msg, "ms", ms_since(s->started_ns)));
+    if (err->code == -EFBIG || err->code == -E2BIG || err->code == -ENOTSUP)
+        tell("gitgate: push refused: %s\n", err->msg);
+    else if (err->code == -ETIMEDOUT)
+        tell("gitgate: push refused: the scanner failed: it took longer than spec.scan.timeout. "
+             "This does not mean that a secret was found.\n");
+    else
+        tell("gitgate: push refused: the scanner failed; the gate's log says why. This does not "
+             "mean that a secret was found.\n");
+    return 1;
+}
+
+/* ---- the verb ---- */
+
+static int prepare(struct scan *s, struct error *err)
+{
+    int r = gate_open(&s->gate, err);
+
+    if (r == 0)
+        r = gate_load(&s->gate, err);
+    if (r == 0 && !(s->upstream = gate_upstream_at(&s->gate, ".", s->repo, err)))
+        r = -ENOENT;
+    if (r == 0)
+        r = read_commands(&s->push, err);
+    return r < 0 ? r : read_options(&s->options, err);
+}
+
+int verb_scan(int argc, char **argv)
+{
+    struct scan s CLEANUP(scan_done) = {.started_ns = clock_now_ns(),
+                                        .options = BUF_INIT(OPTIONS_BYTES_MAX)};
+    struct error err = ERROR_INIT;
+    int r;
+
+    (void)argc;
+    (void)argv;
+    if (prepare(&s, &err) < 0)
+        return fail(&s, &err);
+    if (!judge_policy(&s))
+        return 1;
+    if (nothing_to_scan(&s))
+        return 0;
+    r = check_rules(&s, &err);
+    if (r == 0)
+        r = scan_content(&s, &err);
+    if (r < 0)
+        return fail(&s, &err);
+    if (r == 0)
+        log_info(&s.gate.log, "scanned",
+                 json_pack("{s:s, s:f}", "repo", s.upstream->name, "ms", ms_since(s.started_ns)));
+    return r;
+}

@@ -1,0 +1,318 @@
+/* serve: the gate's entrypoint. Makes the repositories, listens, hands each connection to git
+ * daemon, and follows the configuration while it runs. Credentials are read when they are used, so
+ * a new key needs nothing here. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "address.h"
+#include "base/file.h"
+#include "connection.h"
+#include "gate.h"
+#include "init.h"
+#include "repo.h"
+#include "verbs.h"
+#include "workdir.h"
+
+#define BACKLOG 1024  /* git daemon's own is 5, and loses clients from 32 on */
+#define MIRRORS_MAX 2 /* first mirrors at a time: they are to leave room for clients */
+#define SETTLE_MS 100 /* one change of a ConfigMap is several events in its folder */
+#define POLL_MS 5000  /* where inotify can't be had */
+
+struct server {
+    struct gate gate;
+    uv_loop_t loop;
+    uv_tcp_t listener;
+    uv_signal_t term, interrupt;
+    uv_fs_event_t watch;
+    uv_fs_poll_t poll;
+    uv_timer_t settle;
+    struct connections connections;
+    json_t *mirrored; /* "<name> <url>" of all that a first mirror was started for */
+    json_t *waiting;  /* array of repository paths */
+    size_t mirroring;
+};
+
+/* ---- first mirrors ---- */
+
+static void start_mirrors(struct server *s);
+
+static void on_process_closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void on_mirrored(uv_process_t *process, int64_t status, int term_signal)
+{
+    struct server *s = process->data;
+
+    (void)status; /* logged by whom it failed; the first client tries again */
+    (void)term_signal;
+    s->mirroring--;
+    uv_close((uv_handle_t *)process, on_process_closed);
+    start_mirrors(s);
+}
+
+static int start_mirror(struct server *s, const char *repo)
+{
+    const char *const argv[] = {"gitgate-gate", "refresh", "mirror", repo, NULL};
+    uv_process_t *process = calloc(1, sizeof *process);
+    uv_stdio_container_t stdio[] = {{.flags = UV_IGNORE},
+                                    {.flags = UV_IGNORE},
+                                    {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
+                                    {.flags = UV_INHERIT_FD, .data.fd = STDOUT_FILENO}};
+    uv_process_options_t options = {.file = "/proc/self/exe",
+                                    .args = (char **)argv,
+                                    .env = s->connections.env.list,
+                                    .flags = UV_PROCESS_DETACHED,
+                                    .stdio = stdio,
+                                    .stdio_count = 4,
+                                    .exit_cb = on_mirrored};
+    int r;
+
+    if (!process)
+        return -ENOMEM;
+    process->data = s;
+    r = uv_spawn(&s->loop, process, &options);
+    if (r < 0)
+        uv_close((uv_handle_t *)process, on_process_closed);
+    return r;
+}
+
+static void start_mirrors(struct server *s)
+{
+    while (s->mirroring < MIRRORS_MAX && json_array_size(s->waiting) > 0) {
+        const char *repo = json_string_value(json_array_get(s->waiting, 0));
+        int r = start_mirror(s, repo);
+
+        if (r == 0)
+            s->mirroring++;
+        else
+            log_warn(&s->gate.log, "cannot start a first mirror",
+                     json_pack("{s:s}", "error", uv_strerror(r)));
+        json_array_remove(s->waiting, 0);
+    }
+}
+
+static void want_mirror(struct server *s, const struct upstream *upstream)
+{
+    char repo[PATH_MAX];
+    char *key;
+
+    if (gate_repo_path(&s->gate, upstream, repo, NULL) < 0 ||
+        asprintf(&key, "%s %s", upstream->name, upstream->url_text) < 0)
+        return;
+    if (!json_object_get(s->mirrored, key)) {
+        json_object_set_new(s->mirrored, key, json_true());
+        json_array_append_new(s->waiting, json_string(repo));
+    }
+    free(key);
+}
+
+/* ---- configuration ---- */
+
+static void make_repositories(struct server *s)
+{
+    for (size_t i = 0; i < s->gate.spec.n_upstreams; i++) {
+        const struct upstream *upstream = &s->gate.spec.upstreams[i];
+        struct error err = ERROR_INIT;
+
+        if (repo_ensure(&s->gate, upstream, &err) < 0)
+            log_error(&s->gate.log, "cannot make a repository",
+                      json_pack("{s:s, s:s}", "repo", upstream->name, "error", err.msg));
+        else
+            want_mirror(s, upstream);
+    }
+    start_mirrors(s);
+}
+
+static void on_settled(uv_timer_t *timer)
+{
+    struct server *s = timer->data;
+    struct error err = ERROR_INIT;
+
+    if (gate_load(&s->gate, &err) < 0) {
+        log_error(&s->gate.log, "cannot read the new configuration",
+                  json_pack("{s:s}", "error", err.msg));
+        return;
+    }
+    log_info(&s->gate.log, "configuration read",
+             json_pack("{s:I}", "upstreams", (json_int_t)s->gate.spec.n_upstreams));
+    make_repositories(s);
+}
+
+static void on_changed(uv_fs_event_t *watch, const char *name, int events, int status)
+{
+    struct server *s = watch->data;
+
+    (void)name;
+    (void)events;
+    (void)status;
+    uv_timer_start(&s->settle, on_settled, SETTLE_MS, 0);
+}
+
+static void on_polled(uv_fs_poll_t *poll, int status, const uv_stat_t *before, const uv_stat_t *now)
+{
+    struct server *s = poll->data;
+
+    (void)before;
+    (void)now;
+    if (status == 0)
+        uv_timer_start(&s->settle, on_settled, SETTLE_MS, 0);
+}
+
+static void watch_configuration(struct server *s)
+{
+    char path[PATH_MAX + 16];
+
+    uv_timer_init(&s->loop, &s->settle);
+    uv_fs_event_init(&s->loop, &s->watch);
+    uv_fs_poll_init(&s->loop, &s->poll);
+    s->settle.data = s->watch.data = s->poll.data = s;
+    if (uv_fs_event_start(&s->watch, on_changed, s->gate.config_dir, 0) == 0)
+        return;
+    snprintf(path, sizeof path, "%s/gate.json", s->gate.config_dir);
+    uv_fs_poll_start(&s->poll, on_polled, path, POLL_MS);
+}
+
+/* ---- clients ---- */
+
+static void on_client(uv_stream_t *listener, int status)
+{
+    struct server *s = listener->data;
+    struct error err = ERROR_INIT;
+
+    if (status < 0 || s->connections.n >= CONNECTIONS_MAX)
+        return; /* libuv reports no more until this one is accepted: see on_room */
+    if (connection_accept(&s->connections, listener, &err) < 0)
+        log_error(&s->gate.log, "a client was lost", json_pack("{s:s}", "error", err.msg));
+}
+
+static void on_room(void *data)
+{
+    struct server *s = data;
+
+    if (!uv_is_closing((uv_handle_t *)&s->listener))
+        on_client((uv_stream_t *)&s->listener, 0);
+}
+
+static int listen_port(const uv_tcp_t *listener)
+{
+    struct sockaddr_storage address;
+    int len = sizeof address;
+
+    if (uv_tcp_getsockname(listener, (struct sockaddr *)&address, &len) < 0)
+        return 0;
+    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                               : ((struct sockaddr_in *)&address)->sin_port);
+}
+
+static int listen_for_clients(struct server *s, struct error *err)
+{
+    struct sockaddr_storage address;
+    int r = address_parse(s->gate.listen, &address, err);
+
+    if (r < 0)
+        return r;
+    uv_tcp_init(&s->loop, &s->listener);
+    s->listener.data = s;
+    r = uv_tcp_bind(&s->listener, (struct sockaddr *)&address, 0);
+    if (r == 0)
+        r = uv_listen((uv_stream_t *)&s->listener, BACKLOG, on_client);
+    if (r < 0)
+        return error_errno(err, r, "cannot listen on %s", s->gate.listen);
+    log_info(&s->gate.log, "listening",
+             json_pack("{s:s, s:i}", "address", s->gate.listen, "port", listen_port(&s->listener)));
+    return 0;
+}
+
+/* ---- start and end ---- */
+
+static void on_stop(uv_signal_t *signal_handle, int number)
+{
+    struct server *s = signal_handle->data;
+
+    (void)number;
+    log_info(&s->gate.log, "stopping", NULL);
+    uv_close((uv_handle_t *)&s->listener, NULL);
+    connections_end(&s->connections);
+    uv_stop(&s->loop);
+}
+
+static void watch_signals(struct server *s)
+{
+    uv_signal_init(&s->loop, &s->term);
+    uv_signal_init(&s->loop, &s->interrupt);
+    s->term.data = s->interrupt.data = s;
+    uv_signal_start(&s->term, on_stop, SIGTERM);
+    uv_signal_start(&s->interrupt, on_stop, SIGINT);
+}
+
+/* The hooks call this program by its name: the one that runs, not another that is installed. */
+static void put_first_in_path(void)
+{
+    const char *path = getenv("PATH");
+    char self[PATH_MAX], *value;
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    if (n <= 0)
+        return;
+    self[n] = '\0';
+    *strrchr(self, '/') = '\0';
+    if (asprintf(&value, "%s:%s", self, path ? path : "/usr/bin:/bin") < 0)
+        return;
+    setenv("PATH", value, 1);
+    free(value);
+}
+
+static int start(struct server *s, struct error *err)
+{
+    char real[PATH_MAX];
+    int r = gate_load(&s->gate, err);
+
+    if (r == 0)
+        r = file_mkdirs(s->gate.repos_dir, 0700, err);
+    if (r == 0 && realpath(s->gate.repos_dir, real))
+        memcpy(s->gate.repos_dir, real, sizeof real);
+    if (r == 0)
+        r = connections_init(&s->connections, &s->loop, &s->gate, err);
+    if (r < 0)
+        return r;
+    workdir_sweep(s->gate.repos_dir);
+    watch_signals(s);
+    watch_configuration(s);
+    make_repositories(s);
+    return listen_for_clients(s, err);
+}
+
+int verb_serve(int argc, char **argv)
+{
+    static struct server server; /* as long as the process */
+    struct server *s = &server;
+    struct error err = ERROR_INIT;
+    int code;
+
+    (void)argc;
+    (void)argv;
+    umask(077);
+    put_first_in_path();
+    code = init_supervise();
+    if (code >= 0)
+        return code;
+    s->gate.log = (struct log){.fd = STDERR_FILENO, .program = "gitgate-gate"};
+    uv_loop_init(&s->loop);
+    s->mirrored = json_object();
+    s->waiting = json_array();
+    s->connections.on_room = on_room;
+    s->connections.data = s;
+    if (gate_open(&s->gate, &err) < 0 || (s->gate.log.fd = STDOUT_FILENO, start(s, &err) < 0)) {
+        log_error(&s->gate.log, "cannot start", json_pack("{s:s}", "error", err.msg));
+        return 1;
+    }
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    return 0;
+}

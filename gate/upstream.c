@@ -1,0 +1,246 @@
+#include "upstream.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "git.h"
+
+#define CRED_MAX (1u << 20)
+#define CONNECT_TIMEOUT_S 10 /* a name, a TCP handshake, a banner */
+/* A network that went silent is noticed in 15 s, whatever git is doing. */
+#define ALIVE_INTERVAL_S 5
+#define ALIVE_COUNT 3
+/* An agent comes back within minutes; a process of 8 MB an upstream waits for it that long. */
+#define PERSIST_S 300
+#define CONFIG_MAX 4096
+#define DIGEST_HEX 16 /* names a socket among a handful: no need for more */
+#define SOCKET_PREFIX "ssh-"
+#define EXIT_TIMEOUT_MS 5000
+
+/* ---- links from the repository to the credentials ---- */
+
+static int link_to(const char *target, const char *path, struct error *err)
+{
+    char there[PATH_MAX], temporary[PATH_MAX];
+    ssize_t n = readlink(path, there, sizeof there - 1);
+
+    if (n >= 0) {
+        there[n] = '\0';
+        if (strcmp(there, target) == 0)
+            return 0;
+    }
+    if (path_make(temporary, err, "%s.new", path) < 0)
+        return -ENAMETOOLONG;
+    unlink(temporary);
+    if (symlink(target, temporary) < 0 || rename(temporary, path) < 0)
+        return error_errno(err, -errno, "cannot link to the upstream's credential");
+    return 0;
+}
+
+/* OWN_DIR/<what> leads to <creds>/<name>-<what>; whether there is something at the end of it. */
+static int link_cred(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                     const char *what, bool *there, struct error *err)
+{
+    char target[PATH_MAX], path[PATH_MAX];
+    struct stat st;
+    int r = gate_cred_path(gate, upstream, what, target, err);
+
+    if (r == 0)
+        r = path_make(path, err, "%s/" OWN_DIR "/%s", repo, what);
+    if (r == 0)
+        r = link_to(target, path, err);
+    if (r == 0)
+        *there = stat(path, &st) == 0 && st.st_size > 0;
+    return r;
+}
+
+/* ---- which connection ---- */
+
+static int digest_file(EVP_MD_CTX *md, const char *repo, const char *what, struct error *err)
+{
+    struct buf content CLEANUP(buf_wipe) = BUF_INIT(CRED_MAX);
+    char path[PATH_MAX];
+    int r;
+
+    r = path_make(path, err, "%s/" OWN_DIR "/%s", repo, what);
+    if (r == 0)
+        r = file_read(path, &content, NULL);
+    if (r < 0)
+        return error_errno(err, r, "cannot read the upstream's credential");
+    if (!EVP_DigestUpdate(md, &content.len, sizeof content.len) ||
+        !EVP_DigestUpdate(md, content.data, content.len))
+        return error_errno(err, -ENOMEM, "cannot name the connection");
+    return 0;
+}
+
+static void free_md(EVP_MD_CTX **md)
+{
+    EVP_MD_CTX_free(*md);
+}
+
+/* Whoever holds another key must not ride on a connection that the old key opened. */
+static int connection_name(const struct upstream *upstream, const char *repo,
+                           char to[DIGEST_HEX + 1], struct error *err)
+{
+    EVP_MD_CTX *md CLEANUP(free_md) = EVP_MD_CTX_new();
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    int r;
+
+    if (!md || !EVP_DigestInit_ex(md, EVP_sha256(), NULL) ||
+        !EVP_DigestUpdate(md, upstream->url_text, strlen(upstream->url_text) + 1))
+        return error_errno(err, -ENOMEM, "cannot name the connection");
+    r = digest_file(md, repo, "key", err);
+    if (r == 0)
+        r = digest_file(md, repo, "known_hosts", err);
+    if (r < 0)
+        return r;
+    if (!EVP_DigestFinal_ex(md, digest, NULL))
+        return error_errno(err, -ENOMEM, "cannot name the connection");
+    for (size_t i = 0; i < DIGEST_HEX / 2; i++)
+        snprintf(to + 2 * i, 3, "%02x", digest[i]);
+    return 0;
+}
+
+/* No word of the GitGate gets in here: names are constants, relative to the repository. */
+static void compose_config(struct buf *to, const char *connection)
+{
+    buf_addf(to,
+             "# Written by gitgate-gate.\n"
+             "Host *\n"
+             "    IdentityFile " OWN_DIR "/key\n"
+             "    IdentitiesOnly yes\n"
+             "    IdentityAgent none\n"
+             "    PreferredAuthentications publickey\n"
+             "    UserKnownHostsFile " OWN_DIR "/known_hosts\n"
+             "    GlobalKnownHostsFile /dev/null\n"
+             "    StrictHostKeyChecking yes\n"
+             "    UpdateHostKeys no\n"
+             "    CheckHostIP no\n"
+             "    BatchMode yes\n"
+             "    ClearAllForwardings yes\n"
+             "    ForwardAgent no\n"
+             "    ForwardX11 no\n"
+             "    LogLevel ERROR\n" /* no banner: it would be read as an error of ssh's own */
+             "    ConnectTimeout %d\n"
+             "    ServerAliveInterval %d\n"
+             "    ServerAliveCountMax %d\n"
+             "    ControlMaster auto\n"
+             "    ControlPath " OWN_DIR "/" SOCKET_PREFIX "%s\n"
+             "    ControlPersist %d\n",
+             CONNECT_TIMEOUT_S, ALIVE_INTERVAL_S, ALIVE_COUNT, connection, PERSIST_S);
+}
+
+static void end_connection(const char *repo, const char *name)
+{
+    cleanup_proc struct proc_result result = PROC_RESULT_INIT(0, CONFIG_MAX);
+    char path[PATH_MAX];
+    const char *const argv[] = {"ssh", "-F", "none", "-S", path, "-O", "exit", "gate", NULL};
+
+    if (path_make(path, NULL, OWN_DIR "/%s", name) == 0)
+        git_run(repo, NULL, argv, NULL, 0, EXIT_TIMEOUT_MS, &result, NULL);
+    if (path_make(path, NULL, "%s/" OWN_DIR "/%s", repo, name) == 0)
+        unlink(path);
+}
+
+static void close_dir(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
+}
+
+static void end_other_connections(const char *repo, const char *connection)
+{
+    char path[PATH_MAX];
+    DIR *dir CLEANUP(close_dir) = NULL;
+    struct dirent *entry;
+
+    if (path_make(path, NULL, "%s/" OWN_DIR, repo) == 0)
+        dir = opendir(path);
+    while (dir && (entry = readdir(dir))) {
+        const char *rest = entry->d_name + strlen(SOCKET_PREFIX);
+
+        if (strncmp(entry->d_name, SOCKET_PREFIX, strlen(SOCKET_PREFIX)) == 0 &&
+            strspn(rest, "0123456789abcdef") == DIGEST_HEX && rest[DIGEST_HEX] == '\0' &&
+            strcmp(rest, connection) != 0)
+            end_connection(repo, entry->d_name);
+    }
+}
+
+static int write_config(const char *repo, const char *connection, struct error *err)
+{
+    cleanup_buf struct buf config = BUF_INIT(CONFIG_MAX), there = BUF_INIT(CONFIG_MAX);
+    char path[PATH_MAX];
+
+    if (path_make(path, err, "%s/" SSH_CONFIG_FILE, repo) < 0)
+        return -ENAMETOOLONG;
+    compose_config(&config, connection);
+    if (file_read(path, &there, NULL) == 0 && strcmp(there.data, config.data) == 0)
+        return 0;
+    end_other_connections(repo, connection);
+    if (file_write(path, config.data, config.len, 0600, NULL) < 0)
+        return error_set(err, -EIO, "the gate can't write its own files");
+    return 0;
+}
+
+static int prepare_ssh(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                       struct error *err)
+{
+    char connection[DIGEST_HEX + 1];
+    size_t i = gate_upstream_index(gate, upstream);
+    bool key, hosts;
+    int r = link_cred(gate, upstream, repo, "key", &key, err);
+
+    if (r == 0)
+        r = link_cred(gate, upstream, repo, "known_hosts", &hosts, err);
+    if (r < 0)
+        return r;
+    if (!hosts)
+        return error_set(err, -ENOENT,
+                         "the gate has no host key for %s: add its public host key to "
+                         "spec.upstreams[%zu].ssh.knownHostKeys",
+                         upstream->url.host, i);
+    if (!key)
+        return error_set(err, -ENOENT,
+                         "the gate has no key for %s: see spec.upstreams[%zu].ssh.secretRef",
+                         upstream->url.host, i);
+    r = connection_name(upstream, repo, connection, err);
+    return r < 0 ? r : write_config(repo, connection, err);
+}
+
+static int prepare_http(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                        struct error *err)
+{
+    size_t i = gate_upstream_index(gate, upstream);
+    bool credential, ca;
+    int r = link_cred(gate, upstream, repo, "gitconfig", &credential, err);
+
+    if (r == 0)
+        r = link_cred(gate, upstream, repo, "ca.crt", &ca, err);
+    if (r < 0)
+        return r;
+    if (upstream->auth == AUTH_HTTP && !credential)
+        return error_set(err, -ENOENT,
+                         "the gate has no credential for %s: see "
+                         "spec.upstreams[%zu].http.secretRef",
+                         upstream->url.host, i);
+    if (upstream->ca_config_map && !ca)
+        return error_set(
+            err, -ENOENT,
+            "the gate has no certificates for %s: see spec.upstreams[%zu].http.caBundle",
+            upstream->url.host, i);
+    return 0;
+}
+
+int upstream_prepare(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                     struct error *err)
+{
+    return upstream->url.scheme == URL_SSH ? prepare_ssh(gate, upstream, repo, err)
+                                           : prepare_http(gate, upstream, repo, err);
+}

@@ -1,0 +1,20 @@
+/* How git reaches an upstream: its credential, and for ssh a configuration and one kept connection.
+ */
+#ifndef GITGATE_GATE_UPSTREAM_H
+#define GITGATE_GATE_UPSTREAM_H
+
+#include "gate.h"
+
+#define SSH_CONFIG_FILE OWN_DIR "/ssh_config"
+/* core.sshCommand: a shell string, and so a constant. git runs it with the repository as its
+ * folder. */
+#define SSH_COMMAND "ssh -F " SSH_CONFIG_FILE
+
+/* Checks that the credential is there, links to it from the repository's own folder, and writes
+ * what ssh reads. A kept connection that was opened with another key, host key or address is ended.
+ * The repository's lock is held. The error is for the client to read. For https upstreams the same,
+ * without ssh's part. */
+int upstream_prepare(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                     struct error *err);
+
+#endif

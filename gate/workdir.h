@@ -1,0 +1,27 @@
+/* A private folder for what one scan writes, gone when the scan ends. */
+#ifndef GITGATE_GATE_WORKDIR_H
+#define GITGATE_GATE_WORKDIR_H
+
+#include <limits.h>
+
+#include "base/error.h"
+
+/* Below the repositories, where the disk is that a push has to fit on. */
+#define WORK_DIR ".gitgate"
+
+struct workdir {
+    char path[PATH_MAX]; /* "" when there is none */
+};
+
+#define cleanup_workdir __attribute__((cleanup(workdir_done)))
+
+int workdir_make(const char *repos_dir, struct workdir *ret, struct error *err);
+void workdir_done(struct workdir *dir);
+
+/* What killed scans left behind; called when none can be running. */
+void workdir_sweep(const char *repos_dir);
+
+/* "<dir>/<name>"; never too long: names are ours. */
+void workdir_path(const struct workdir *dir, const char *name, char to[PATH_MAX]);
+
+#endif

@@ -1,0 +1,212 @@
+#!/usr/bin/env bats
+# What a fetch through the gate gives is what the upstream has at that moment, or a reason.
+
+bats_require_minimum_version 1.5.0
+load lib
+
+setup_file() {
+    start_bed
+    new_upstream app
+    new_upstream other
+    empty_upstream empty
+    new_upstream closed
+    write_gitgate app other empty closed -- '.spec.upstreams[3].fetch.policy = "Deny"'
+    start_gate
+    keep_bed
+}
+
+teardown_file() {
+    stop_bed
+}
+
+setup() {
+    work=$BATS_TEST_TMPDIR/work
+}
+
+@test "a clone has what the upstream has" {
+    clone app "$work"
+    [ "$(git -C "$work" rev-parse HEAD)" = "$(up app rev-parse main)" ]
+    [ "$(cat "$work/README")" = "an application" ]
+}
+
+@test "a repository is reached by name and by host and path, with and without .git" {
+    for path in app.git app "127.0.0.1$BED/srv/app.git" "127.0.0.1$BED/srv/app"; do
+        [ "$(git ls-remote "$(gate_url "$path")" refs/heads/main | cut -f1)" = "$(up app rev-parse main)" ]
+    done
+}
+
+@test "a clone by the upstream's own URL is led to the gate" {
+    GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=include.path GIT_CONFIG_VALUE_0=$BED/state/client/gitconfig \
+        git clone -q "ssh://$SSH_USER@127.0.0.1:$SSH_PORT$BED/srv/app.git" "$work"
+    [ "$(git -C "$work" rev-parse HEAD)" = "$(up app rev-parse main)" ]
+}
+
+@test "every protocol version is served" {
+    for version in 0 1 2; do
+        git -c protocol.version=$version clone -q "$(gate_url app.git)" "$work-$version"
+    done
+}
+
+@test "shallow, partial and single-branch clones work" {
+    commit_upstream app main
+    clone app "$work-shallow" --depth 1
+    [ "$(git -C "$work-shallow" rev-list --count HEAD)" = 1 ]
+    clone app "$work-partial" --filter=blob:none
+    clone app "$work-single" --single-branch
+}
+
+@test "what somebody pushed upstream is there at once" {
+    clone app "$work"
+    for _ in 1 2 3; do
+        commit=$(commit_upstream app main)
+        git -C "$work" pull -q
+        [ "$(git -C "$work" rev-parse HEAD)" = "$commit" ]
+    done
+}
+
+@test "tags and notes are at their own places" {
+    up other tag v1 main
+    up other update-ref refs/notes/commits "$(up other rev-parse main)"
+    run git ls-remote "$(gate_url other.git)"
+    [[ $output == *refs/tags/v1* && $output == *refs/notes/commits* ]]
+}
+
+@test "a branch deleted upstream is gone, and its name can be a folder" {
+    up app branch feature main
+    git ls-remote --exit-code "$(gate_url app.git)" refs/heads/feature
+    up app branch -D feature
+    up app branch feature/one main
+    run git ls-remote "$(gate_url app.git)"
+    [[ $output == *refs/heads/feature/one* && $output != *refs/heads/feature$'\n'* ]]
+}
+
+@test "a branch rewound upstream is rewound" {
+    up app branch moving "$(commit_upstream app main)"
+    git ls-remote "$(gate_url app.git)" >/dev/null
+    up app branch -f moving main~1
+    [ "$(git ls-remote "$(gate_url app.git)" refs/heads/moving | cut -f1)" = "$(up app rev-parse main~1)" ]
+}
+
+@test "HEAD follows the upstream's" {
+    up other branch trunk main
+    up other symbolic-ref HEAD refs/heads/trunk
+    [[ $(git ls-remote --symref "$(gate_url other.git)" HEAD) == "ref: refs/heads/trunk"* ]]
+    up other branch -m trunk stem
+    up other symbolic-ref HEAD refs/heads/stem
+    clone other "$work"
+    [ "$(git -C "$work" symbolic-ref HEAD)" = refs/heads/stem ]
+    up other symbolic-ref HEAD refs/heads/main
+    up other branch -D stem
+}
+
+@test "an empty upstream is empty, until it isn't" {
+    clone empty "$work"
+    [ -z "$(git ls-remote "$(gate_url empty.git)")" ]
+    commit "$work" README
+    git -C "$work" push -q origin HEAD:refs/heads/main
+    [ "$(git ls-remote "$(gate_url empty.git)" HEAD | cut -f1)" = "$(git -C "$work" rev-parse HEAD)" ]
+}
+
+@test "a repository that no upstream names is told apart" {
+    run git ls-remote "$(gate_url nope.git)"
+    [ "$status" -ne 0 ]
+    [[ $output == *"no such repository"* ]]
+}
+
+@test "no path leads out of the gate's folder" {
+    for path in ../etc app.git/../../creds /etc app.git/gitgate .gitgate; do
+        run git ls-remote "$(gate_url "$path")"
+        [ "$status" -ne 0 ]
+        [[ $output != *"$BED/state"* ]]
+    done
+}
+
+@test "an upstream with fetch.policy Deny says so" {
+    run git ls-remote "$(gate_url closed.git)"
+    [ "$status" -ne 0 ]
+    [[ $output == *"fetch.policy is Deny"* ]]
+}
+
+@test "internal refs are hidden" {
+    gate_git app update-ref refs/gitgate/backup/1 refs/heads/main
+    run git ls-remote "$(gate_url app.git)"
+    [[ $output != *gitgate* ]]
+    commit_upstream app main # a fetch that prunes
+    git ls-remote "$(gate_url app.git)" >/dev/null
+    gate_git app rev-parse -q --verify refs/gitgate/backup/1
+    gate_git app update-ref -d refs/gitgate/backup/1
+}
+
+# count_refreshes: how often the gate asked the upstream
+count_refreshes() {
+    log_count '(.msg == "refreshed" or .msg == "refused") and .shared == false'
+}
+
+@test "64 clients at once are all served, by few refreshes" {
+    before=$(count_refreshes)
+    for i in $(seq 64); do
+        git ls-remote "$(gate_url app.git)" refs/heads/main >"$BATS_TEST_TMPDIR/out-$i" 2>&1 3>&- &
+    done
+    wait
+    for i in $(seq 64); do
+        [ "$(cut -f1 "$BATS_TEST_TMPDIR/out-$i")" = "$(up app rev-parse main)" ]
+    done
+    echo "refreshes: $(($(count_refreshes) - before))"
+    [ $(($(count_refreshes) - before)) -le 32 ]
+}
+
+@test "clients that wait for a refresh share the next one" {
+    # A refresh that takes its time: the lock is held as if one was running.
+    before=$(count_refreshes)
+    exec 5>>"$BED/state/git/app.git/gitgate/lock"
+    flock 5
+    for i in $(seq 8); do
+        git ls-remote "$(gate_url app.git)" refs/heads/main >"$BATS_TEST_TMPDIR/out-$i" 2>&1 3>&- 5>&- &
+    done
+    wait_for 20 bash -c '[ "$(pgrep -fc "gitgate-gate refresh upload-pack $0/state/git/app.git")" -ge 8 ]' "$BED"
+    commit=$(commit_upstream app main)
+    flock -u 5
+    exec 5>&-
+    wait
+    for i in $(seq 8); do
+        [ "$(cut -f1 "$BATS_TEST_TMPDIR/out-$i")" = "$commit" ]
+    done
+    [ $(($(count_refreshes) - before)) = 1 ]
+}
+
+@test "one connection serves many fetches" {
+    git ls-remote "$(gate_url app.git)" >/dev/null
+    before=$(grep -c "Accepted publickey" "$BED/sshd/log")
+    for _ in 1 2 3; do
+        git ls-remote "$(gate_url app.git)" >/dev/null
+    done
+    [ "$(grep -c "Accepted publickey" "$BED/sshd/log")" = "$before" ]
+}
+
+@test "a new upstream is served without a restart" {
+    new_upstream later
+    cp "$BED/state/creds/app-key" "$BED/state/creds/later-key"
+    cp "$BED/state/creds/app-known_hosts" "$BED/state/creds/later-known_hosts"
+    jq --arg url "ssh://$SSH_USER@127.0.0.1:$SSH_PORT$BED/srv/later.git" \
+        '.spec.upstreams += [.spec.upstreams[0] + {name: "later", url: $url}]' \
+        "$BED/state/config/gate.json" >"$BED/new.json"
+    mv "$BED/new.json" "$BED/state/config/gate.json"
+    wait_for 10 git ls-remote "$(gate_url later.git)"
+    [ "$(git ls-remote "$(gate_url later.git)" refs/heads/main | cut -f1)" = "$(up later rev-parse main)" ]
+}
+
+@test "a client can't make the gate ask for names" {
+    [ "$(id -u)" = 0 ] && command -v strace >/dev/null || skip "needs root and strace"
+    server=$(pgrep -P "$GATE" -x gitgate-gate | head -n 1)
+    strace -f -e trace=connect,sendto,sendmmsg,sendmsg -o "$BATS_TEST_TMPDIR/trace" -p "$server" 3>&- &
+    trace=$!
+    wait_for 5 grep -q "^TracerPid:[[:space:]]*[1-9]" "/proc/$server/status"
+    exec 4<>"/dev/tcp/127.0.0.1/$GATE_PORT"
+    printf '0045git-upload-pack /app.git\0host=stolen.data.example.com\0\0version=2\0' >&4
+    head -c 4 <&4 >/dev/null
+    exec 4>&-
+    kill "$trace"
+    wait "$trace" || true
+    grep -q 'app.git\|AF_UNIX' "$BATS_TEST_TMPDIR/trace"
+    run ! grep -q 'sin_port=htons(53)\|stolen' "$BATS_TEST_TMPDIR/trace"
+}

@@ -1,0 +1,253 @@
+# shellcheck shell=bash
+# Sourced by the tests of the gate: a git server behind sshd, a gate in front of it, clients.
+#
+#   setup_file    { start_bed; }       one server and one gate a file
+#   teardown_file { stop_bed; }
+#
+# Everything lies below $BED and on free ports of loopback. As root the server's user "git" exists in
+# a mount namespace of the server alone; as somebody else it is the caller.
+
+# shellcheck disable=SC2154 # set by ctest
+bin=$GITGATE_BIN
+PATH=$bin:$PATH
+
+# Below the range that the kernel hands out by itself.
+free_port() {
+    local port
+    while port=$((RANDOM % 20000 + 10000)); do
+        (exec 4<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+    done
+    echo "$port"
+}
+
+# wait_for SECONDS COMMAND... : until it succeeds
+wait_for() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ $SECONDS -lt $end ] || { echo "not within time: $*" >&2; return 1; }
+        sleep 0.05
+    done
+}
+
+# ---- the upstream's server
+
+# A user database with a git user in it, seen by nobody but this sshd.
+write_users() {
+    { cat /etc/passwd; echo "git:x:64942:64942::$BED/srv:/usr/bin/git-shell"; } >"$BED/sshd/passwd"
+    { cat /etc/group; echo "git:x:64942:"; } >"$BED/sshd/group"
+    { cat /etc/shadow; echo "git:*:19000::::::"; } >"$BED/sshd/shadow"
+    chmod 600 "$BED/sshd/shadow"
+}
+
+write_sshd_config() {
+    cat >"$BED/sshd/config" <<-END
+	Port $SSH_PORT
+	ListenAddress 127.0.0.1
+	HostKey $BED/sshd/host_key
+	PidFile none
+	AuthorizedKeysFile $BED/sshd/authorized_keys
+	StrictModes no
+	PasswordAuthentication no
+	KbdInteractiveAuthentication no
+	UsePAM no
+	MaxStartups 500
+	LogLevel VERBOSE
+	AllowUsers $SSH_USER
+	END
+}
+
+start_sshd() {
+    if [ "$(id -u)" = 0 ]; then
+        # shellcheck disable=SC2016 # the inner shell's
+        setsid unshare --mount sh -c '
+            cd "$1/sshd" && mount --bind passwd /etc/passwd && mount --bind group /etc/group &&
+            mount --bind shadow /etc/shadow && mount -t tmpfs tmpfs /run && mkdir /run/sshd &&
+            exec /usr/sbin/sshd -D -e -f config' sh "$BED" 2>>"$BED/sshd/log" 3>&- &
+    else
+        setsid /usr/sbin/sshd -D -e -f "$BED/sshd/config" 2>>"$BED/sshd/log" 3>&- &
+    fi
+    SSHD=$!
+    wait_for 10 bash -c "exec 4<>/dev/tcp/127.0.0.1/$SSH_PORT"
+}
+
+stop_sshd() {
+    [ -z "${SSHD:-}" ] || { kill -- "-$SSHD" && wait "$SSHD"; } 2>/dev/null || true
+    SSHD=
+}
+
+make_server() {
+    mkdir -p "$BED/sshd" "$BED/srv"
+    SSH_PORT=$(free_port)
+    SSH_USER=$(id -un)
+    if [ "$(id -u)" = 0 ]; then
+        SSH_USER=git
+        write_users
+    fi
+    ssh-keygen -q -t ed25519 -N '' -C host -f "$BED/sshd/host_key"
+    ssh-keygen -q -t ed25519 -N '' -C gate -f "$BED/key"
+    cp "$BED/key.pub" "$BED/sshd/authorized_keys"
+    chmod 644 "$BED/sshd/authorized_keys"
+    write_sshd_config
+    start_sshd
+}
+
+# The repository at the server, for its own git (as the server's user: it does not trust others').
+up() {
+    local repo=$1
+    shift
+    if [ "$(id -u)" = 0 ]; then
+        setpriv --reuid 64942 --regid 64942 --clear-groups env HOME=/nonexistent git -C "$BED/srv/$repo.git" "$@"
+    else
+        git -C "$BED/srv/$repo.git" "$@"
+    fi
+}
+
+# new_upstream NAME : an upstream with a commit on main, at ~/NAME.git of the server
+new_upstream() {
+    local seed=$BED/seed-$1
+    git init -q -b main "$seed"
+    echo "an application" >"$seed/README"
+    git -C "$seed" add README
+    git -C "$seed" commit -qm "Begin"
+    git clone -q --bare "$seed" "$BED/srv/$1.git"
+    own "$1"
+}
+
+empty_upstream() {
+    git init -q --bare -b main "$BED/srv/$1.git"
+    own "$1"
+}
+
+own() {
+    git -C "$BED/srv/$1.git" config receive.denyDeleteCurrent ignore
+    git -C "$BED/srv/$1.git" config receive.advertisePushOptions true
+    [ "$(id -u)" != 0 ] || chown -R 64942:64942 "$BED/srv/$1.git"
+}
+
+# commit_upstream REPO BRANCH [FILE] : somebody else pushes; prints the commit
+commit_upstream() {
+    local work=$BED/other-$1 file=${3:-other}
+    [ -d "$work" ] || git clone -q "$BED/srv/$1.git" "$work"
+    git -C "$work" fetch -q origin
+    git -C "$work" checkout -q -B "$2" "origin/$2" 2>/dev/null || git -C "$work" checkout -q -B "$2"
+    echo "$RANDOM$RANDOM" >>"$work/$file"
+    git -C "$work" add -A
+    git -C "$work" commit -qm "Somebody else's"
+    git -C "$work" push -q -f "$BED/srv/$1.git" "HEAD:refs/heads/$2"
+    [ "$(id -u)" != 0 ] || chown -R 64942:64942 "$BED/srv/$1.git"
+    git -C "$work" rev-parse HEAD
+}
+
+# ---- the gate
+
+# write_gitgate NAME... [-- PATCH] : a GitGate with these upstreams, PATCH (jq) applied to it
+write_gitgate() {
+    local name patch=. list=()
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+        list+=("$1")
+        shift
+    done
+    [ $# -lt 2 ] || patch=$2
+    for name in "${list[@]}"; do
+        jq -n --arg name "$name" --arg url "ssh://$SSH_USER@127.0.0.1:$SSH_PORT$BED/srv/$name.git" \
+            --arg key "$(cut -d' ' -f1,2 "$BED/sshd/host_key.pub")" \
+            '{name: $name, url: $url, ssh: {secretRef: {name: "key"}, knownHostKeys: [$key]}}'
+    done | jq -s '{apiVersion: "gitgate.dev/v1alpha1", kind: "GitGate", metadata: {name: "gate"},
+        spec: {upstreams: .}}' | jq "$patch" >"$BED/gate.json"
+    {
+        cat "$BED/gate.json"
+        echo ---
+        jq -n --rawfile key "$BED/key" '{apiVersion: "v1", kind: "Secret", metadata: {name: "key"},
+            type: "kubernetes.io/ssh-auth", stringData: {"ssh-privatekey": $key}}'
+    } >"$BED/gitgate.yaml"
+}
+
+start_gate() {
+    : "${GATE_PORT:=$(free_port)}"
+    setsid gitgate run -f "$BED/gitgate.yaml" --listen "127.0.0.1:$GATE_PORT" --state-dir "$BED/state" \
+        >>"$BED/gate.log" 2>>"$BED/gate.err" 3>&- &
+    GATE=$!
+    wait_for 10 env GITGATE_LISTEN="127.0.0.1:$GATE_PORT" gitgate-gate probe
+}
+
+stop_gate() {
+    [ -z "${GATE:-}" ] || { kill "$GATE" && wait "$GATE"; } 2>/dev/null || true
+    GATE=
+}
+
+gate_url() {
+    echo "git://127.0.0.1:$GATE_PORT/$1"
+}
+
+# The gate's own repository, looked at with no regard to who asks.
+gate_git() {
+    local repo=$1
+    shift
+    git -C "$BED/state/git/$repo.git" "$@"
+}
+
+# log_count JQ-FILTER : how many of the gate's lines it selects
+log_count() {
+    jq -c "select($1)" "$BED/gate.log" | wc -l
+}
+
+# ---- the bed
+
+start_bed() {
+    BED=$(mktemp -d /tmp/gitgate-test.XXXXXX)
+    chmod 755 "$BED"
+    PATH=$("$GITGATE_SOURCE/tests/cluster/tools" gitleaks):$PATH
+    export HOME=$BED/home GIT_CONFIG_NOSYSTEM=1
+    mkdir "$HOME"
+    git config --global user.name "An Agent"
+    git config --global user.email agent@example.com
+    git config --global init.defaultBranch main
+    git config --global safe.directory '*'
+    git config --global protocol.version 2
+    make_server
+    export BED PATH SSH_PORT SSH_USER SSHD
+}
+
+keep_bed() {
+    export GATE GATE_PORT SSHD
+}
+
+stop_bed() {
+    stop_gate
+    stop_sshd
+    [ -z "${BED:-}" ] || rm -rf "$BED"
+}
+
+# ---- clients
+
+# clone REPO DIR [ARGS...] : through the gate
+clone() {
+    local repo=$1 dir=$2
+    shift 2
+    git clone -q "$@" "$(gate_url "$repo.git")" "$dir"
+}
+
+# commit DIR FILE [TEXT] : prints the commit
+commit() {
+    mkdir -p "$(dirname "$1/$2")"
+    printf '%s\n' "${3:-line $RANDOM$RANDOM}" >>"$1/$2"
+    git -C "$1" add -A
+    git -C "$1" commit -qm "Change $(basename "$2")"
+    git -C "$1" rev-parse HEAD
+}
+
+# A token that gitleaks knows, made here: no file may hold one.
+secret() {
+    printf '%s_%s' ghp "$(LC_ALL=C tr -dc '0-9bcdfghjkmnpqrstvwxz' </dev/urandom | head -c 36)"
+}
+
+# agree REPO REF OID : gate and upstream have it there ("" for none)
+agree() {
+    local gate upstream
+    gate=$(gate_git "$1" rev-parse -q --verify "$2" || true)
+    upstream=$(up "$1" rev-parse -q --verify "$2" || true)
+    [ "$gate,$upstream" != "$3,$3" ] || return 0
+    echo "$2: gate ${gate:-none}, upstream ${upstream:-none}, expected ${3:-none}" >&2
+    return 1
+}
