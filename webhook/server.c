@@ -30,7 +30,10 @@
 #define STOP_TIMEOUT_MS 15000
 
 #define CONNECTIONS_MAX 1024 /* API servers keep tens; each idle one costs about 30 kB */
-#define HEADER_MAX 8192      /* the API server sends a few hundred bytes */
+/* The largest TLS record (RFC 8446, section 5.1). Of a smaller read the rest would stay in OpenSSL,
+ * where no socket event tells of it: 4.1.6 then waits for ever on a libuv loop. */
+#define READ_SIZE 16384
+#define HEADER_MAX 8192 /* the API server sends a few hundred bytes */
 
 struct exchange {
     struct server *server;
@@ -301,7 +304,6 @@ static int write_answer(struct session *session, struct lws *wsi)
         return -1;
     end = exchange->close;
     leave(session);
-    lws_set_timer_usecs(wsi, LWS_SET_TIMER_USEC_CANCEL);
     return lws_http_transaction_completed(wsi) || end ? -1 : 0;
 }
 
@@ -322,8 +324,8 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
         return end_body(session->exchange);
     case LWS_CALLBACK_HTTP_WRITEABLE:
         return write_answer(session, wsi);
-    case LWS_CALLBACK_TIMER:
-        return -1;
+    case LWS_CALLBACK_TIMER: /* not cancelled when the answer is out: in 4.1.6 that fires it */
+        return session && session->exchange ? -1 : 0;
     case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
     case LWS_CALLBACK_CLOSED_HTTP:
         leave(session);
@@ -394,6 +396,7 @@ static int create(struct server *server, struct error *err)
         .timeout_secs_ah_idle = NETWORK_TIMEOUT_S,
         .keepalive_timeout = IDLE_TIMEOUT_S,
         .fd_limit_per_thread = CONNECTIONS_MAX,
+        .pt_serv_buf_size = READ_SIZE,
         .max_http_header_data2 = HEADER_MAX,
         .max_http_header_pool2 = CONNECTIONS_MAX,
         .server_string = "gitgate-webhook",
