@@ -118,8 +118,9 @@ static int start(struct program *program, const struct options *options, struct 
         controller_stop(&program->controller);
     else
         log_info(&program->log, "watching",
-                 json_pack("{s:s, s:s}", "server", config.server, "namespace",
-                           options->namespace_ ? options->namespace_ : "all"));
+                 json_pack("{s:s, s:s, s:i}", "server", config.server, "namespace",
+                           options->namespace_ ? options->namespace_ : "all", "health_port",
+                           program->health ? health_port(program->health) : 0));
     return r;
 }
 

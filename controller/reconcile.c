@@ -59,7 +59,7 @@ static bool is_right(const struct observed *observed, enum owned which, const st
 {
     const struct seen *seen = observed->owned[which];
 
-    return seen && *digest->text && strcmp(seen->applied, digest->text) == 0 &&
+    return seen && seen->labelled && *digest->text && strcmp(seen->applied, digest->text) == 0 &&
            !was_edited(observed, which);
 }
 

@@ -13,7 +13,7 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? text : "";
 }
 
-static const char *owner_of(const json_t *metadata)
+static const json_t *owner_of(const json_t *metadata)
 {
     size_t i;
     json_t *reference;
@@ -23,9 +23,17 @@ static const char *owner_of(const json_t *metadata)
         if (json_is_true(json_object_get(reference, "controller")) &&
             strcmp(text_of(reference, "kind"), GITGATE_KIND) == 0 &&
             strncmp(text_of(reference, "apiVersion"), GITGATE_GROUP "/", sizeof GITGATE_GROUP) == 0)
-            return text_of(reference, "uid");
+            return reference;
     }
-    return "";
+    return NULL;
+}
+
+static bool is_labelled(const json_t *metadata, const json_t *owner)
+{
+    const json_t *labels = json_object_get(metadata, "labels");
+
+    return strcmp(text_of(labels, GITGATE_LABEL_MANAGED_BY), GITGATE_MANAGER) == 0 &&
+           strcmp(text_of(labels, GITGATE_LABEL_GATE), text_of(owner, "name")) == 0;
 }
 
 static bool is_ours(const json_t *entry)
@@ -76,7 +84,8 @@ struct seen *seen_new(const json_t *object)
 {
     const json_t *metadata = json_object_get(object, "metadata");
     const char *uid = text_of(metadata, "uid"), *version = text_of(metadata, "resourceVersion");
-    const char *owner = owner_of(metadata);
+    const json_t *reference = owner_of(metadata);
+    const char *owner = text_of(reference, "uid");
     const char *applied = text_of(json_object_get(metadata, "annotations"), ANNOTATION_APPLIED);
     struct seen *seen;
     char *at;
@@ -92,6 +101,7 @@ struct seen *seen_new(const json_t *object)
     seen->version = put(&at, version);
     seen->owner = put(&at, owner);
     seen->applied = put(&at, applied);
-    seen->foreign = *owner && has_foreign_content(metadata);
+    seen->foreign = reference && has_foreign_content(metadata);
+    seen->labelled = reference && is_labelled(metadata, reference);
     return seen;
 }

@@ -15,6 +15,7 @@ struct seen {
     const char *owner;   /* uid of the GitGate that is its controller, or "" */
     const char *applied; /* ANNOTATION_APPLIED, or "" */
     bool foreign;        /* someone else owns fields of its content */
+    bool labelled;       /* it has the labels by which people and programs find it */
 };
 
 /* From a PartialObjectMetadata or a whole object, with managedFields. NULL when memory is short or

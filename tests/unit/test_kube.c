@@ -4,10 +4,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/file.h"
+#include "kube/config.h"
 #include "kube/decoder.h"
 #include "kube/resource.h"
 #include "kube/store.h"
@@ -181,6 +186,143 @@ static void queries_are_encoded(void **state)
     assert_string_equal(query.data, "limit=500&continue=a%2Bb%2Fc%3D%3D%26limit%3D1");
 }
 
+/* ---- configuration ---- */
+
+static char dir[] = "/tmp/gitgate-test-kube-XXXXXX";
+
+static int make_dir(void **state)
+{
+    (void)state;
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static const char *const files[] = {"config", "token", "ca.crt", "namespace"};
+
+static const char *in_dir(const char *name)
+{
+    static char path[256];
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return path;
+}
+
+static int remove_dir(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        unlink(in_dir(files[i]));
+    return rmdir(dir);
+}
+
+static void write_text(const char *name, const char *text)
+{
+    struct error err = ERROR_INIT;
+
+    if (file_write(in_dir(name), text, strlen(text), 0600, &err) < 0)
+        fail_msg("%s", err.msg);
+}
+
+/* A kubeconfig of this cluster and this user. */
+static void write_config(const char *cluster, const char *user)
+{
+    cleanup_buf struct buf text = BUF_INIT(4096);
+
+    buf_addf(&text,
+             "apiVersion: v1\nkind: Config\ncurrent-context: here\n"
+             "contexts: [{name: other, context: {cluster: x, user: y}},"
+             " {name: here, context: {cluster: c, user: u, namespace: team-a}}]\n"
+             "clusters: [{name: c, cluster: {%s}}]\nusers: [{name: u, user: {%s}}]\n",
+             cluster, user);
+    write_text("config", text.data);
+}
+
+static void a_kubeconfig_is_read_with_inline_data_and_files_beside_it(void **state)
+{
+    cleanup_kube_config struct kube_config config = KUBE_CONFIG_INIT;
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    write_text("token", "from-a-file\n");
+    write_config("server: 'https://api.example:6443/', certificate-authority-data: Y2E=",
+                 "client-certificate-data: Y2VydA==, client-key-data: a2V5, tokenFile: token");
+    if (kube_config_file(in_dir("config"), &config, &err) < 0)
+        fail_msg("%s", err.msg);
+    assert_string_equal(config.server, "https://api.example:6443");
+    assert_string_equal(config.namespace_, "team-a");
+    assert_string_equal(config.ca.data, "ca");
+    assert_string_equal(config.cert.data, "cert");
+    assert_string_equal(config.key.data, "key");
+    assert_string_equal(config.token.data, "from-a-file");
+    assert_string_equal(config.token_file, in_dir("token"));
+}
+
+static void what_a_kubeconfig_asks_for_and_we_do_not_do_is_refused_by_name(void **state)
+{
+    static const struct {
+        const char *cluster, *user, *words;
+    } cases[] = {
+        {"server: 'https://a'", "exec: {command: id}", "users \"u\": exec is not supported"},
+        {"server: 'https://a'", "auth-provider: {name: x}", "auth-provider is not supported"},
+        {"server: 'https://a'", "username: a, password: b", "username is not supported"},
+        {"server: 'https://a'", "as: root", "as is not supported"},
+        {"server: 'https://a', proxy-url: 'http://p'", "", "clusters \"c\": proxy-url"},
+        {"server: 'https://a', tls-server-name: b", "", "tls-server-name"},
+        {"server: 'ftp://a'", "", "server must be an https:// address"},
+        {"", "", "server must be an https:// address"},
+        {"server: 'https://a', certificate-authority-data: '?'", "",
+         "certificate-authority-data is not base64"},
+        {"server: 'https://a', certificate-authority: nowhere.crt", "", "certificate-authority"},
+        {"server: 'https://a'", "client-key-data: a2V5", "go together"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cleanup_kube_config struct kube_config config = KUBE_CONFIG_INIT;
+        struct error err = ERROR_INIT;
+
+        write_config(cases[i].cluster, cases[i].user);
+        assert_true(kube_config_file(in_dir("config"), &config, &err) < 0);
+        if (!strstr(err.msg, cases[i].words))
+            fail_msg("case %zu: %s", i, err.msg);
+        assert_null(config.server);
+    }
+}
+
+static void a_kubeconfig_without_its_context_or_cluster_says_which(void **state)
+{
+    cleanup_kube_config struct kube_config config = KUBE_CONFIG_INIT;
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    write_text("config", "contexts: []\n");
+    assert_int_equal(kube_config_file(in_dir("config"), &config, &err), -EINVAL);
+    assert_non_null(strstr(err.msg, "current-context is not set"));
+    write_text("config", "current-context: a\ncontexts: []\n");
+    assert_int_equal(kube_config_file(in_dir("config"), &config, &err), -EINVAL);
+    assert_non_null(strstr(err.msg, "there is no \"a\" among its contexts"));
+}
+
+static void a_pod_uses_its_service_account(void **state)
+{
+    cleanup_kube_config struct kube_config config = KUBE_CONFIG_INIT;
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    unsetenv("KUBERNETES_SERVICE_HOST");
+    assert_int_equal(kube_config_in_cluster(dir, &config, &err), -ENOENT);
+    setenv("KUBERNETES_SERVICE_HOST", "2001:db8::1", 1);
+    setenv("KUBERNETES_SERVICE_PORT", "443", 1);
+    write_text("token", "of-the-pod\n");
+    write_text("ca.crt", "ca");
+    write_text("namespace", "gitgate-system");
+    assert_int_equal(kube_config_in_cluster(dir, &config, &err), 0);
+    assert_string_equal(config.server, "https://[2001:db8::1]:443");
+    assert_string_equal(config.token.data, "of-the-pod");
+    assert_string_equal(config.namespace_, "gitgate-system");
+    assert_string_equal(config.token_file, in_dir("token"));
+    unsetenv("KUBERNETES_SERVICE_HOST");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,7 +333,11 @@ int main(void)
         cmocka_unit_test(a_list_sweeps_out_what_it_does_not_hold),
         cmocka_unit_test(paths_are_encoded),
         cmocka_unit_test(queries_are_encoded),
+        cmocka_unit_test(a_kubeconfig_is_read_with_inline_data_and_files_beside_it),
+        cmocka_unit_test(what_a_kubeconfig_asks_for_and_we_do_not_do_is_refused_by_name),
+        cmocka_unit_test(a_kubeconfig_without_its_context_or_cluster_says_which),
+        cmocka_unit_test(a_pod_uses_its_service_account),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -1,8 +1,8 @@
 /* The controller's decisions: each folder of cases/reconcile is one.
  *
  *   in.json   what is seen: `gitgate`; `addresses` and `errors` of hosts; `owned` objects, each as
- *             {version, owner: "this" | a uid, applied: "wanted" | a digest, foreign}; `accepted`
- *             versions; `secrets` and `configMaps` when they were read ("$key" in one stands for a
+ *             {version, owner: "this" | a uid, applied: "wanted" | a digest, foreign, unlabelled};
+ * `accepted` versions; `secrets` and `configMaps` when they were read ("$key" in one stands for a
  *             private key); `known` problems of the credentials; `failed`, a step that fails
  *   out.json  what is to be done: steps, the status, whether the sources must be read
  *
@@ -158,11 +158,16 @@ static json_t *metadata_of(const struct fixture *f, enum owned which, const json
                   ANNOTATION_APPLIED, digest, "managedFields", "fieldsV1", "f:data", "manager",
                   json_is_true(get(short_form, "foreign")) ? "kubectl" : "gitgate-controller",
                   "operation", "Apply");
+    if (!json_is_true(get(short_form, "unlabelled")))
+        json_object_set_new(get(object, "metadata"), "labels",
+                            json_pack("{s:s, s:s}", GITGATE_LABEL_MANAGED_BY, GITGATE_MANAGER,
+                                      GITGATE_LABEL_GATE, "agents"));
     if (owner)
         json_object_set_new(get(object, "metadata"), "ownerReferences",
-                            json_pack("[{s:s, s:s, s:s, s:b}]", "apiVersion",
-                                      "gitgate.dev/v1alpha1", "kind", "GitGate", "uid",
-                                      strcmp(owner, "this") == 0 ? uid : owner, "controller", 1));
+                            json_pack("[{s:s, s:s, s:s, s:s, s:b}]", "apiVersion",
+                                      "gitgate.dev/v1alpha1", "kind", "GitGate", "name", "agents",
+                                      "uid", strcmp(owner, "this") == 0 ? uid : owner, "controller",
+                                      1));
     return object;
 }
 
@@ -293,10 +298,10 @@ static void every_case_gets_its_plan(void **state)
 static struct seen *see(const char *managed_fields)
 {
     json_auto_t *fields = json_loads(managed_fields, 0, NULL);
-    json_auto_t *object =
-        json_pack("{s:{s:s, s:s, s:[{s:s, s:s, s:s, s:b}], s:O}}", "metadata", "uid", "u",
-                  "resourceVersion", "7", "ownerReferences", "apiVersion", "gitgate.dev/v1alpha1",
-                  "kind", "GitGate", "uid", "g", "controller", 1, "managedFields", fields);
+    json_auto_t *object = json_pack(
+        "{s:{s:s, s:s, s:[{s:s, s:s, s:s, s:s, s:b}], s:O}}", "metadata", "uid", "u",
+        "resourceVersion", "7", "ownerReferences", "apiVersion", "gitgate.dev/v1alpha1", "kind",
+        "GitGate", "name", "agents", "uid", "g", "controller", 1, "managedFields", fields);
 
     return seen_new(object);
 }

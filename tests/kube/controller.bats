@@ -1,0 +1,358 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154 # bed, log and controller_pid are lib.bash's
+# The controller against a real API server, with no more rights than manifests/rbac.yaml gives.
+
+load lib
+
+setup_file() { bed_up --controllers; }
+teardown_file() { bed_down; }
+
+# A namespace a test: none sees another's objects.
+setup() {
+	controller_pid=
+	ns=t$BATS_TEST_NUMBER
+	kubectl create namespace "$ns" >/dev/null
+}
+
+teardown() { controller_kill; }
+
+five_children() {
+	printf '%s\n' ConfigMap/"$1"-gitgate-client ConfigMap/"$1"-gitgate-hooks \
+		NetworkPolicy/"$1"-gitgate-egress NetworkPolicy/"$1"-gitgate-internal Secret/"$1"-gitgate-creds
+}
+
+data_keys() {
+	kubectl -n "$ns" get secret "$1-gitgate-creds" -o json | jq -r '.data // {} | keys[]'
+}
+
+# arrives SECONDS COMMAND... : runs the command and waits for the next event of $ns's creds Secret
+# (one that was opened before); fails when it comes later than that after the command's end
+arrives() {
+	local limit=$1 seen=$BATS_TEST_TMPDIR/seen watcher begin end
+	shift
+	mkfifo "$seen"
+	kubectl -n "$ns" get secret agents-gitgate-creds --watch-only -o name >"$seen" 3>&- &
+	watcher=$!
+	exec 5<"$seen"
+	# --watch-only gives no sign when it is open: touch the object until one comes back.
+	until read -r -t 0.2 -u 5; do
+		kubectl -n "$ns" annotate secret agents-gitgate-creds test/touch="$RANDOM" --overwrite >/dev/null
+	done
+	while read -r -t 0.5 -u 5; do :; done
+	"$@" >/dev/null
+	begin=${EPOCHREALTIME/./}
+	read -r -t 10 -u 5
+	end=${EPOCHREALTIME/./}
+	exec 5<&-
+	kill "$watcher"
+	wait "$watcher" || :
+	rm "$seen"
+	echo "after $(((end - begin) / 1000)) ms" >&3
+	[ $((end - begin)) -lt $((limit * 1000000)) ]
+}
+
+@test "a GitGate becomes ConfigMaps, a Secret and two NetworkPolicies, all its own" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True Ready
+	diff <(children agents) <(five_children agents)
+	[ "$(data_keys agents | paste -sd' ')" = "app-key app-known_hosts" ]
+	uid=$(kubectl -n "$ns" get gitgate agents -o jsonpath='{.metadata.uid}')
+	kubectl -n "$ns" get configmaps,secrets,networkpolicies -l gitgate.dev/gate=agents -o json |
+		jq -e --arg uid "$uid" '.items | length == 5 and all(.metadata.ownerReferences | length == 1 and
+			all(.uid == $uid and .controller and .kind == "GitGate" and .name == "agents"))'
+	# The egress policy names the upstream's address and port, and nothing else is open.
+	kubectl -n "$ns" get networkpolicy agents-gitgate-egress -o json |
+		jq -e '[.spec.egress[].to[].ipBlock.cidr] == ["127.0.0.1/32"] and .spec.egress[0].ports[0].port == 2222'
+	run -0 kubectl -n "$ns" get gitgate agents
+	[[ $output == *Sidecar*1/1*True* ]]
+	controller_stop
+}
+
+@test "deleting the GitGate takes its objects with it, and its Secret's source stays" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	kubectl -n "$ns" delete gitgate agents
+	kubectl -n "$ns" wait --for=delete --timeout=60s secret/agents-gitgate-creds \
+		configmap/agents-gitgate-hooks configmap/agents-gitgate-client \
+		networkpolicy/agents-gitgate-internal networkpolicy/agents-gitgate-egress
+	kubectl -n "$ns" get secret app-key
+	# The same name again is another GitGate.
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	controller_stop
+}
+
+@test "a missing Secret is a condition that names it; when it comes, the gate is ready within a second" {
+	controller_start
+	gate agents "$(upstream app)"
+	condition agents Ready False SecretNotFound
+	kubectl -n "$ns" get gitgate agents -o json |
+		jq -e '.status.conditions[] | select(.type == "CredentialsResolved").message | contains("app-key")'
+	five_children agents | diff <(children agents) -
+	arrives 1 secret app-key "$(key app)"
+	condition agents Ready True
+	[ "$(data_keys agents | paste -sd' ')" = "app-key app-known_hosts" ]
+	controller_stop
+}
+
+@test "a rotated key reaches the credentials within a second; nothing else is written" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	versions agents | grep -v Secret/ >"$BATS_TEST_TMPDIR/before"
+	second=$(key second)
+	arrives 1 secret app-key "$second"
+	kubectl -n "$ns" get secret agents-gitgate-creds -o jsonpath='{.data.app-key}' | base64 -d | diff - "$second"
+	versions agents | grep -v Secret/ | diff "$BATS_TEST_TMPDIR/before" -
+	controller_stop
+}
+
+@test "a Secret that turns unusable takes its credential away; the other upstream goes on" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	secret lib-key "$(key lib)" >/dev/null
+	gate agents "$(upstream app)" "$(upstream lib)"
+	condition agents Ready True
+	printf 'no key at all\n' >"$BATS_TEST_TMPDIR/broken"
+	secret lib-key "$BATS_TEST_TMPDIR/broken" >/dev/null
+	condition agents Ready False CredentialUnusable
+	[ "$(data_keys agents | paste -sd' ')" = "app-key app-known_hosts" ]
+	kubectl -n "$ns" wait gitgate/agents --for=jsonpath='{.status.upstreamsReady}'=1/2 --timeout=10s
+	kubectl -n "$ns" get gitgate agents -o json | lacks 'no key at all'
+	controller_stop
+}
+
+@test "what is deleted, edited or stripped of its labels is put right again" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	get() { kubectl -n "$ns" get "$@"; }
+	hooks=$(get configmap agents-gitgate-hooks -o json | jq -S .data)
+	egress=$(get networkpolicy agents-gitgate-egress -o json | jq -S .spec)
+
+	kubectl -n "$ns" delete configmap agents-gitgate-hooks
+	kubectl -n "$ns" wait --for=create configmap/agents-gitgate-hooks --timeout=10s
+	[ "$(get configmap agents-gitgate-hooks -o json | jq -S .data)" = "$hooks" ]
+
+	version=$(get configmap agents-gitgate-hooks -o jsonpath='{.metadata.resourceVersion}')
+	kubectl -n "$ns" patch configmap agents-gitgate-hooks --type merge -p '{"data":{"pre-receive":"#!/bin/sh\nexit 0\n"}}'
+	kubectl -n "$ns" wait configmap/agents-gitgate-hooks --timeout=10s \
+		--for=jsonpath='{.data.pre-receive}'="$(jq -r '."pre-receive"' <<<"$hooks")"
+	[ "$(get configmap agents-gitgate-hooks -o json | jq -S .data)" = "$hooks" ]
+	[ "$(get configmap agents-gitgate-hooks -o jsonpath='{.metadata.resourceVersion}')" != "$version" ]
+
+	kubectl -n "$ns" patch networkpolicy agents-gitgate-egress --type merge -p '{"spec":{"egress":[{}]}}'
+	kubectl -n "$ns" wait networkpolicy/agents-gitgate-egress --timeout=10s \
+		--for=jsonpath='{.spec.egress[0].ports[0].port}'=2222
+	[ "$(get networkpolicy agents-gitgate-egress -o json | jq -S .spec)" = "$egress" ]
+
+	kubectl -n "$ns" patch secret agents-gitgate-creds --type merge -p '{"data":{"app-known_hosts":"eA=="}}'
+	holds agents-gitgate-creds app-known_hosts "[127.0.0.1]:2222 $(upstream app | jq -r '.ssh.knownHostKeys[0]')"
+
+	kubectl -n "$ns" label configmap agents-gitgate-client gitgate.dev/gate-
+	kubectl -n "$ns" wait configmap/agents-gitgate-client --timeout=10s \
+		--for=jsonpath='{.metadata.labels.gitgate\.dev/gate}'=agents
+	kubectl -n "$ns" annotate configmap agents-gitgate-client gitgate.dev/applied-
+	kubectl -n "$ns" wait configmap/agents-gitgate-client --timeout=10s \
+		--for=jsonpath='{.metadata.annotations.gitgate\.dev/applied}'
+	controller_stop
+}
+
+@test "an object of that name that is not ours is left alone and named; gone, ours is made" {
+	controller_start
+	kubectl -n "$ns" create configmap agents-gitgate-hooks --from-literal=mine=yes
+	kubectl -n "$ns" create secret generic agents-gitgate-creds --from-literal=mine=yes
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Rendered False NameCollision
+	message=$(kubectl -n "$ns" get gitgate agents -o jsonpath='{.status.conditions[?(@.type=="Rendered")].message}')
+	[[ $message == *"ConfigMap agents-gitgate-hooks"* && $message == *"Secret agents-gitgate-creds"* ]]
+	kubectl -n "$ns" get configmap agents-gitgate-hooks -o json |
+		jq -e '.data == {mine: "yes"} and (.metadata | has("ownerReferences") or has("labels") | not)'
+	kubectl -n "$ns" get secret agents-gitgate-creds -o json | jq -e '.data | keys == ["mine"]'
+	kubectl -n "$ns" delete configmap/agents-gitgate-hooks secret/agents-gitgate-creds
+	condition agents Ready True
+	controller_stop
+}
+
+@test "an object that is made between look and write is not taken over" {
+	# The write itself asks for it (see VERSION_OF_NONE): this shows that the API server refuses.
+	kubectl -n "$ns" create configmap other --from-literal=mine=yes
+	cat >"$BATS_TEST_TMPDIR/apply.json" <<-END
+		{"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "b"},
+		 "metadata": {"name": "other", "namespace": "$ns", "resourceVersion": "1"}}
+	END
+	run ! kubectl apply --server-side --force-conflicts --field-manager gitgate-controller -f "$BATS_TEST_TMPDIR/apply.json"
+	[[ $output == *"has been modified"* ]]
+	kubectl -n "$ns" get configmap other -o json | jq -e '.data == {mine: "yes"}'
+	sed -i 's/other/new/' "$BATS_TEST_TMPDIR/apply.json"
+	kubectl apply --server-side --force-conflicts --field-manager gitgate-controller -f "$BATS_TEST_TMPDIR/apply.json"
+}
+
+@test "a removed upstream's credentials go" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	secret lib-key "$(key lib)" >/dev/null
+	gate agents "$(upstream app)" "$(upstream lib)"
+	condition agents Ready True
+	[ "$(data_keys agents | paste -sd' ')" = "app-key app-known_hosts lib-key lib-known_hosts" ]
+	gate agents "$(upstream app)"
+	kubectl -n "$ns" wait gitgate/agents --for=jsonpath='{.status.observedGeneration}'=2 --timeout=10s
+	[ "$(data_keys agents | paste -sd' ')" = "app-key app-known_hosts" ]
+	kubectl -n "$ns" get gitgate agents -o json | jq -e '[.status.upstreams[].name] == ["app"]'
+	controller_stop
+}
+
+@test "without network policy the policies go" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	kubectl -n "$ns" patch gitgate agents --type merge -p '{"spec":{"network":{"policy":"None"}}}'
+	kubectl -n "$ns" wait --for=delete networkpolicy/agents-gitgate-egress networkpolicy/agents-gitgate-internal --timeout=10s
+	condition agents Ready True
+	controller_stop
+}
+
+@test "a host that has no address closes its way and says so; the other objects are there" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app nowhere.invalid)"
+	condition agents UpstreamsResolved False NotResolved
+	five_children agents | diff <(children agents) -
+	kubectl -n "$ns" get networkpolicy agents-gitgate-egress -o json |
+		jq -e '[.spec.egress[]? | select(any(.to[]?; has("ipBlock")))] == []'
+	controller_stop
+}
+
+@test "after a restart with nothing changed nothing is written" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	gate others "$(upstream app)" "$(upstream missing)"
+	condition agents Ready True
+	condition others Ready False SecretNotFound
+	controller_stop
+	versions agents >"$BATS_TEST_TMPDIR/before"
+	controller_start
+	# The first thing that is written after the restart is the new gate: all before it was right.
+	gate marker "$(upstream app)"
+	condition marker Ready True
+	grep '"reconciled"' "$log" | grep -v '"gitgate":"marker"' | lacks "\"$ns\""
+	versions agents | grep -v marker | diff "$BATS_TEST_TMPDIR/before" -
+	controller_stop
+}
+
+@test "what changed while it was away is put right at its start" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	controller_stop
+	second=$(key second)
+	secret app-key "$second" >/dev/null
+	kubectl -n "$ns" delete networkpolicy agents-gitgate-internal
+	kubectl -n "$ns" patch networkpolicy agents-gitgate-egress --type merge -p '{"spec":{"egress":[{}]}}'
+	controller_start
+	kubectl -n "$ns" wait --for=create networkpolicy/agents-gitgate-internal --timeout=10s
+	kubectl -n "$ns" wait networkpolicy/agents-gitgate-egress --for=jsonpath='{.spec.egress[0].ports[0].port}'=2222 --timeout=10s
+	holds agents-gitgate-creds app-key "$(cat "$second")"
+	controller_stop
+}
+
+@test "--namespace: one namespace is watched, with rights in it alone" {
+	kubectl -n gitgate-system create serviceaccount one-"$ns" >/dev/null
+	kubectl -n "$ns" create rolebinding one --clusterrole=gitgate-controller --serviceaccount=gitgate-system:one-"$ns"
+	service_account_config one-"$ns" "$BATS_TEST_TMPDIR/one.kubeconfig"
+	controller_start --kubeconfig "$BATS_TEST_TMPDIR/one.kubeconfig" --namespace "$ns"
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	controller_stop
+}
+
+@test "its rights are those of manifests/rbac.yaml and no more are needed" {
+	as=(--as system:serviceaccount:gitgate-system:gitgate-controller)
+	for what in "create pods" "delete secrets" "update secrets" "create gitgates" "patch gitgates" \
+		"get serviceaccounts" "list namespaces" "create events" "get nodes"; do
+		# shellcheck disable=SC2086
+		[ "$(kubectl -n "$ns" auth can-i $what "${as[@]}" 2>/dev/null || :)" = no ] || { echo "may $what"; return 1; }
+	done
+	controller_start
+	lacks forbidden <"$log"
+	controller_stop
+}
+
+@test "no key material is in the log, a status, an event, the environment, the arguments or, after use, the memory" {
+	controller_start
+	file=$(key app)
+	# Many, so that not all that was freed is in use again when we look.
+	upstreams=()
+	for i in 1 2 3 4 5 6 7 8; do
+		secret "app$i-key" "$file" >/dev/null
+		upstreams+=("$(upstream "app$i")")
+	done
+	gate agents "${upstreams[@]}"
+	condition agents Ready True
+	# Any sixteen characters in a row of the key, as the file has it and as a Secret does.
+	windows "$(sed '1d;$d' "$file" | tr -d '\n')" 60 >"$BATS_TEST_TMPDIR/pieces"
+	windows "$(base64 -w0 "$file")" 60 >>"$BATS_TEST_TMPDIR/pieces"
+	memory >"$BATS_TEST_TMPDIR/memory"
+	kubectl get gitgates,configmaps,networkpolicies,events -A -o yaml >"$BATS_TEST_TMPDIR/objects"
+	cat "/proc/$controller_pid/environ" "/proc/$controller_pid/cmdline" >"$BATS_TEST_TMPDIR/process"
+	for place in "$log" "$BATS_TEST_TMPDIR"/{memory,objects,process}; do
+		run -1 grep -caFf "$BATS_TEST_TMPDIR/pieces" "$place"
+	done
+	# This is what makes the search worth something.
+	kubectl -n "$ns" get secret agents-gitgate-creds -o yaml | grep -qFf "$BATS_TEST_TMPDIR/pieces"
+	grep -qaF "$ns" "$BATS_TEST_TMPDIR/memory"
+	controller_stop
+}
+
+# windows TEXT SKIP : all its pieces of sixteen characters, but for SKIP at each end
+windows() {
+	awk -v text="$1" -v skip="$2" 'BEGIN {
+		for (i = skip + 1; i + 16 + skip <= length(text); i++) print substr(text, i, 16)
+	}'
+}
+
+# The controller's writable memory.
+memory() {
+	local range permissions rest from to
+	while read -r range permissions rest; do
+		[[ $permissions == rw* ]] || continue
+		from=$((16#${range%-*})) to=$((16#${range#*-}))
+		dd if="/proc/$controller_pid/mem" iflag=skip_bytes,count_bytes skip="$from" count=$((to - from)) \
+			bs=64k status=none 2>/dev/null || :
+	done <"/proc/$controller_pid/maps"
+}
+
+@test "the kubelet's probes: alive at once, ready when all is listed" {
+	controller_start --health-addr 127.0.0.1:0
+	port=$(grep -o '"health_port":[0-9]*' "$log" | cut -d: -f2)
+	[ "$(curl -fsS "http://127.0.0.1:$port/healthz")" = ok ]
+	[ "$(curl -fsS "http://127.0.0.1:$port/readyz")" = ok ]
+	[ "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/secret")" = 404 ]
+	controller_stop
+}
+
+@test "a fresh gate's objects, counted and timed" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	gate warm "$(upstream app)"
+	condition warm Ready True
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	line=$(grep '"reconciled"' "$log" | grep "\"$ns\"" | grep '"gitgate":"agents"')
+	[ "$(wc -l <<<"$line")" = 1 ]
+	[ "$(jq .writes <<<"$line")" = 6 ]
+	echo "five objects and the status: $(jq .ms <<<"$line") ms;" \
+		"resident memory $(awk '/VmRSS/ {print $2 " kB"}' "/proc/$controller_pid/status")" >&3
+	controller_stop
+}
