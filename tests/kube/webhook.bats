@@ -1,0 +1,304 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154
+# gitgate-webhook by itself over TLS, and as a real API server asks it: with the configurations of
+# manifests/webhook.yaml, each service replaced by this process's address.
+
+load lib
+
+setup_file() {
+	export work=$BATS_FILE_TMPDIR
+	bed_up
+	certificate
+	service_account_config gitgate-webhook "$work/kubeconfig"
+	start
+	namespaces
+	webhook_configurations
+}
+
+teardown_file() {
+	stop || :
+	bed_down
+}
+
+teardown() {
+	[ "${BATS_TEST_COMPLETED:-}" = 1 ] || tail -n 20 "$work/log"
+}
+
+# ---- The bed
+
+certificate() {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=webhook \
+		-addext subjectAltName=IP:127.0.0.1 -keyout "$work/tls.key" -out "$work/tls.crt"
+}
+
+# start [PORT] : returns when the webhook is ready
+start() {
+	{
+		"$GITGATE_BIN/gitgate-webhook" --kubeconfig "$work/kubeconfig" --gate-image gate:test \
+			--tls-cert "$work/tls.crt" --tls-key "$work/tls.key" --listen "127.0.0.1:${1:-0}" &
+		echo $! >"$work/pid"
+		wait $! && echo 0 >"$work/status" || echo $? >"$work/status"
+	} >>"$work/log" 2>&1 3>&- &
+	wait_for 15 ready
+}
+
+ready() {
+	jq -es 'map(select(.msg == "listening")) | last.port' "$work/log" >"$work/port" &&
+		[ "$(ask -o /dev/null -w '%{http_code}' "$(url /readyz)")" = 200 ]
+}
+
+# stop : must end by itself, with 0
+stop() {
+	local pid
+	pid=$(cat "$work/pid") || return 0
+	rm -f "$work/pid" "$work/status"
+	kill -TERM "$pid"
+	wait_for 20 test -s "$work/status" || { kill -KILL "$pid"; false; }
+	[ "$(cat "$work/status")" = 0 ]
+}
+
+webhook_configurations() {
+	kubectl create --dry-run=client -o json -f "$GITGATE_SOURCE/manifests/webhook.yaml" |
+		jq --arg url "$(url)" --arg ca "$(base64 -w0 "$work/tls.crt")" '
+			(.items? // [.])[] | .webhooks |=
+			map(.clientConfig = {url: ($url + .clientConfig.service.path), caBundle: $ca})' |
+		kubectl apply --server-side --force-conflicts -f -
+	wait_for 20 eval 'ns=team-a pod probe none --dry-run=server 2>&1 | grep -q "no GitGate"'
+}
+
+namespaces() {
+	kubectl create namespace enabled
+	for ns in team-a enabled; do
+		kubectl -n "$ns" create serviceaccount default
+		gate "$ns" agents '{"matchLabels": {"app": "coding-agent"}}' | kubectl create -f -
+	done
+	kubectl label namespace enabled gitgate.dev/injection=enabled
+}
+
+# gate NAMESPACE NAME SELECTOR : to standard output
+gate() {
+	cat <<-END
+		apiVersion: gitgate.dev/v1alpha1
+		kind: GitGate
+		metadata: {name: "$2", namespace: "$1"}
+		spec:
+		  podSelector: $3
+		  upstreams:
+		  - {name: app, url: "https://git.example.com/team/app.git"}
+	END
+}
+
+# pod NAME GATE [OPTION...] : in $ns, with $spec if it is set
+pod() {
+	local default='containers: [{name: agent, image: agent}]'
+	kubectl create --namespace "${ns:-default}" "${@:3}" -f - <<-END
+		apiVersion: v1
+		kind: Pod
+		metadata: {name: "$1", labels: {gitgate.dev/gate: "$2"}}
+		spec:
+		  ${spec:-$default}
+	END
+}
+
+# ungated NAME LABELS [OPTION...] : in $ns, with no word of a gate
+ungated() {
+	kubectl create --namespace "${ns:-default}" "${@:3}" -f - <<-END
+		apiVersion: v1
+		kind: Pod
+		metadata: {name: "$1", labels: $2}
+		spec: {containers: [{name: web, image: web}]}
+	END
+}
+
+# ---- The webhook's own client
+
+url() { echo "https://127.0.0.1:$(cat "$work/port")${1:-}"; }
+ask() { curl -sS --max-time 60 --cacert "$work/tls.crt" "$@"; }
+post() { ask -H 'Content-Type: application/json' -w '\n%{http_code}' --data-binary @- "${@:2}" "$(url "$1")"; }
+
+wait_for() {
+	local end=$((SECONDS + $1))
+	until "${@:2}"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.1
+	done
+}
+
+# review CONTAINERS VARIABLES : an ungated pod's, as large as asked
+review() {
+	jq -cn --argjson containers "$1" --argjson variables "$2" '
+		{kind: "AdmissionReview", apiVersion: "admission.k8s.io/v1", request: {uid: "the-uid", operation: "CREATE",
+		 kind: {group: "", version: "v1", kind: "Pod"}, namespace: "team-a",
+		 object: {metadata: {name: "x"}, spec: {containers: [range($containers) | {name: "c\(.)", image: "i",
+		 env: [range($variables) | {name: "VARIABLE_\(.)", value: ("x" * 100)}]}]}}}}'
+}
+
+# ---- By itself
+
+@test "it is alive and ready, and other paths and methods get their answer" {
+	[ "$(ask "$(url /healthz)")" = ok ]
+	[ "$(ask "$(url /readyz)")" = ok ]
+	[ "$(ask -w '%{http_code}' "$(url /nothing)")" = $'no such path\n404' ]
+	[ "$(ask -w '%{http_code}' "$(url /mutate-pod)")" = $'POST only\n405' ]
+	[ "$(ask -w '%{http_code}' -X DELETE "$(url /mutate-pod)")" = $'POST only\n405' ]
+}
+
+@test "what is not an AdmissionReview is a 400 that says why" {
+	for body in '{' '[]' '{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1beta1"}' \
+		'{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1"}'; do
+		run post /mutate-pod <<<"$body"
+		[[ $output == *$'\n400' && $output == *[JA]* ]]
+	done
+	run post /mutate-pod -H 'Content-Type: text/plain' <<<'{}'
+	[[ $output == *'must be application/json'*$'\n415' ]]
+	run post /mutate-pod -H 'Transfer-Encoding: chunked' <<<'{}'
+	[[ $output == *'needs a content-length'*$'\n411' ]]
+}
+
+@test "a body over 7 MiB is refused with a reason, not cut" {
+	for size in 7340033 30000000; do
+		run post /mutate-pod < <(head -c "$size" /dev/zero)
+		[[ $output == 'the request is larger than 7 MiB'*$'\n413' ]]
+	done
+}
+
+@test "a review of 2 MiB alone on its connection is answered, with its uid" {
+	run post /mutate-pod < <(review 20 900)
+	[[ $output == *'"uid":"the-uid","allowed":true'*$'\n200' ]]
+}
+
+@test "one connection carries many requests" {
+	local body
+	body=$(review 1 1)
+	run ask -H 'Content-Type: application/json' -d "$body" -o /dev/null -o /dev/null -o /dev/null \
+		-w '%{num_connects}' "$(url /mutate-pod)" "$(url /mutate-pod)" "$(url /mutate-pod)"
+	[ "$output" = 100 ]
+}
+
+@test "clients that say nothing are let go, and delay nobody meanwhile" {
+	local i started=$SECONDS
+	for i in 7 8 9; do
+		eval "exec $i<>/dev/tcp/127.0.0.1/$(cat "$work/port")"
+	done
+	[ "$(ask "$(url /healthz)")" = ok ]
+	timeout 30 cat <&7
+	timeout 30 cat <&8
+	timeout 30 cat <&9
+	[ $((SECONDS - started)) -ge 5 ]
+	exec 7>&- 8>&- 9>&-
+}
+
+@test "a certificate that changes is used; one that is no use is not" {
+	local serial other
+	serial() { openssl s_client -connect "127.0.0.1:$(cat "$work/port")" </dev/null 2>/dev/null | openssl x509 -noout -serial; }
+	serial=$(serial)
+	cp "$work/tls.crt" "$work/old.crt"
+	cp "$work/tls.key" "$work/old.key"
+	echo nonsense >"$work/tls.crt"
+	wait_for 10 grep -q 'certificate kept' "$work/log"
+	[ "$(serial)" = "$serial" ]
+	certificate
+	other=$(openssl x509 -noout -serial -in "$work/tls.crt")
+	wait_for 10 eval "[ \"\$(serial)\" = '$other' ]"
+	cp "$work/old.crt" "$work/tls.crt" # the API server's caBundle is of it
+	cp "$work/old.key" "$work/tls.key"
+	wait_for 10 eval '[ "$(serial)" = "$serial" ]'
+}
+
+# ---- As the API server asks it
+
+@test "a pod that names its gate is injected, and the API server accepts it" {
+	ns=team-a pod labelled agents
+	run -0 kubectl -n team-a get pod labelled -o json
+	[ "$(jq -r '.spec.initContainers | map(.name) | join(" ")' <<<"$output")" = 'gitgate-isolate gitgate' ]
+	[ "$(jq -r '.spec.initContainers[1].image' <<<"$output")" = gate:test ]
+	[ "$(jq -r '.spec.containers[0].env[] | select(.name == "GIT_CONFIG_VALUE_0").value' <<<"$output")" = /etc/git-gate-client/gitconfig ]
+	[ "$(jq -r '.spec.hostAliases[0].hostnames[0]' <<<"$output")" = git-gate ]
+}
+
+@test "the gate's containers hold no ServiceAccount token, the others theirs" {
+	run -0 --separate-stderr env ns=team-a bash -c "$(declare -f pod); pod token agents --dry-run=server -o json"
+	[ "$(jq '[.spec.initContainers[].volumeMounts[] | select(.name | startswith("kube-api-access"))] | length' <<<"$output")" = 0 ]
+	[ "$(jq '[.spec.containers[].volumeMounts[] | select(.name | startswith("kube-api-access"))] | length' <<<"$output")" = 1 ]
+}
+
+@test "in an enabled namespace a podSelector gives the gate, and the label with it" {
+	ns=enabled ungated selected '{app: coding-agent}'
+	[ "$(kubectl -n enabled get pod selected -o 'jsonpath={.metadata.labels.gitgate\.dev/gate}')" = agents ]
+	ns=enabled ungated other '{app: web}'
+	[ -z "$(kubectl -n enabled get pod other -o 'jsonpath={.spec.initContainers}')" ]
+}
+
+@test "two gates for one pod are both named" {
+	gate enabled second '{"matchExpressions": [{"key": "tier", "operator": "Exists"}]}' | kubectl create -f -
+	ns=enabled run ! ungated both '{app: coding-agent, tier: a}' --dry-run=server
+	[[ $output == *'"agents"'*'"second"'* ]]
+	kubectl -n enabled delete gitgate second
+}
+
+@test "a GitGate made a moment before its pod is found" {
+	local i
+	for i in 1 2 3 4 5; do
+		{ gate team-a "new-$i" null; echo ---; ns=team-a pod "new-$i" "new-$i" --dry-run=client -o yaml; } |
+			kubectl -n team-a create -f -
+	done
+	kubectl -n team-a delete gitgate new-1 new-2 new-3 new-4 new-5
+}
+
+@test "a pod that would get around the gate is refused with what to change" {
+	ns=team-a spec=$'hostNetwork: true\n  containers: [{name: agent, image: agent}]' run ! pod refused agents
+	[[ $output == *'spec.hostNetwork: remove it'* ]]
+	ns=team-a spec='containers: [{name: agent, image: agent, securityContext: {capabilities: {add: [NET_ADMIN]}}}]' run ! pod refused agents
+	[[ $output == *'remove NET_ADMIN'* ]]
+}
+
+@test "a running pod keeps its label and its gate's image" {
+	ns=team-a pod keeps agents
+	run ! kubectl -n team-a label pod keeps gitgate.dev/gate-
+	[[ $output == *"can't be set, changed or removed"* ]]
+	run ! kubectl -n team-a patch pod keeps --type=json \
+		-p '[{"op": "replace", "path": "/spec/initContainers/1/image", "value": "other"}]'
+	[[ $output == *'init container "gitgate" of a running pod'* ]]
+	kubectl -n team-a label pod keeps other=label
+}
+
+@test "an ephemeral container gets its part, and none gets into the gate" {
+	ns=team-a pod debugged agents
+	kubectl -n team-a debug debugged --image=tools --profile=baseline --container=fine -q --attach=false
+	run -0 kubectl -n team-a get pod debugged -o 'jsonpath={.spec.ephemeralContainers[0].securityContext.allowPrivilegeEscalation}'
+	[ "$output" = false ]
+	run ! kubectl -n team-a debug debugged --image=tools --profile=baseline --target=gitgate -q --attach=false
+	[[ $output == *'choose another container'* ]]
+	run ! kubectl -n team-a debug debugged --image=tools --profile=netadmin -q --attach=false
+	[[ $output == *'remove NET_ADMIN'* ]]
+}
+
+@test "a label taken off by another webhook after injection does not pass" {
+	run -0 --separate-stderr env ns=team-a bash -c "$(declare -f pod); pod stripped agents --dry-run=server -o json"
+	run ! kubectl create -f - < <(jq 'del(.metadata.labels, .metadata.uid, .metadata.creationTimestamp, .status)' <<<"$output")
+	[[ $output == *'the parts of a gate but no label'* ]]
+}
+
+@test "what is wrong with a GitGate is told, a line each" {
+	run ! kubectl create -f - < <(gate team-a wrong null | sed 's|https://git.example.com|https://git@evil@git.example.com|')
+	[[ $output == *'spec.upstreams[0].url'* ]]
+}
+
+@test "no object and no token stands in the log" {
+	ns=team-a pod logged agents --dry-run=server
+	run ! grep -E 'eyJ|volumeMounts"|kube-api-access|certificate-authority' "$work/log"
+	jq -es 'map(select(.msg == "admission")) | last | .name == "logged" and .gate == "agents"' "$work/log"
+}
+
+@test "a webhook that is gone stops gated pods alone" {
+	local port
+	port=$(cat "$work/port")
+	stop
+	ns=team-a run ! pod gone agents
+	[[ $output == *'failed calling webhook'* ]]
+	ns=team-a ungated fine '{app: coding-agent}'
+	kubectl -n team-a label pod fine other=label
+	kubectl -n team-a delete pod fine --now
+	start "$port"
+	ns=team-a pod back agents
+}
