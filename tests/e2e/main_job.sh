@@ -150,7 +150,7 @@ agent_deployment() {
 		      containers:
 		      - name: agent
 		        image: $(image agent)
-		        command: $(jq -cn '$ARGS.positional' --args "$@")
+		        command: $(jq -cn '$ARGS.positional' --args -- "$@")
 		        securityContext: {runAsUser: $uid}
 		        env:
 		        - {name: URL, value: "$url"}
