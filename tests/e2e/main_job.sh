@@ -34,30 +34,28 @@ a_cluster_is_up() {
 }
 
 gitgate_is_installed() {
-	local gitleaks began
+	local began=$SECONDS name
 	step "gitgate is built, and installed by helm"
-	began=$SECONDS
-	gitleaks=$("$here/tools" gitleaks)
 	"$here/base-image" trixie >/dev/null
-	stage "building the images of gitgate, of the agent and of the upstream" 120 build_images "$gitleaks"
+	# A folder with nothing else in it, as all of it becomes part of the build.
+	mkdir "$work/gitleaks"
+	cp -L "$("$here/tools" gitleaks)/gitleaks" "$work/gitleaks/"
+	for name in controller webhook gate agent upstream; do
+		stage "building the image of the $name" 60 build_image "$name"
+	done
 	figure "images built" "$((SECONDS - began)) s"
-	check "the images are in the cluster" "$here/cluster" --name "$cluster" --kubeconfig "$KUBECONFIG" load \
+	"$here/cluster" --name "$cluster" --kubeconfig "$KUBECONFIG" load \
 		"$(image controller)" "$(image webhook)" "$(image gate)" "$(image agent)" "$(image upstream)"
+	pass "the images are in the cluster"
 	check "the chart is installed, controller and webhook are ready" \
 		helm install gitgate "$top/charts/gitgate" --namespace gitgate-system --create-namespace \
 		--set "images.tag=$tag" --wait --timeout 120s
 	kubectl -n gitgate-system get deployments | quote
 }
 
-build_images() {
-	local gitleaks
-	# A folder with nothing else in it, as all of it becomes part of the build.
-	mkdir -p "$work/gitleaks"
-	cp -L "$1/gitleaks" "$work/gitleaks/"
+build_image() {
 	GITGATE_ENGINE=$KIND_EXPERIMENTAL_PROVIDER "$top/images/build" --tag "$tag" \
-		--gitleaks "$work/gitleaks" controller webhook gate -- "${PODMAN_BUILD_FLAGS[@]}"
-	GITGATE_ENGINE=$KIND_EXPERIMENTAL_PROVIDER "$top/images/build" --tag "$tag" \
-		agent upstream -- "${PODMAN_BUILD_FLAGS[@]}"
+		--gitleaks "$work/gitleaks" "$1" -- "${PODMAN_BUILD_FLAGS[@]}"
 }
 
 an_upstream_runs_outside() {
