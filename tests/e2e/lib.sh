@@ -54,7 +54,8 @@ trap end EXIT
 remove_images() {
 	local image
 	for image in controller webhook gate agent upstream; do
-		"$KIND_EXPERIMENTAL_PROVIDER" rmi "$(image "$image")" >/dev/null 2>&1 || :
+		# What they were built from stays, for the next build to be quick.
+		"$KIND_EXPERIMENTAL_PROVIDER" rmi --no-prune "$(image "$image")" >/dev/null 2>&1 || :
 	done
 }
 
@@ -78,7 +79,7 @@ pass() {
 }
 
 # quote : standard input, set in, as what a person in that place reads
-quote() { sed -e "/^command terminated with exit code/d" -e "s/^/         | /"; }
+quote() { sed -e '/^command terminated with exit code/d' -e 's/ *$//' -e 's/^/         | /'; }
 
 # failed TEXT EXPECTED SEEN : the end of the run
 failed() {
@@ -93,7 +94,7 @@ failed() {
 }
 
 # figure NAME VALUE : for the summary
-figure() { figures+=$(printf '   %-58s %s' "$1" "$2")$'\n'; }
+figure() { figures+=$(printf '   %-50s %s' "$1" "$2")$'\n'; }
 
 summary() {
 	echo "   ($((SECONDS - step_started)) s)"

@@ -182,7 +182,7 @@ agents_run() {
 	within 60 "the agent's first git command has ended" first_command_ended
 	same "it needed no second try" 0 "$(agent_pod '.status.containerStatuses[0].restartCount')"
 	first=$(kubectl -n team-a logs deploy/agent -c agent | tail -n1)
-	figure "kubectl apply of the agent to the end of its first git ls-remote" "$((first - applied)) ms"
+	figure "kubectl apply of the agent to its first ls-remote" "$((first - applied)) ms"
 	same "the gate is a native sidecar, after the container that installs the packet filter" \
 		'[["gitgate-isolate",null],["gitgate","Always"]]' "$(agent_pod '[.spec.initContainers[] | [.name, .restartPolicy]]')"
 	same "the name git-gate leads to the pod itself" '["127.0.0.1"]' \
