@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "job.h"
-#include "sources.h"
 #include "state.h"
 
 /* Gates in work at once: each has one request on its way. More only moves the queue into the API
@@ -31,73 +30,52 @@ static void on_gate(void *data, enum kube_change change, const char *ns, const c
 
 /* The gate whose object of that type has this name, if one is there. */
 static void add_owner(struct controller *controller, const struct kube_resource *resource,
-                      const char *ns, const char *object)
+                      const char *ns, const char *object, const struct seen *seen)
 {
-    const struct kube_store *gates = kube_watch_store(controller->gates);
     size_t len = strlen(object);
 
     for (enum owned i = 0; i < OWNED_N; i++) {
         struct name suffix = gitgate_owned_name("", owned_types[i].name);
         size_t suffix_len = strlen(suffix.text);
         char gate[NAME_MAX_LEN + 1] = "";
+        const struct gate_state *state;
 
         if (owned_types[i].resource != resource || len <= suffix_len || len > NAME_MAX_LEN ||
             strcmp(object + len - suffix_len, suffix.text) != 0)
             continue;
         memcpy(gate, object, len - suffix_len);
-        if (kube_store_get(gates, ns, gate))
+        state = kube_store_get(controller->states, ns, gate);
+        if (kube_store_get(kube_watch_store(controller->gates), ns, gate) &&
+            !(state && seen && state_is_own_write(state, i, seen)))
             add_gate(controller, ns, gate);
     }
 }
 
-struct reference {
-    struct controller *controller;
-    const struct kube_resource *resource;
-    const char *name;
-};
-
-static bool add_if_refers(void *data, const char *ns, const char *name, void *gate)
-{
-    const struct reference *reference = data;
-
-    if (gate_refers(gate, reference->resource, reference->name))
-        add_gate(reference->controller, ns, name);
-    return true;
-}
-
 static void on_object(struct controller *controller, const struct kube_resource *resource,
-                      const char *ns, const char *name)
+                      enum kube_change change, const char *ns, const char *name, void *kept)
 {
-    struct reference reference = {controller, resource, name};
-
     if (!controller->synced)
         return;
-    add_owner(controller, resource, ns, name);
-    kube_store_each(kube_watch_store(controller->gates), ns, add_if_refers, &reference);
+    add_owner(controller, resource, ns, name, change == KUBE_DELETED ? NULL : kept);
+    references_each(controller, resource, ns, name, add_gate);
 }
 
 static void on_secret(void *data, enum kube_change change, const char *ns, const char *name,
                       void *kept)
 {
-    (void)change;
-    (void)kept;
-    on_object(data, &kube_secrets, ns, name);
+    on_object(data, &kube_secrets, change, ns, name, kept);
 }
 
 static void on_config_map(void *data, enum kube_change change, const char *ns, const char *name,
                           void *kept)
 {
-    (void)change;
-    (void)kept;
-    on_object(data, &kube_config_maps, ns, name);
+    on_object(data, &kube_config_maps, change, ns, name, kept);
 }
 
 static void on_policy(void *data, enum kube_change change, const char *ns, const char *name,
                       void *kept)
 {
-    (void)change;
-    (void)kept;
-    on_object(data, &kube_network_policies, ns, name);
+    on_object(data, &kube_network_policies, change, ns, name, kept);
 }
 
 struct host {
@@ -216,7 +194,8 @@ int controller_start(uv_loop_t *loop, const struct kube_config *config, const ch
     ret->queue = queue_new(loop, WORKERS, job_start, ret);
     ret->resolver = resolver_new(loop, on_addresses, ret);
     ret->states = kube_store_new(state_free);
-    if (!ret->queue || !ret->resolver || !ret->states)
+    ret->references = references_new();
+    if (!ret->queue || !ret->resolver || !ret->states || !ret->references)
         r = error_set(err, -ENOMEM, "memory is short");
     else
         r = kube_client_new(loop, config, &ret->client, err);
@@ -236,6 +215,7 @@ void controller_stop(struct controller *controller)
     kube_client_free(controller->client);
     jobs_free(controller);
     kube_store_free(controller->states);
+    kube_store_free(controller->references);
     resolver_free(controller->resolver);
     queue_free(controller->queue);
     *controller = (struct controller){0};

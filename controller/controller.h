@@ -25,9 +25,10 @@ struct controller {
     struct kube_watch *policies;
     struct queue *queue;
     struct resolver *resolver;
-    struct kube_store *states; /* struct gate_state */
-    struct job *jobs;          /* in work */
-    bool synced;               /* all four */
+    struct kube_store *states;     /* struct gate_state */
+    struct kube_store *references; /* see state.h */
+    struct job *jobs;              /* in work */
+    bool synced;                   /* all four */
 };
 
 /* Watches one namespace, or all (NULL; borrowed). `log` is borrowed. */

@@ -482,7 +482,7 @@ void job_start(void *data, const char *ns, const char *name)
     }
     job->decoded = gitgate_decode(object, false, &job->gate, &job->problems) == 0;
     if (state_hold_hosts(job->state, job->decoded ? &job->gate : NULL) < 0 ||
-        see_sources(job) < 0) {
+        see_sources(job) < 0 || state_refer(job->state, &job->sources) < 0) {
         out_of_memory(job);
         return;
     }

@@ -48,33 +48,6 @@ int source_set_version(struct source *source, const char *uid, const char *resou
     return 0;
 }
 
-static bool names(const json_t *reference, const char *name)
-{
-    const char *text = json_string_value(json_object_get(reference, "name"));
-
-    return text && strcmp(text, name) == 0;
-}
-
-bool gate_refers(const json_t *gate, const struct kube_resource *resource, const char *name)
-{
-    json_t *upstream, *list = json_object_get(json_object_get(gate, "spec"), "upstreams");
-    size_t i;
-
-    json_array_foreach(list, i, upstream)
-    {
-        const json_t *ssh = json_object_get(upstream, "ssh");
-        const json_t *http = json_object_get(upstream, "http");
-        const json_t *ca = json_object_get(json_object_get(http, "caBundle"), "configMapRef");
-
-        if (resource == &kube_secrets && (names(json_object_get(ssh, "secretRef"), name) ||
-                                          names(json_object_get(http, "secretRef"), name)))
-            return true;
-        if (resource == &kube_config_maps && names(ca, name))
-            return true;
-    }
-    return false;
-}
-
 struct digest sources_digest(const struct gitgate *gate, const struct sources *sources)
 {
     cleanup_buf struct buf text = BUF_INIT(DIGEST_INPUT_MAX);

@@ -32,9 +32,6 @@ void sources_done(struct sources *sources);
 /* Sets the version from an object's metadata; NULL: it isn't there. Returns -ENOMEM, or 0. */
 int source_set_version(struct source *source, const char *uid, const char *resource_version);
 
-/* Whether the gate (as the API server gave it, decoded or not) refers to the object. */
-bool gate_refers(const json_t *gate, const struct kube_resource *resource, const char *name);
-
 /* What the credentials Secret is made from: the gate's spec and the versions of its sources. The
  * same digest, the same Secret: so nothing has to be read to know that nothing is to be done. */
 struct digest sources_digest(const struct gitgate *gate, const struct sources *sources);

@@ -1,6 +1,7 @@
 #include "state.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,6 +77,83 @@ bool state_holds(const struct gate_state *state, const char *host)
     return false;
 }
 
+/* ---- References --------------------------------------------------------------------------- */
+
+/* One range of the index an object, with the gates in it by name: see kube_store_each. */
+static char *reference_key(const struct kube_resource *resource, const char *ns, const char *name)
+{
+    char *key = NULL;
+
+    return asprintf(&key, "%s/%s/%s", resource->plural, ns, name) < 0 ? NULL : key;
+}
+
+static void keep_state(void *state)
+{
+    (void)state; /* it belongs to controller->states */
+}
+
+struct kube_store *references_new(void)
+{
+    return kube_store_new(keep_state);
+}
+
+static void drop_references(struct gate_state *state, char **keys, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        kube_store_remove(state->controller->references, keys[i], state->name);
+        free(keys[i]);
+    }
+    free(keys);
+}
+
+int state_refer(struct gate_state *state, const struct sources *sources)
+{
+    char **keys = calloc(sources->n + 1, sizeof *keys);
+    size_t n;
+
+    if (!keys)
+        return -ENOMEM;
+    drop_references(state, state->references, state->n_references);
+    state->references = keys;
+    state->n_references = 0;
+    for (n = 0; n < sources->n; n++) {
+        keys[n] = reference_key(sources->list[n].resource, state->ns, sources->list[n].name);
+        if (!keys[n] ||
+            kube_store_put(state->controller->references, keys[n], state->name, state) < 0) {
+            free(keys[n]);
+            return -ENOMEM;
+        }
+        state->n_references++;
+    }
+    return 0;
+}
+
+struct visit {
+    struct controller *controller;
+    void (*each)(struct controller *controller, const char *ns, const char *gate);
+};
+
+static bool visit_state(void *data, const char *key, const char *name, void *value)
+{
+    const struct visit *visit = data;
+    const struct gate_state *state = value;
+
+    (void)key;
+    visit->each(visit->controller, state->ns, name);
+    return true;
+}
+
+void references_each(struct controller *controller, const struct kube_resource *resource,
+                     const char *ns, const char *name,
+                     void (*each)(struct controller *controller, const char *ns, const char *gate))
+{
+    struct visit visit = {controller, each};
+    cleanup_free char *key = reference_key(resource, ns, name);
+
+    if (key)
+        kube_store_each(controller->references, key, visit_state, &visit);
+}
+
 /* ---- Writes that the watch has not told yet ----------------------------------------------- */
 
 static void forget_written(struct written *written)
@@ -90,6 +168,11 @@ static void forget_written(struct written *written)
 static bool is_newer(const struct written *written, const char *version)
 {
     return written->before && strcmp(written->before, version) == 0;
+}
+
+bool state_is_own_write(const struct gate_state *state, enum owned which, const struct seen *seen)
+{
+    return state->accepted[which] && strcmp(state->accepted[which], seen->version) == 0;
 }
 
 const struct seen *state_see(struct gate_state *state, const char *ns, const char *name,
@@ -176,6 +259,12 @@ struct gate_state *state_of(struct controller *controller, const char *ns, const
     if (!state)
         return NULL;
     state->controller = controller;
+    state->ns = strdup(ns);
+    state->name = strdup(name);
+    if (!state->ns || !state->name) {
+        state_free(state);
+        return NULL;
+    }
     return kube_store_put(controller->states, ns, name, state) < 0 ? NULL : state;
 }
 
@@ -184,6 +273,9 @@ void state_free(void *value)
     struct gate_state *state = value;
 
     drop_hosts(state->controller, state->hosts, state->n_hosts);
+    drop_references(state, state->references, state->n_references);
+    free(state->ns);
+    free(state->name);
     for (size_t i = 0; i < OWNED_N; i++) {
         forget_written(&state->objects[i]);
         free(state->accepted[i]);

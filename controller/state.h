@@ -4,6 +4,7 @@
 #define GITGATE_CONTROLLER_STATE_H
 
 #include "controller.h"
+#include "sources.h"
 
 /* What a write led to, until the watch tells something newer than what it told before it. */
 struct written {
@@ -14,8 +15,11 @@ struct written {
 
 struct gate_state {
     struct controller *controller;
+    char *ns, *name;
     char **hosts; /* that the resolver holds for this gate */
     size_t n_hosts;
+    char **references; /* keys in controller->references */
+    size_t n_references;
     struct written objects[OWNED_N];
     char *accepted[OWNED_N]; /* see struct observed */
     struct written status;
@@ -32,9 +36,23 @@ void state_free(void *state);
 int state_hold_hosts(struct gate_state *state, const struct gitgate *gate);
 bool state_holds(const struct gate_state *state, const char *host);
 
+/* The index of references: from an object to the gates that name it. NULL when memory is short. */
+struct kube_store *references_new(void);
+
+/* Enters the gate as one that refers to these objects, and to no others. */
+int state_refer(struct gate_state *state, const struct sources *sources);
+
+/* Calls `each` for the gates that refer to the object. */
+void references_each(struct controller *controller, const struct kube_resource *resource,
+                     const char *ns, const char *name,
+                     void (*each)(struct controller *controller, const char *ns, const char *gate));
+
 /* NULL when the upstream's address is fixed: by extraHosts, or because its host is one. */
 const char *host_to_resolve(const struct gitgate *gate, const struct upstream *upstream);
 const char *fixed_address(const struct gitgate *gate, const struct upstream *upstream);
+
+/* The watch tells of our own write: there is nothing to be done for it. */
+bool state_is_own_write(const struct gate_state *state, enum owned which, const struct seen *seen);
 
 /* The object as it is: what the watch tells, or what we wrote after that. */
 const struct seen *state_see(struct gate_state *state, const char *ns, const char *name,
