@@ -11,6 +11,9 @@
  * hold its place for ever. Longer than a refresh, a scan and a forward may take together. */
 #define LIFE_MAX_MS (2ull * 3600 * 1000)
 #define KEEPALIVE_S 60
+/* A client that is refused while it sends (a push over the size limit) reads why only when what it
+ * sent was read: closing on unread bytes resets the connection, and takes the answer away. */
+#define LINGER_MS 30000
 #define LOG_FD 3
 #define LOG_FD_TEXT "3"
 
@@ -21,6 +24,7 @@ struct connection {
     uv_process_t process;
     uv_timer_t life;
     int open; /* handles not closed yet */
+    char drain[4096];
 };
 
 static const char *const kept[] = {ENV_CONFIG_DIR, ENV_CREDS_DIR,   ENV_REPOS_DIR,
@@ -68,14 +72,47 @@ static void close_handle(uv_handle_t *handle)
         uv_close(handle, on_closed);
 }
 
+static void close_socket(struct connection *c)
+{
+    close_handle((uv_handle_t *)&c->life);
+    close_handle((uv_handle_t *)&c->socket);
+}
+
+static void on_drain_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    struct connection *c = handle->data;
+
+    (void)suggested;
+    *buf = uv_buf_init(c->drain, sizeof c->drain);
+}
+
+static void on_drained(uv_stream_t *socket, ssize_t n, const uv_buf_t *buf)
+{
+    (void)buf;
+    if (n < 0) /* the client has closed, too */
+        close_socket(socket->data);
+}
+
+static void on_linger_over(uv_timer_t *timer)
+{
+    close_socket(timer->data);
+}
+
 static void on_exit_(uv_process_t *process, int64_t status, int term_signal)
 {
     struct connection *c = process->data;
+    uv_stream_t *socket = (uv_stream_t *)&c->socket;
+    uv_os_fd_t fd;
 
     (void)status; /* a client that went away, a refusal: the hooks have logged what matters */
     (void)term_signal;
-    close_handle((uv_handle_t *)&c->life);
     close_handle((uv_handle_t *)process);
+    uv_stream_set_blocking(socket, 0); /* git daemon had it otherwise */
+    if (uv_fileno((uv_handle_t *)socket, &fd) < 0 || shutdown(fd, SHUT_WR) < 0 ||
+        uv_read_start(socket, on_drain_alloc, on_drained) < 0)
+        close_socket(c);
+    else
+        uv_timer_start(&c->life, on_linger_over, LINGER_MS, 0);
 }
 
 static void on_life_over(uv_timer_t *timer)
@@ -164,8 +201,7 @@ int connection_accept(struct connections *all, uv_stream_t *listener, struct err
     if (r == 0)
         uv_timer_start(&c->life, on_life_over, LIFE_MAX_MS, 0);
     else
-        close_handle((uv_handle_t *)&c->life);
-    close_handle((uv_handle_t *)&c->socket); /* git daemon's alone now */
+        close_socket(c);
     return r;
 }
 

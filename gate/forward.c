@@ -238,7 +238,8 @@ static bool all_zero(const char *oid)
     return oid[strspn(oid, "0")] == '\0';
 }
 
-/* Every name in full and every object by its id: nothing is looked up by git's short-name rules. */
+/* "<id>^{object}": a bare id would be the branch of that name, if there is one (git push looks for
+ * a ref first), and something else would be pushed than what was scanned. */
 static int compose(const struct forward *f, struct args *args)
 {
     static const char *const start[] = {"git",
@@ -263,10 +264,12 @@ static int compose(const struct forward *f, struct args *args)
         r = args_add(args, "--");
     if (r == 0)
         r = args_add(args, "%s", f->upstream->url_text);
-    for (size_t i = 0; r == 0 && i < f->push.n; i++)
-        r = args_add(args, "%s:%s",
-                     f->push.commands[i].change == CHANGE_DELETE ? "" : f->push.commands[i].new_oid,
-                     f->push.commands[i].ref);
+    for (size_t i = 0; r == 0 && i < f->push.n; i++) {
+        const struct push_command *c = &f->push.commands[i];
+
+        r = c->change == CHANGE_DELETE ? args_add(args, ":%s", c->ref)
+                                       : args_add(args, "%s^{object}:%s", c->new_oid, c->ref);
+    }
     return r;
 }
 

@@ -12,7 +12,6 @@ setup_file() {
     new_upstream closed
     write_gitgate app other empty closed -- '.spec.upstreams[3].fetch.policy = "Deny"'
     start_gate
-    keep_bed
 }
 
 teardown_file() {
@@ -139,7 +138,7 @@ setup() {
 
 # count_refreshes: how often the gate asked the upstream
 count_refreshes() {
-    log_count '(.msg == "refreshed" or .msg == "refused") and .shared == false'
+    log_count '.service == "upload-pack" and (.msg == "refreshed" or .msg == "refused") and .shared == false'
 }
 
 @test "64 clients at once are all served, by few refreshes" {
@@ -158,15 +157,13 @@ count_refreshes() {
 @test "clients that wait for a refresh share the next one" {
     # A refresh that takes its time: the lock is held as if one was running.
     before=$(count_refreshes)
-    exec 5>>"$BED/state/git/app.git/gitgate/lock"
-    flock 5
+    hold_lock app
     for i in $(seq 8); do
         git ls-remote "$(gate_url app.git)" refs/heads/main >"$BATS_TEST_TMPDIR/out-$i" 2>&1 3>&- 5>&- &
     done
-    wait_for 20 bash -c '[ "$(pgrep -fc "gitgate-gate refresh upload-pack $0/state/git/app.git")" -ge 8 ]' "$BED"
+    wait_for 20 lock_is_waited_for 8
     commit=$(commit_upstream app main)
-    flock -u 5
-    exec 5>&-
+    release_lock
     wait
     for i in $(seq 8); do
         [ "$(cut -f1 "$BATS_TEST_TMPDIR/out-$i")" = "$commit" ]
@@ -197,7 +194,7 @@ count_refreshes() {
 
 @test "a client can't make the gate ask for names" {
     [ "$(id -u)" = 0 ] && command -v strace >/dev/null || skip "needs root and strace"
-    server=$(pgrep -P "$GATE" -x gitgate-gate | head -n 1)
+    server=$(pgrep -P "$(cat "$BED/gate.pid")" -x gitgate-gate | head -n 1)
     strace -f -e trace=connect,sendto,sendmmsg,sendmsg -o "$BATS_TEST_TMPDIR/trace" -p "$server" 3>&- &
     trace=$!
     wait_for 5 grep -q "^TracerPid:[[:space:]]*[1-9]" "/proc/$server/status"

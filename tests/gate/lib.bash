@@ -30,6 +30,20 @@ wait_for() {
     done
 }
 
+# end PID-FILE : ends that process and waits until it is gone (another shell may have started it)
+end() {
+    local pid
+    [ -e "$1" ] || return 0
+    pid=$(cat "$1")
+    rm "$1"
+    kill "$pid" 2>/dev/null || return 0
+    wait_for 20 gone "$pid"
+}
+
+gone() {
+    [ ! -e "/proc/$1" ] || [ "$(cut -d' ' -f3 "/proc/$1/stat")" = Z ]
+}
+
 # ---- the upstream's server
 
 # A user database with a git user in it, seen by nobody but this sshd.
@@ -67,13 +81,18 @@ start_sshd() {
     else
         setsid /usr/sbin/sshd -D -e -f "$BED/sshd/config" 2>>"$BED/sshd/log" 3>&- &
     fi
-    SSHD=$!
+    echo $! >"$BED/sshd.pid"
     wait_for 10 bash -c "exec 4<>/dev/tcp/127.0.0.1/$SSH_PORT"
 }
 
+# With the sessions that it serves, each of which is a session of its own.
 stop_sshd() {
-    [ -z "${SSHD:-}" ] || { kill -- "-$SSHD" && wait "$SSHD"; } 2>/dev/null || true
-    SSHD=
+    local sessions
+    [ -e "$BED/sshd.pid" ] || return 0
+    sessions=$(pgrep -P "$(cat "$BED/sshd.pid")" || true)
+    end "$BED/sshd.pid"
+    # shellcheck disable=SC2086 # a list
+    [ -z "$sessions" ] || kill $sessions 2>/dev/null || true
 }
 
 make_server() {
@@ -164,20 +183,51 @@ write_gitgate() {
 }
 
 start_gate() {
-    : "${GATE_PORT:=$(free_port)}"
-    setsid gitgate run -f "$BED/gitgate.yaml" --listen "127.0.0.1:$GATE_PORT" --state-dir "$BED/state" \
+    export GATE_PORT=${GATE_PORT:-$(free_port)}
+    PATH=${GATE_PATH:-$PATH} setsid gitgate run -f "$BED/gitgate.yaml" --listen "127.0.0.1:$GATE_PORT" --state-dir "$BED/state" \
         >>"$BED/gate.log" 2>>"$BED/gate.err" 3>&- &
-    GATE=$!
+    echo $! >"$BED/gate.pid"
     wait_for 10 env GITGATE_LISTEN="127.0.0.1:$GATE_PORT" gitgate-gate probe
 }
 
 stop_gate() {
-    [ -z "${GATE:-}" ] || { kill "$GATE" && wait "$GATE"; } 2>/dev/null || true
-    GATE=
+    end "$BED/gate.pid"
 }
 
 gate_url() {
     echo "git://127.0.0.1:$GATE_PORT/$1"
+}
+
+# hold_lock REPO : no refresh and no forward of the repository goes on until release_lock
+hold_lock() {
+    LOCK=$BED/state/git/$1.git/gitgate/lock
+    exec 5>>"$LOCK"
+    flock 5
+}
+
+lock_is_waited_for() {
+    [ "$(lock_waiters)" -ge "${1:-1}" ]
+}
+
+lock_waiters() {
+    grep -c -- "-> FLOCK .*:$(stat -c %i "$LOCK") " /proc/locks || true
+}
+
+no_one_waits() {
+    [ "$(lock_waiters)" = 0 ]
+}
+
+# Lets the one that waits go on, and takes the lock again behind it.
+pass_lock() {
+    wait_for 20 lock_is_waited_for
+    flock -u 5
+    wait_for 20 no_one_waits
+    flock 5
+}
+
+release_lock() {
+    flock -u 5
+    exec 5>&-
 }
 
 # The gate's own repository, looked at with no regard to who asks.
@@ -206,17 +256,14 @@ start_bed() {
     git config --global safe.directory '*'
     git config --global protocol.version 2
     make_server
-    export BED PATH SSH_PORT SSH_USER SSHD
-}
-
-keep_bed() {
-    export GATE GATE_PORT SSHD
+    export BED PATH SSH_PORT SSH_USER
 }
 
 stop_bed() {
+    [ -n "${BED:-}" ] || return 0
     stop_gate
     stop_sshd
-    [ -z "${BED:-}" ] || rm -rf "$BED"
+    rm -rf "$BED"
 }
 
 # ---- clients

@@ -1,0 +1,217 @@
+#!/usr/bin/env bats
+# What goes wrong is told as what it is, bounded in time, and nothing stale or secret comes of it.
+
+bats_require_minimum_version 1.5.0
+load lib
+
+setup_file() {
+    start_bed
+    new_upstream app
+    new_upstream spare
+    write_gitgate app spare absent unresolved silent nokeys -- '
+        .spec.upstreams[3].url = "ssh://git@no-such-host.invalid/app.git" |
+        .spec.upstreams[4].url = "ssh://git@192.0.2.1/app.git" |
+        del(.spec.upstreams[5].ssh.knownHostKeys)'
+    start_gate
+}
+
+teardown_file() {
+    stop_bed
+}
+
+setup() {
+    work=$BATS_TEST_TMPDIR/work
+}
+
+teardown() {
+    rm -f "$BATS_TEST_TMPDIR/go" # ends what loops while it is there
+    [ -e "$BED/sshd.pid" ] || start_sshd
+    [ -e "$BED/gate.pid" ] || start_gate
+}
+
+# refused REPO TEXT : listing it fails with that text, in one line without a path of the gate's
+refused() {
+    run git ls-remote "$(gate_url "$1.git")"
+    echo "$output"
+    [ "$status" -ne 0 ]
+    [[ $output == *"$2"* ]]
+    [[ $output != *"$BED/state"* && $output != *"PRIVATE"* ]]
+}
+
+@test "an upstream that is down is said to be, and nothing stale is served" {
+    clone app "$work"
+    stop_sshd
+    # The kept connection ends with its server's session.
+    refused app "127.0.0.1 refused the connection" ||
+        refused app "127.0.0.1 ended the connection"
+    run git -C "$work" fetch
+    [ "$status" -ne 0 ]
+    commit "$work" a >/dev/null
+    run git -C "$work" push
+    [ "$status" -ne 0 ]
+    start_sshd
+    git -C "$work" push -q
+    agree app refs/heads/main "$(git -C "$work" rev-parse HEAD)"
+}
+
+@test "another host key than the pinned one is said to be, by field" {
+    git ls-remote "$(gate_url spare.git)" >/dev/null
+    ssh-keygen -q -t ed25519 -N '' -f "$BATS_TEST_TMPDIR/other"
+    cp "$BED/state/creds/spare-known_hosts" "$BATS_TEST_TMPDIR/keep"
+    echo "[127.0.0.1]:$SSH_PORT $(cut -d' ' -f1,2 "$BATS_TEST_TMPDIR/other.pub")" >"$BED/state/creds/spare-known_hosts"
+    refused spare "host key of 127.0.0.1 is not among spec.upstreams[1].ssh.knownHostKeys"
+    cp "$BATS_TEST_TMPDIR/keep" "$BED/state/creds/spare-known_hosts"
+    git ls-remote "$(gate_url spare.git)" >/dev/null
+}
+
+@test "a key that is taken away, or that the upstream does not know, opens nothing" {
+    git ls-remote "$(gate_url spare.git)" >/dev/null # a kept connection is there
+    ssh-keygen -q -t ed25519 -N '' -f "$BATS_TEST_TMPDIR/other"
+    cp -p "$BED/state/creds/spare-key" "$BATS_TEST_TMPDIR/keep"
+    cat "$BATS_TEST_TMPDIR/other" >"$BED/state/creds/spare-key"
+    refused spare "127.0.0.1 refused the key of spec.upstreams[1].ssh.secretRef"
+    rm "$BED/state/creds/spare-key"
+    refused spare "no key for 127.0.0.1: see spec.upstreams[1].ssh.secretRef"
+    cp -p "$BATS_TEST_TMPDIR/keep" "$BED/state/creds/spare-key"
+    git ls-remote "$(gate_url spare.git)" >/dev/null
+}
+
+@test "a connection that the old key opened is ended when the key changes" {
+    git ls-remote "$(gate_url spare.git)" >/dev/null
+    before=$(find "$BED/state/git/spare.git/gitgate" -type s)
+    ssh-keygen -q -t ed25519 -N '' -f "$BATS_TEST_TMPDIR/other"
+    cp -p "$BED/state/creds/spare-key" "$BATS_TEST_TMPDIR/keep"
+    cat "$BATS_TEST_TMPDIR/other" >"$BED/state/creds/spare-key"
+    run git ls-remote "$(gate_url spare.git)"
+    [ ! -e "$before" ]
+    cp -p "$BATS_TEST_TMPDIR/keep" "$BED/state/creds/spare-key"
+    git ls-remote "$(gate_url spare.git)" >/dev/null
+}
+
+@test "a missing host key is said with the field to fill in" {
+    refused nokeys "spec.upstreams[5].ssh.knownHostKeys"
+}
+
+@test "a repository that the upstream has not got is told apart" {
+    refused absent "127.0.0.1 has no such repository"
+}
+
+@test "a name that does not resolve is told apart" {
+    refused unresolved "the name no-such-host.invalid can't be resolved"
+}
+
+@test "an upstream that does not answer is given up within seconds" {
+    ip route get 192.0.2.1 >/dev/null 2>&1 || skip "there is no route at all here"
+    started=$SECONDS
+    for i in 1 2 3 4; do
+        git ls-remote "$(gate_url silent.git)" >"$BATS_TEST_TMPDIR/out-$i" 2>&1 3>&- &
+    done
+    wait
+    [ $((SECONDS - started)) -lt 40 ] # two time-outs: the others share
+    for i in 1 2 3 4; do
+        grep -q "192.0.2.1" "$BATS_TEST_TMPDIR/out-$i"
+    done
+}
+
+@test "a hook whose configuration is broken refuses" {
+    cp "$BED/state/config/gate.json" "$BATS_TEST_TMPDIR/keep"
+    echo '{"kind": "GitGate"' >"$BED/state/config/gate.json"
+    refused app "configuration is not valid"
+    cp "$BATS_TEST_TMPDIR/keep" "$BED/state/config/gate.json"
+    git ls-remote "$(gate_url app.git)" >/dev/null
+}
+
+@test "an upstream that is taken out is no longer served" {
+    cp "$BED/state/config/gate.json" "$BATS_TEST_TMPDIR/keep"
+    jq 'del(.spec.upstreams[0])' "$BATS_TEST_TMPDIR/keep" >"$BED/state/config/gate.json"
+    refused app "no longer an upstream"
+    cp "$BATS_TEST_TMPDIR/keep" "$BED/state/config/gate.json"
+    git ls-remote "$(gate_url app.git)" >/dev/null
+}
+
+@test "clients that connect and say nothing do not keep others out" {
+    for _ in $(seq 40); do
+        sleep 15 3<>"/dev/tcp/127.0.0.1/$GATE_PORT" &
+    done
+    git ls-remote --exit-code "$(gate_url app.git)" refs/heads/main
+    # git daemon gives them up after ten seconds.
+    wait_for 20 sh -c '[ "$(ps -o args= --ppid "$0" | grep -c "[g]it daemon")" -lt 5 ]' "$(server)"
+    kill $(jobs -p) 2>/dev/null || true
+    wait
+}
+
+# The server below the supervisor that was started.
+server() {
+    pgrep -P "$(cat "$BED/gate.pid")" -x gitgate-gate | head -n 1
+}
+
+@test "noise instead of git is survived" {
+    for noise in '' 'GET / HTTP/1.0\r\n\r\n' '0000' 'ffff' '0032git-upload-pack /app.git\0host=x\0' \
+        '0023git-upload-archive /app.git\0h=x\0' '\377\377\377\377'; do
+        # shellcheck disable=SC2059
+        printf "$noise" 2>/dev/null | timeout 20 bash -c "exec 4<>/dev/tcp/127.0.0.1/$GATE_PORT; cat >&4; head -c 200 <&4" >/dev/null || true
+    done
+    git ls-remote --exit-code "$(gate_url app.git)" refs/heads/main
+}
+
+@test "no credential is in any argument, environment, output or log while the gate works" {
+    clone app "$work"
+    commit "$work" b >/dev/null
+    stop_gate
+    : >"$BED/gate.log"
+    start_gate
+    touch "$BATS_TEST_TMPDIR/go"
+    # Everything that runs below the gate, as often as can be.
+    while [ -e "$BATS_TEST_TMPDIR/go" ]; do
+        for pid in $(pgrep -f "gitgate|git |ssh |gitleaks" || true); do
+            cat "/proc/$pid/cmdline" "/proc/$pid/environ" 2>/dev/null | tr '\0' '\n'
+        done
+    done >"$BATS_TEST_TMPDIR/seen" 3>&- &
+    watcher=$!
+    for _ in 1 2 3; do
+        commit "$work" c >/dev/null
+        git -C "$work" push >"$BATS_TEST_TMPDIR/out" 2>&1
+        git -C "$work" fetch >>"$BATS_TEST_TMPDIR/out" 2>&1
+    done
+    rm "$BATS_TEST_TMPDIR/go"
+    wait "$watcher"
+    grep -q 'gitgate-gate' "$BATS_TEST_TMPDIR/seen"
+    grep -q '^push$' "$BATS_TEST_TMPDIR/seen" # the gate's own
+    line=$(sed -n 3p "$BED/key") # of the key's body
+    [ ${#line} -gt 30 ]
+    run ! grep -rF -- "$line" "$BATS_TEST_TMPDIR/seen" "$BATS_TEST_TMPDIR/out" "$BED/gate.log" "$BED/gate.err"
+    # and where it may be, it is for the gate's user alone
+    [ "$(stat -c %a "$BED/state/creds/app-key")" = 600 ]
+    run ! grep -rF -- "$line" "$BED/state/git" "$BED/state/config" "$BED/state/client"
+}
+
+@test "every line of the gate is JSON" {
+    jq -e . "$BED/gate.log" >/dev/null
+    # Standard error has what `gitgate run` says to a person, and git daemon's own complaints.
+    run grep -v '^gate \|git clone\|^$\|^or, to reach\|export GIT_CONFIG\|^fatal: \|^error: git-daemon\|^warning: ' "$BED/gate.err"
+    [ -z "$output" ]
+}
+
+@test "the end of the gate is the end of all that it started" {
+    git ls-remote "$(gate_url app.git)" >/dev/null
+    pid=$(cat "$BED/gate.pid")
+    children=$(pgrep -P "$pid")
+    [ "$(echo "$children" | wc -l)" -ge 2 ] # the server, and a kept connection that was orphaned
+    stop_gate
+    for child in $children; do
+        [ ! -e "/proc/$child" ]
+    done
+    [ -z "$(find "$BED/state/git" -path '*gitgate/ssh-*' -type s)" ]
+    start_gate
+    git ls-remote --exit-code "$(gate_url app.git)" refs/heads/main
+}
+
+@test "a gate that was killed starts again and serves" {
+    clone app "$work"
+    commit "$work" d >/dev/null
+    kill -9 "$(cat "$BED/gate.pid")"
+    wait_for 10 gone "$(cat "$BED/gate.pid")"
+    start_gate
+    git -C "$work" push -q
+    agree app refs/heads/main "$(git -C "$work" rev-parse HEAD)"
+}

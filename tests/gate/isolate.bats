@@ -1,0 +1,145 @@
+#!/usr/bin/env bats
+# The network split holds in a real kernel: who may reach what, by user.
+#
+# Two network namespaces of this test: the pod, and the world behind a veth pair.
+
+bats_require_minimum_version 1.5.0
+
+gate=9418
+agent=64943
+
+setup_file() {
+    [ "$(id -u)" = 0 ] || skip "needs root"
+    command -v nft >/dev/null && command -v socat >/dev/null || skip "needs nft and socat"
+    PATH=$GITGATE_BIN:$PATH
+    BED=$(mktemp -d /tmp/gitgate-test.XXXXXX)
+    pod=ggpod-$$ world=ggworld-$$
+    export BED PATH pod world
+    ip netns add "$pod"
+    ip netns add "$world"
+    ip -n "$pod" link add eth0 type veth peer name eth0 netns "$world"
+    for ns in "$pod" "$world"; do
+        ip -n "$ns" link set lo up
+        ip -n "$ns" link set eth0 up
+    done
+    ip -n "$pod" addr add 10.9.0.2/24 dev eth0
+    ip -n "$pod" addr add fd09::2/64 dev eth0 nodad
+    ip -n "$pod" route add default via 10.9.0.1
+    ip -n "$pod" route add default via fd09::1
+    for address in 10.9.0.1/24 10.8.0.1/32 10.8.0.53/32 169.254.169.254/32; do
+        ip -n "$world" addr add "$address" dev eth0
+    done
+    for address in fd09::1/64 fd00:ec2::254/128 fd08::1/128; do
+        ip -n "$world" addr add "$address" dev eth0 nodad
+    done
+    for port in 22 53 80 443; do
+        ip netns exec "$world" socat "TCP6-LISTEN:$port,ipv6only=0,fork,reuseaddr" SYSTEM:'echo reached' 3>&- &
+        echo $! >>"$BED/pids"
+    done
+    ip netns exec "$pod" socat TCP-LISTEN:9418,bind=127.0.0.1,fork,reuseaddr SYSTEM:'echo reached' 3>&- &
+    echo $! >>"$BED/pids"
+    printf 'nameserver 10.8.0.53\n' >"$BED/resolv.conf"
+}
+
+teardown_file() {
+    [ -n "${BED:-}" ] || return 0
+    # shellcheck disable=SC2046 # a list
+    kill $(cat "$BED/pids") || true
+    ip netns del "$pod"
+    ip netns del "$world"
+    rm -rf "$BED"
+}
+
+# isolate JQ-PATCH : the split for a GitGate with this network
+isolate() {
+    jq -n '{apiVersion: "gitgate.dev/v1alpha1", kind: "GitGate", metadata: {name: "gate"}, spec: {upstreams: [
+        {name: "app", url: "https://git.example.com/app"}]}}' | jq "$1" >"$BED/gate.json"
+    ip netns exec "$pod" unshare --mount sh -c '
+        mount --bind "$1/resolv.conf" "$(readlink -f /etc/resolv.conf)" && GITGATE_CONFIG_DIR=$1 exec gitgate-gate isolate' \
+        sh "$BED"
+}
+
+# reaches UID ADDRESS PORT
+reaches() {
+    [ "$(ip netns exec "$pod" setpriv --reuid "$1" --regid "$1" --clear-groups \
+        timeout 5 socat -T 2 - "TCP:$2:$3" 2>/dev/null </dev/null)" = reached ]
+}
+
+@test "before the split everybody reaches everything" {
+    ip netns exec "$pod" nft delete table inet gitgate 2>/dev/null || true
+    for address in 10.8.0.1 10.9.0.1 169.254.169.254 '[fd08::1]' '[fd00:ec2::254]'; do
+        reaches $agent "$address" 443
+    done
+}
+
+@test "after it only the gate gets out, and everybody reaches the gate" {
+    isolate .
+    for address in 10.8.0.1 10.9.0.1 '[fd08::1]' '[fd09::1]'; do
+        reaches $gate "$address" 22
+        run ! reaches $agent "$address" 22
+        run ! reaches 0 "$address" 22
+    done
+    reaches $agent 127.0.0.1 9418
+    reaches 0 127.0.0.1 9418
+}
+
+@test "nobody reaches the metadata service, not the gate either" {
+    isolate '.spec.network.agentEgress.to = [{cidr: "0.0.0.0/0"}, {cidr: "::/0"}]'
+    for who in $gate $agent 0; do
+        run ! reaches $who 169.254.169.254 80
+        run ! reaches $who '[fd00:ec2::254]' 80
+    done
+    reaches $agent 10.8.0.1 80
+    reaches $agent '[fd08::1]' 80
+}
+
+@test "agents reach what agentEgress names, at those ports" {
+    isolate '.spec.network.agentEgress.to = [{cidr: "10.8.0.0/16", ports: [{port: 443}]}, {cidr: "fd08::/16", ports: [{port: 50, endPort: 80}]}]'
+    reaches $agent 10.8.0.1 443
+    run ! reaches $agent 10.8.0.1 80
+    run ! reaches $agent 10.9.0.1 443
+    reaches $agent '[fd08::1]' 80
+    run ! reaches $agent '[fd08::1]' 443
+}
+
+@test "DNS is for the pod's own name servers, and only where agents may" {
+    isolate .
+    run ! reaches $agent 10.8.0.53 53
+    reaches $gate 10.8.0.53 53
+    isolate '.spec.network.agentEgress.dns = true'
+    reaches $agent 10.8.0.53 53
+    run ! reaches $agent 10.8.0.53 443
+    run ! reaches $agent 10.8.0.1 53 # another server would be a way out
+}
+
+@test "agents can't send datagrams or pings either" {
+    isolate .
+    run ! ip netns exec "$pod" setpriv --reuid $agent --regid $agent --clear-groups \
+        sh -c 'echo x | socat -T 1 - UDP:10.8.0.1:53'
+    run ! ip netns exec "$pod" setpriv --reuid $agent --regid $agent --clear-groups ping -c 1 -W 1 10.8.0.1
+}
+
+@test "who is refused is told at once" {
+    isolate .
+    started=$SECONDS
+    run ! reaches $agent 10.8.0.1 443
+    [ $((SECONDS - started)) -lt 3 ]
+}
+
+@test "installing it again replaces it" {
+    isolate '.spec.network.agentEgress.to = [{cidr: "10.8.0.0/16"}]'
+    isolate .
+    run ! reaches $agent 10.8.0.1 443
+    [ "$(ip netns exec "$pod" nft list tables | grep -c 'inet gitgate')" = 1 ]
+}
+
+@test "a configuration that can't be read leaves the pod with an error, not open" {
+    echo '{' >"$BED/gate.json"
+    run ip netns exec "$pod" env GITGATE_CONFIG_DIR="$BED" gitgate-gate isolate
+    [ "$status" -ne 0 ]
+}
+
+@test "loopback acknowledges at once" {
+    isolate .
+    ip netns exec "$pod" ip route show table local | grep 'local 127.0.0.1 .*quickack 1'
+}

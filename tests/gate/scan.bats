@@ -1,0 +1,378 @@
+#!/usr/bin/env bats
+# No secret leaves in a push, wherever in it it sits, and a refusal says where without saying what.
+
+bats_require_minimum_version 1.5.0
+load lib
+
+setup_file() {
+    start_bed
+    new_upstream app
+    write_gitgate app -- '.spec.scan = {
+        timeout: "60s",
+        rules: [{id: "acme-token", regex: "acme_[a-z0-9]{20}", keywords: ["acme_"]}],
+        allow: [{rule: "github-pat", path: "^testdata/"}]}'
+    start_gate
+}
+
+teardown_file() {
+    stop_bed
+}
+
+setup() {
+    work=$BATS_TEST_TMPDIR/work
+    clone app "$work"
+    cd "$work"
+    before=$(up app for-each-ref)
+    secret=$(secret)
+}
+
+# Nothing moved, and the secret is in no output and no log.
+unharmed() {
+    [ "$(up app for-each-ref)" = "$before" ]
+    git ls-remote "$(gate_url app.git)" >/dev/null
+    [ "$(gate_git app for-each-ref --format='%(objectname) %(objecttype)%09%(refname)')" = "$before" ]
+    [[ $output != *"$secret"* ]]
+    run ! grep -F "$secret" "$BED/gate.log" "$BED/gate.err"
+}
+
+# refused ARGS... : the push is refused for a secret
+refused() {
+    run git push origin "$@"
+    echo "$output"
+    [ "$status" -ne 0 ]
+    [[ $output == *"it holds what reads like a secret"* ]]
+}
+
+@test "a secret in a file is refused with rule, file, line and commit" {
+    printf 'one\ntwo\ntoken = "%s"\n' "$secret" >config.txt
+    bad=$(commit . config.txt four)
+    commit . later >/dev/null
+    refused main
+    [[ $output == *"rule github-pat: config.txt, line 3, in commit ${bad:0:12}"* ]]
+    unharmed
+}
+
+@test "a secret that a later commit removes is refused" {
+    bad=$(commit . config.txt "$secret")
+    git rm -q config.txt
+    git commit -qm "Remove"
+    refused main
+    [[ $output == *"config.txt, line 1, in commit ${bad:0:12}"* ]]
+    unharmed
+}
+
+@test "a secret in a commit message is refused" {
+    git commit -q --allow-empty -m "Use $secret"
+    refused main
+    [[ $output == *"the message or a header, in commit $(git rev-parse HEAD | cut -c1-12)"* ]]
+    unharmed
+}
+
+@test "a secret in an author's name is refused" {
+    git -c user.name="$secret" commit -q --allow-empty -m x
+    refused main
+    unharmed
+}
+
+@test "a secret in a header that git does not know is refused" {
+    new=$({ git cat-file commit HEAD | sed "/^committer /a note $secret"; } | git hash-object -t commit -w --stdin --literally)
+    refused "$new:refs/heads/x"
+    unharmed
+}
+
+@test "a secret in a tag's message is refused, also in a tag of a tag" {
+    git tag -a v1 -m "See $secret"
+    refused v1
+    [[ $output == *"the tag object"* ]]
+    unharmed
+    git -c advice.nestedTag=false tag -a v2 -m outer v1
+    refused v2
+    unharmed
+}
+
+@test "a secret in a blob or tree that only a tag points at is refused" {
+    git tag blob "$(echo "$secret" | git hash-object -w --stdin)"
+    refused blob
+    unharmed
+    git tag tree "$(printf '100644 blob %s\tx\n' "$(git rev-parse blob)" | git mktree)"
+    refused tree
+    unharmed
+}
+
+@test "a secret in the name of a file or a folder is refused" {
+    commit . "$secret.txt" x >/dev/null
+    refused main
+    [[ $output == *"the name of a file or folder, in commit"* ]]
+    unharmed
+    git reset -q --hard origin/main
+    commit . "$secret/x" "also $secret" >/dev/null
+    refused main
+    unharmed
+}
+
+@test "a secret in the name of a branch is refused" {
+    run git push -q origin "HEAD:refs/heads/$secret"
+    [ "$status" -ne 0 ]
+    [[ $output == *"the name of a ref"* ]]
+    [ "$(up app for-each-ref)" = "$before" ]
+    run ! grep -F "$secret" "$BED/gate.log" "$BED/gate.err"
+}
+
+@test "a secret in a push option is refused" {
+    commit . a >/dev/null
+    refused -o "token=$secret" main
+    unharmed
+}
+
+@test "a secret in a merge's own change is refused" {
+    git checkout -q -b side
+    commit . side >/dev/null
+    git checkout -q main
+    commit . mine >/dev/null
+    git merge -q --no-commit side
+    echo "$secret" >evil.txt
+    git add evil.txt
+    git commit -qm "Merge"
+    refused main
+    [[ $output == *"evil.txt, line 1"* ]]
+    unharmed
+}
+
+@test "no path is left out" {
+    for path in node_modules/x.js package-lock.json logo.png vendor/github.com/a/b.go a.gem \
+        .gitleaks.toml .gitleaksignore 'back\' 'a b' -rf; do
+        git reset -q --hard origin/main
+        mkdir -p -- "$(dirname -- "$path")"
+        printf '%s\n' "$secret" >"./$path"
+        git add -A
+        git commit -qm x
+        refused main
+    done
+    unharmed
+}
+
+@test "a rename out of a path that scanners skip hides nothing" {
+    commit . node_modules/x.js "$secret" >/dev/null
+    git mv node_modules/x.js x.js
+    git commit -qm x
+    refused main
+    unharmed
+}
+
+@test "no comment, ignore file, configuration or attribute of the pushed content turns the scan off" {
+    commit . a.txt "token = \"$secret\" # gitleaks""":allow"" >/dev/null
+    printf '[allowlist]\npaths = [".*"]\n' >.gitleaks.toml
+    echo "* -diff binary" >.gitattributes
+    printf 'a.txt:github-pat:1\n' >.gitleaksignore
+    mkdir .mailmap && touch .mailmap/x
+    git add -A
+    git commit -qm x
+    refused main
+    unharmed
+}
+
+@test "a replace ref hides nothing" {
+    bad=$(commit . a.txt "$secret")
+    git replace "$bad" origin/main
+    GIT_NO_REPLACE_OBJECTS=1 refused "$bad:refs/heads/x"
+    unharmed
+}
+
+@test "NUL bytes, UTF-16 and UTF-32 hide nothing" {
+    # shellcheck disable=SC2059
+    for how in nul utf-16 utf-16le utf-16be utf-32le utf-32be; do
+        git reset -q --hard origin/main
+        case $how in
+        nul) printf 'x\0\0y\n%s\n\0' "$secret" >file ;;
+        *) printf 'token\n%s\n' "$secret" | iconv -t "$how" >file ;;
+        esac
+        git add file
+        git commit -qm x
+        refused main
+        [[ $output == *"file, line 2"* ]]
+    done
+    unharmed
+}
+
+@test "the first bytes of a program, an archive or a picture hide nothing" {
+    for magic in '\x7fELF\x02\x01\x01\x00' 'PK\x03\x04' '\x1f\x8b\x08' 'BZh9' '%%PDF-1.4' 'MZ' '\x89PNG\r\n\x1a\n' '\xca\xfe\xba\xbe'; do
+        git reset -q --hard origin/main
+        # shellcheck disable=SC2059
+        printf "$magic" >file
+        printf '\n%s\n' "$secret" >>file
+        git add file
+        git commit -qm x
+        refused main
+    done
+    unharmed
+}
+
+@test "a file that the scanner takes for an archive nevertheless is not let through" {
+    # A tar archive's mark, moved by the byte that the gate puts in front.
+    { head -c 256 /dev/zero | tr '\0' a; printf 'ustar\n%s\n' "$secret"; } >file
+    git add file
+    git commit -qm x
+    run git push origin main
+    [ "$status" -ne 0 ]
+    unharmed
+}
+
+@test "base64 and hex hide nothing" {
+    commit . a.txt "token: $(printf 'x %s x' "$secret" | base64 -w0)" >/dev/null
+    refused main
+    git reset -q --hard origin/main
+    commit . a.txt "token: $(printf 'x %s x' "$secret" | od -An -tx1 | tr -d ' \n')" >/dev/null
+    refused main
+    unharmed
+}
+
+@test "one line of two megabytes hides nothing" {
+    { head -c 2000000 /dev/zero | tr '\0' 'x'; printf ' %s ' "$secret"; head -c 100000 /dev/zero | tr '\0' 'y'; } >file
+    git add file
+    git commit -qm x
+    refused main
+    unharmed
+}
+
+@test "a symbolic link's target is looked at" {
+    ln -s "$secret" link
+    git add link
+    git commit -qm x
+    refused main
+    unharmed
+}
+
+@test "an orphan branch is looked at whole" {
+    git checkout -q --orphan other
+    commit . a.txt "$secret" >/dev/null
+    commit . b.txt >/dev/null
+    refused other
+    unharmed
+}
+
+@test "a branch named like a hash does not blind the scan" {
+    old=$(git rev-parse HEAD)
+    git push -q origin "HEAD:refs/heads/$old"
+    before=$(up app for-each-ref)
+    commit . a.txt "$secret" >/dev/null
+    refused main
+    unharmed
+}
+
+@test "two refs of which one holds a secret are both refused" {
+    git checkout -q -b clean
+    commit . fine >/dev/null
+    git checkout -q -b dirty
+    commit . a.txt "$secret" >/dev/null
+    refused clean dirty
+    unharmed
+}
+
+@test "the GitGate's own rules count" {
+    commit . a.txt "acme""_0123456789abcdefghij" >/dev/null
+    refused main
+    [[ $output == *"rule acme-token: a.txt, line 1"* ]]
+    unharmed
+}
+
+@test "what the GitGate allows passes, and only that" {
+    commit . testdata/a.txt "$secret" >/dev/null
+    git push -q origin HEAD:refs/heads/allowed
+    [ "$(up app rev-parse allowed)" = "$(git rev-parse HEAD)" ]
+    before=$(up app for-each-ref)
+    commit . src/testdata/a.txt "$(secret)" >/dev/null
+    refused main
+    unharmed
+}
+
+@test "a secret that the upstream has already does not block what builds on it" {
+    up app update-ref refs/heads/leaked "$(commit_upstream app leaked "x")"
+    other=$BED/other-app
+    git -C "$other" checkout -q leaked
+    commit "$other" leaked.txt "$secret" >/dev/null
+    git -C "$other" push -q -f "$BED/srv/app.git" leaked
+    own app
+    git fetch -q
+    git checkout -q -b next origin/leaked
+    commit . clean >/dev/null
+    git push -q origin next
+    [ "$(up app rev-parse next)" = "$(git rev-parse HEAD)" ]
+}
+
+@test "a terminal is safe from the names in a refusal" {
+    name=$(printf 'a\033[2Jb')
+    commit . "$name" "$secret" >/dev/null
+    refused main
+    [[ $output == *"a?[2Jb, line 1"* ]]
+    [[ $output != *$'\033[2J'* ]]
+}
+
+@test "clean pushes pass: a lock file, a picture, minified text, uuids" {
+    head -c 50000 /dev/urandom >picture.png
+    seq 2000 | sed 's/.*/{"name":"p&","resolved":"https:\/\/example.com\/p&","v":"1.&.0"}/' >package-lock.json
+    for _ in $(seq 50); do cat /proc/sys/kernel/random/uuid; done >ids.txt
+    git add -A
+    git commit -qm "Clean"
+    git push -q origin HEAD:refs/heads/clean-push
+    [ "$(up app rev-parse clean-push)" = "$(git rev-parse HEAD)" ]
+}
+
+# ---- the scanner itself
+
+# with_scanner SCRIPT : a gate whose gitleaks is this script
+with_scanner() {
+    mkdir -p "$BATS_TEST_TMPDIR/fake"
+    printf '#!/bin/sh\n%s\n' "$1" >"$BATS_TEST_TMPDIR/fake/gitleaks"
+    chmod 755 "$BATS_TEST_TMPDIR/fake/gitleaks"
+    stop_gate
+    GATE_PATH=$BATS_TEST_TMPDIR/fake:$PATH start_gate
+}
+
+scanner_failed() {
+    run git push origin main
+    echo "$output"
+    [ "$status" -ne 0 ]
+    [[ $output == *"the scanner failed"* && $output == *"does not mean that a secret was found"* ]]
+    [[ $output != *"reads like a secret"* ]]
+    [ "$(up app for-each-ref)" = "$before" ]
+    [ -z "$(find "$BED/state/git/.gitgate" -mindepth 1)" ]
+}
+
+@test "a scanner that is missing, crashes, lies or is silent lets nothing through" {
+    real=$(command -v gitleaks)
+    commit . clean >/dev/null
+    for fake in 'exit 0' 'exit 1' 'exit 77' 'exit 127' 'kill -SEGV $$' \
+        'echo "INF scanned ~1 bytes (1) in 1ms" >&2; exit 0' \
+        'echo "[]" >../report.json; exit 77' \
+        'rm -f ./*; exec '"$real"' "$@"' \
+        ''"$real"' "$@"; echo "[]" >../report.json; exit 77' \
+        ''"$real"' "$@"; exit 0'; do
+        echo "fake: $fake"
+        with_scanner "$fake"
+        scanner_failed
+    done
+    rm "$BATS_TEST_TMPDIR/fake/gitleaks"
+    mkdir "$BATS_TEST_TMPDIR/fake/bin"
+    stop_gate
+    for tool in git ssh sh env setsid; do ln -s "$(command -v "$tool")" "$BATS_TEST_TMPDIR/fake/bin/$tool"; done
+    GATE_PATH=$bin:$BATS_TEST_TMPDIR/fake/bin start_gate
+    scanner_failed
+    stop_gate
+    start_gate
+}
+
+@test "a scanner that hangs is given up in time" {
+    jq '.spec.scan.timeout = "2s"' "$BED/gate.json" >"$BED/gitgate.yaml.new"
+    { cat "$BED/gitgate.yaml.new"; sed -n '/^---$/,$p' "$BED/gitgate.yaml"; } >"$BED/hang.yaml"
+    mv "$BED/gitgate.yaml" "$BED/keep.yaml"
+    mv "$BED/hang.yaml" "$BED/gitgate.yaml"
+    with_scanner 'sleep 1000'
+    commit . clean >/dev/null
+    started=$SECONDS
+    scanner_failed
+    [ $((SECONDS - started)) -lt 20 ]
+    [[ $output == *"longer than spec.scan.timeout"* ]]
+    mv "$BED/keep.yaml" "$BED/gitgate.yaml"
+    stop_gate
+    start_gate
+}
