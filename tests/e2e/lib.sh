@@ -30,19 +30,24 @@ need_root
 # Of tags too: two runs on one machine must not build over each other's images.
 tag=$cluster
 work=$(mktemp -d) # 0700: private keys lie in it
-export KUBECONFIG=$work/kubeconfig
+KUBECONFIG=$("$here/cluster" --name "$cluster" kubeconfig)
+export KUBECONFIG
+
+started=$SECONDS step_n=0 step_started=$SECONDS passed=0 figures='' told=''
 
 # The end, however it comes.
 end() {
 	local rc=$?
 	trap - EXIT
+	if [ "$rc" != 0 ] && [ "$rc" -lt 128 ] && [ -z "$told" ]; then
+		say "a command of step $step_n failed, see above"
+		dump || :
+	fi
 	if [ -n "$keep" ]; then
-		mkdir -p "$cache/kept"
-		cp "$KUBECONFIG" "$cache/kept/$cluster" 2>/dev/null &&
-			say "the cluster is left as it is: export KUBECONFIG=$cache/kept/$cluster; remove it with tests/cluster/cluster --name $cluster down"
+		say "the cluster is left as it is: export KUBECONFIG=$KUBECONFIG; tests/cluster/cluster --name $cluster down removes it"
 	else
 		say "removing the cluster \"$cluster\" and its images"
-		"$here/cluster" --name "$cluster" --kubeconfig "$KUBECONFIG" down || rc=1
+		"$here/cluster" --name "$cluster" down || rc=1
 		remove_images
 	fi
 	rm -rf "$work"
@@ -63,8 +68,6 @@ remove_images() {
 image() { echo "localhost/gitgate/$1:$tag"; }
 
 # ------------------------------------------------------------------------------------ telling
-
-started=$SECONDS step_n=0 step_started=$SECONDS passed=0 figures=''
 
 # step TEXT : a headline, and the seconds that the step before it took
 step() {
@@ -87,6 +90,7 @@ failed() {
 	echo "         expected: $2"
 	echo "         seen:"
 	printf '%s\n' "$3" | quote
+	told=yes
 	dump || :
 	echo
 	echo "FAILED in step $step_n after $((SECONDS - started)) s; $passed checks passed before"

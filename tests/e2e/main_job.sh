@@ -28,7 +28,11 @@ agent_commits() {
 
 a_cluster_is_up() {
 	step "A Kubernetes cluster (kind) is up"
-	"$here/cluster" --name "$cluster" --kubeconfig "$KUBECONFIG" up >/dev/null
+	if "$here/cluster" --name "$cluster" status >/dev/null 2>&1; then
+		say "removing the cluster \"$cluster\" that an earlier run left"
+		"$here/cluster" --name "$cluster" down
+	fi
+	"$here/cluster" --name "$cluster" up >/dev/null
 	shows "the node is ready" " Ready " kubectl get nodes --no-headers
 	figure "cluster up" "$((SECONDS - step_started)) s"
 }
@@ -44,7 +48,7 @@ gitgate_is_installed() {
 		stage "building the image of the $name" 60 build_image "$name"
 	done
 	figure "images built" "$((SECONDS - began)) s"
-	"$here/cluster" --name "$cluster" --kubeconfig "$KUBECONFIG" load \
+	"$here/cluster" --name "$cluster" load \
 		"$(image controller)" "$(image webhook)" "$(image gate)" "$(image agent)" "$(image upstream)"
 	pass "the images are in the cluster"
 	check "the chart is installed, controller and webhook are ready" \
