@@ -293,6 +293,37 @@ reachable() {
 	"$who" python3 -c "$connect" "$@" | grep CONNECTED
 }
 
+# A stand-in for a cloud's metadata service, on the node itself: what must not be reached has to be
+# there, and nothing that a test sends may leave the machine.
+a_metadata_service_runs() {
+	kubectl apply -f - >/dev/null <<-END
+		apiVersion: v1
+		kind: Pod
+		metadata: {name: metadata-service, namespace: outside}
+		spec:
+		  hostNetwork: true
+		  terminationGracePeriodSeconds: 1
+		  initContainers:
+		  - name: address
+		    image: $(image gate)
+		    command: [ip, address, replace, 169.254.169.254/32, dev, lo]
+		    securityContext: {runAsUser: 0, capabilities: {drop: [ALL], add: [NET_ADMIN]}}
+		  containers:
+		  - name: service
+		    image: $(image agent)
+		    command:
+		    - python3
+		    - -c
+		    - |
+		      import socket
+		      server = socket.create_server(("169.254.169.254", 80))
+		      while True:
+		          server.accept()[0].close()
+		    securityContext: {runAsUser: 0}
+	END
+	kubectl -n outside wait --for=condition=Ready pod/metadata-service --timeout=60s
+}
+
 nothing_gets_out() {
 	local node api
 	step "The credential is nowhere near the agent, and the agent reaches nothing but its gate"
@@ -322,12 +353,15 @@ nothing_gets_out() {
 	api=$(kubectl -n default get service kubernetes -o jsonpath='{.spec.clusterIP}')
 	check "without a gate, a pod reaches the upstream's port" reachable bystander "$upstream_ip" 2222
 	check "and the API server" reachable bystander "$api" 443
+	check "a stand-in for a cloud's metadata service runs on the node" a_metadata_service_runs
+	within 10 "a pod without a gate reaches it" reachable bystander 169.254.169.254 80
 	check "the agent does not reach the upstream's port" unreachable agent "$upstream_ip" 2222
 	check "nor does root" unreachable agent_root "$upstream_ip" 2222
 	check "nor root that tries to become the gate's user" unreachable agent_root "$upstream_ip" 2222 9418
 	check "nor the API server" unreachable agent "$api" 443
 	check "nor root, at its node's address" unreachable agent_root "$node" 6443
 	check "nor a cloud's metadata service" unreachable agent_root 169.254.169.254 80
+	check "nor root that tries to become the gate's user" unreachable agent_root 169.254.169.254 80 9418
 	check "a name is looked up without a gate" bystander getent hosts upstream.outside.svc.cluster.local
 	refuses "and by no agent: DNS carries nothing out" '^' agent getent hosts upstream.outside.svc.cluster.local
 	check "its gate still serves it" in_repo fetch -q
