@@ -520,7 +520,8 @@ static int write_names(struct objects *o, struct error *err)
     unsigned line = 1 + LEAD_LEN;
     size_t kept = 0;
 
-    qsort_r(o->list, o->n_names, sizeof *o->list, compare_names, o->names.data);
+    if (o->n_names > 0)
+        qsort_r(o->list, o->n_names, sizeof *o->list, compare_names, o->names.data);
     for (size_t i = 0; i < o->n_names; i++) {
         const char *path = o->names.data + o->list[i].path;
 
