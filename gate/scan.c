@@ -212,15 +212,6 @@ static int scan_content(const struct scan *s, struct error *err)
     return 1;
 }
 
-/* A whole configuration of gitleaks' is not mounted in the gate yet: its rules can't be kept. */
-static int check_rules(const struct scan *s, struct error *err)
-{
-    return s->gate.spec.scan.config_map
-               ? error_set(err, -ENOTSUP,
-                           "spec.scan.configMapRef is set, and this version has no way to use it")
-               : 0;
-}
-
 static bool nothing_to_scan(const struct scan *s)
 {
     for (size_t i = 0; i < s->push.n; i++)
@@ -234,7 +225,7 @@ static int fail(const struct scan *s, const struct error *err)
     log_error(&s->gate.log, "scan failed",
               json_pack("{s:s, s:s, s:f}", "repo", s->upstream ? s->upstream->name : "", "error",
                         err->msg, "ms", ms_since(s->started_ns)));
-    if (err->code == -EFBIG || err->code == -E2BIG || err->code == -ENOTSUP)
+    if (err->code == -EFBIG || err->code == -E2BIG)
         tell("gitgate: push refused: %s\n", err->msg);
     else if (err->code == -ETIMEDOUT)
         tell("gitgate: push refused: the scanner failed: it took longer than spec.scan.timeout. "
@@ -275,9 +266,7 @@ int verb_scan(int argc, char **argv)
         return 1;
     if (nothing_to_scan(&s))
         return 0;
-    r = check_rules(&s, &err);
-    if (r == 0)
-        r = scan_content(&s, &err);
+    r = scan_content(&s, &err);
     if (r < 0)
         return fail(&s, &err);
     if (r == 0)
