@@ -28,7 +28,7 @@ agent_commits() {
 
 a_cluster_is_up() {
 	step "A Kubernetes cluster (kind) is up"
-	if "$here/cluster" --name "$cluster" status >/dev/null 2>&1; then
+	if "$here/cluster" --name "$cluster" status >/dev/null; then
 		say "removing the cluster \"$cluster\" that an earlier run left"
 		"$here/cluster" --name "$cluster" down
 	fi
