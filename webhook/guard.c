@@ -83,7 +83,7 @@ static bool is_gate_id(const json_t *id)
 static void check_id(const json_t *context, const char *field, const char *prefix,
                      struct problems *problems)
 {
-    char path[PATH_MAX_LEN];
+    char path[PATH_MAX_LEN + 32]; /* the field's name behind it */
 
     if (!is_gate_id(json_object_get(context, field)))
         return;
