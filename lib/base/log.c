@@ -28,6 +28,9 @@ int log_level_parse(const char *text, enum log_level *ret)
     return -EINVAL;
 }
 
+/* Digits of a fraction: 231.1 ms and not 231.09999999999999. */
+#define PRECISION 12
+
 /* RFC 3339 in UTC with milliseconds. */
 static void format_time(char *to, size_t size)
 {
@@ -71,7 +74,8 @@ void log_line(const struct log *log, enum log_level level, const char *msg, json
         return;
     if (extra)
         json_object_update_missing(line, extra);
-    if (json_dump_callback(line, append_json, &out, JSON_COMPACT | JSON_PRESERVE_ORDER) < 0) {
+    if (json_dump_callback(line, append_json, &out, JSON_COMPACT | JSON_REAL_PRECISION(PRECISION)) <
+        0) {
         buf_reset(&out);
         buf_addf(&out, "{\"time\":\"%s\",\"level\":\"%s\",\"msg\":\"line too long\"}", time,
                  level_names[level]);

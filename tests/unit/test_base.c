@@ -230,9 +230,10 @@ static void a_log_line_is_one_json_object(void **state)
     assert_int_equal(pipe(fds), 0);
     struct log log = {.fd = fds[1], .min = LOG_INFO_, .program = "test"};
     log_debug(&log, "not shown", NULL);
-    log_info(&log, "a \"quoted\"\nline", json_pack("{s:i}", "ms", 5));
+    log_info(&log, "a \"quoted\"\nline", json_pack("{s:i, s:f}", "ms", 5, "took", 231.1));
     assert_true(read(fds[0], line, sizeof line - 1) > 0);
     assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+    assert_non_null(strstr(line, "\"took\":231.1}"));
     json = json_loads(line, 0, NULL);
     assert_non_null(json);
     assert_string_equal(json_string_value(json_object_get(json, "msg")), "a \"quoted\"\nline");
