@@ -38,12 +38,13 @@ a_cluster_is_up() {
 }
 
 gitgate_is_installed() {
-	local began=$SECONDS name
+	local began=$SECONDS name bin
 	step "gitgate is built, and installed by helm"
+	bin=$("$here/tools" gitleaks helm)
 	"$here/base-image" trixie >/dev/null
 	# A folder with nothing else in it, as all of it becomes part of the build.
 	mkdir "$work/gitleaks"
-	cp -L "$("$here/tools" gitleaks)/gitleaks" "$work/gitleaks/"
+	cp -L "$bin/gitleaks" "$work/gitleaks/"
 	for name in controller webhook gate agent upstream; do
 		stage "building the image of the $name" 60 build_image "$name"
 	done
