@@ -135,6 +135,7 @@ refused() {
     done
     git ls-remote --exit-code "$(gate_url app.git)" refs/heads/main
     # git daemon gives them up after ten seconds.
+    [ -n "$(server)" ]
     wait_for 20 sh -c '[ "$(ps -o args= --ppid "$0" | grep -c "[g]it daemon")" -lt 5 ]' "$(server)"
     kill $(jobs -p) 2>/dev/null || true
     wait
