@@ -112,7 +112,8 @@ static int start(struct program *program, const struct options *options, struct 
     if (r < 0)
         return r;
     if (options->health_addr)
-        r = health_start(&program->loop, options->health_addr, is_ready, &program->controller,
+        r = health_start(&program->loop, options->health_addr,
+                         &(struct health_source){.ready = is_ready, .data = &program->controller},
                          &program->health, err);
     if (r < 0)
         controller_stop(&program->controller);

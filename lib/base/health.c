@@ -12,6 +12,9 @@
 #define REQUEST_TIME_MS 5000 /* a probe's own time-out is 1 s */
 #define CONNECTIONS_MAX 16   /* more than one prober need; a flood costs no more than this */
 #define ADDRESS_MAX 128
+#define HEAD_MAX 256
+
+#define TEXT "text/plain"
 
 struct connection {
     struct health *health;
@@ -21,8 +24,8 @@ struct connection {
     uv_write_t write;
     char request[REQUEST_MAX + 1];
     size_t len;
-    char answer[256];
-    bool answered, closing;
+    struct buf answer;
+    bool closing;
     unsigned closed;
 };
 
@@ -31,8 +34,7 @@ struct health {
     uv_tcp_t listener;
     struct connection *connections;
     unsigned n;
-    bool (*ready)(void *data);
-    void *data;
+    struct health_source source;
 };
 
 /* ---- One connection ----------------------------------------------------------------------- */
@@ -41,8 +43,10 @@ static void on_closed(uv_handle_t *handle)
 {
     struct connection *connection = handle->data;
 
-    if (++connection->closed == 2)
-        free(connection);
+    if (++connection->closed < 2)
+        return;
+    buf_done(&connection->answer);
+    free(connection);
 }
 
 static void close_connection(struct connection *connection)
@@ -69,20 +73,37 @@ static void on_time_out(uv_timer_t *timer)
     close_connection(timer->data);
 }
 
-static void answer(struct connection *connection, const char *status, const char *body)
+static void send_answer(struct connection *connection)
 {
-    uv_buf_t buf;
-    int len = snprintf(connection->answer, sizeof connection->answer,
-                       "HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
-                       "Connection: close\r\n\r\n%s",
-                       status, strlen(body), body);
+    uv_buf_t buf = uv_buf_init(connection->answer.data, (unsigned)connection->answer.len);
 
-    buf = uv_buf_init(connection->answer, (unsigned)len);
-    connection->answered = true;
     connection->write.data = connection;
     uv_read_stop((uv_stream_t *)&connection->tcp);
-    if (uv_write(&connection->write, (uv_stream_t *)&connection->tcp, &buf, 1, on_written) < 0)
+    if (buf_error(&connection->answer) < 0 ||
+        uv_write(&connection->write, (uv_stream_t *)&connection->tcp, &buf, 1, on_written) < 0)
         close_connection(connection);
+}
+
+static void answer(struct connection *connection, const char *status, const char *type,
+                   const char *body)
+{
+    buf_addf(&connection->answer,
+             "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+             "Connection: close\r\n\r\n%s",
+             status, type, strlen(body), body);
+    send_answer(connection);
+}
+
+static void answer_metrics(struct connection *connection)
+{
+    const struct health_source *source = &connection->health->source;
+    cleanup_buf struct buf text = BUF_INIT(HEALTH_METRICS_MAX);
+
+    source->metrics(source->data, &text);
+    if (buf_error(&text) < 0)
+        answer(connection, "500 Internal Server Error", TEXT, "the metrics found no room\n");
+    else
+        answer(connection, "200 OK", HEALTH_METRICS_TYPE, text.data);
 }
 
 /* The path without its query, in place; NULL when it is no request that we know. */
@@ -98,17 +119,21 @@ static const char *path_of(char *request)
 
 static void answer_request(struct connection *connection)
 {
-    struct health *health = connection->health;
+    const struct health_source *source = &connection->health->source;
     const char *path = path_of(connection->request);
     bool live = path && (strcmp(path, "/healthz") == 0 || strcmp(path, "/livez") == 0);
     bool ready = path && strcmp(path, "/readyz") == 0;
 
-    if (live || (ready && (!health->ready || health->ready(health->data))))
-        answer(connection, "200 OK", "ok\n");
+    if (live || (ready && (!source->ready || source->ready(source->data))))
+        answer(connection, "200 OK", TEXT, "ok\n");
     else if (ready)
-        answer(connection, "503 Service Unavailable", "not ready yet\n");
+        answer(connection, "503 Service Unavailable", TEXT, "not ready yet\n");
+    else if (path && source->metrics && strcmp(path, "/metrics") == 0)
+        answer_metrics(connection);
     else
-        answer(connection, "404 Not Found", "here are /healthz and /readyz\n");
+        answer(connection, "404 Not Found", TEXT,
+               source->metrics ? "here are /healthz, /readyz and /metrics\n"
+                               : "here are /healthz and /readyz\n");
 }
 
 static void give_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -148,6 +173,7 @@ static void on_connection(uv_stream_t *listener, int status)
     if (!connection)
         return;
     connection->health = health;
+    connection->answer = BUF_INIT(HEAD_MAX + HEALTH_METRICS_MAX);
     connection->next = health->connections;
     connection->link = &health->connections;
     if (connection->next)
@@ -203,7 +229,7 @@ static void free_health(uv_handle_t *listener)
     free(listener->data);
 }
 
-int health_start(uv_loop_t *loop, const char *address, bool (*ready)(void *data), void *data,
+int health_start(uv_loop_t *loop, const char *address, const struct health_source *source,
                  struct health **ret, struct error *err)
 {
     struct sockaddr_storage at = {0};
@@ -216,8 +242,7 @@ int health_start(uv_loop_t *loop, const char *address, bool (*ready)(void *data)
     if (!health)
         return error_set(err, -ENOMEM, "memory is short");
     health->loop = loop;
-    health->ready = ready;
-    health->data = data;
+    health->source = *source;
     uv_tcp_init(loop, &health->listener);
     health->listener.data = health;
     r = bind_listener(health, &at);
