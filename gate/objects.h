@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "gate.h"
+#include "piece.h"
 #include "policy.h"
 #include "workdir.h"
 
@@ -19,8 +20,6 @@
 #define UNPACKED_MAX (1ull << 30)
 #define NAMES_MAX (64u << 20)  /* bytes of all new paths */
 #define OBJECT_MAX (32u << 20) /* of a tree, a commit or a tag: those are read whole */
-
-enum place { PLACE_NONE, PLACE_BLOB, PLACE_COMMIT, PLACE_TAG, PLACE_NAME, PLACE_REF };
 
 /* Where in the push a finding lies. */
 struct location {
