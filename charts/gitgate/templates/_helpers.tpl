@@ -16,25 +16,34 @@ app.kubernetes.io/component: {{ . }}
 
 {{- /* (dict "root" $ "name" "gate") */ -}}
 {{- define "gitgate.image" -}}
-{{ .root.Values.images.registry }}/gitgate/{{ .name }}:{{ .root.Values.images.tag | default .root.Chart.AppVersion }}
+{{- $images := .root.Values.images }}
+{{- $digest := index $images.digests .name }}
+{{- printf "%s/gitgate/%s" $images.registry .name }}
+{{- if $digest }}@{{ $digest }}{{ else }}:{{ $images.tag | default .root.Chart.AppVersion }}{{ end }}
 {{- end }}
 
 {{- /*
 The objects of files/NAME, which are those of manifests/, in the release's namespace and labelled.
 That namespace itself is Helm's to make.
-(dict "root" $ "file" "rbac.yaml" "caBundle" BASE64)
+(dict "root" $ "file" "rbac.yaml" "caBundle" BASE64 "annotations" DICT)
 */ -}}
 {{- define "gitgate.adopt" -}}
 {{- $labels := include "gitgate.labels" (dict "root" .root) | fromYaml }}
 {{- $caBundle := .caBundle }}
+{{- $annotations := .annotations | default dict }}
 {{- $text := .root.Files.Get (printf "files/%s" .file) | replace "gitgate-system" .root.Release.Namespace }}
 {{- range regexSplit "(?m)^---.*$" $text -1 }}
 {{- $object := fromYaml . }}
 {{- with $object.Error }}{{ fail . }}{{ end }}
 {{- if and $object (ne $object.kind "Namespace") }}
 {{- $_ := set $object.metadata "labels" (merge (dict) $labels ($object.metadata.labels | default dict)) }}
+{{- with merge (dict) $annotations ($object.metadata.annotations | default dict) }}
+{{- $_ := set $object.metadata "annotations" . }}
+{{- end }}
+{{- if $caBundle }}
 {{- range $object.webhooks }}
 {{- $_ := set .clientConfig "caBundle" $caBundle }}
+{{- end }}
 {{- end }}
 ---
 {{ toYaml $object }}
@@ -53,4 +62,106 @@ seccompProfile: {type: RuntimeDefault}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
+{{- end }}
+
+{{- /* A pod template's metadata: (dict "component" "webhook" "values" .Values.webhook) */ -}}
+{{- define "gitgate.podMetadata" -}}
+labels:
+  {{- include "gitgate.selector" . | nindent 2 }}
+  {{- range $key, $value := .values.podLabels }}
+  {{ $key }}: {{ $value | quote }}
+  {{- end }}
+{{- with .values.podAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- /* What both pods' specs begin with, and where they run:
+(dict "root" $ "component" "webhook" "values" .Values.webhook) */ -}}
+{{- define "gitgate.pod" -}}
+serviceAccountName: gitgate-{{ .component }}
+enableServiceLinks: false
+{{- with .root.Values.images.pullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  {{- include "gitgate.podSecurity" . | nindent 2 }}
+{{- with .values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if gt (int .values.replicas) 1 }}
+topologySpreadConstraints:
+  {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+  - maxSkew: 1
+    topologyKey: {{ . }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "gitgate.selector" $ | nindent 8 }}
+    matchLabelKeys: [pod-template-hash] # those of a roll-out count for themselves
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* With more than one replica a drain takes one at a time, and never waits for one that is broken. */ -}}
+{{- define "gitgate.disruptionBudget" -}}
+{{- if gt (int .values.replicas) 1 }}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: gitgate-{{ .component }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "gitgate.labels" . | nindent 4 }}
+spec:
+  maxUnavailable: 1
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "gitgate.selector" . | nindent 6 }}
+{{- end }}
+{{- end }}
+
+{{- /* The Secret with the webhook's serving certificate. */ -}}
+{{- define "gitgate.certificateSecret" -}}
+{{- if eq .Values.certificate.mode "provided" }}{{ .Values.certificate.secretName }}{{ else }}gitgate-webhook-tls{{ end }}
+{{- end }}
+
+{{- /* A NetworkPolicy's egress rule: the API server. */ -}}
+{{- define "gitgate.toApiServer" -}}
+- ports:
+    {{- range .Values.networkPolicies.apiServerPorts }}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
+  {{- with .Values.networkPolicies.apiServerCIDRs }}
+  to:
+    {{- range . }}
+    - ipBlock: {cidr: {{ . | quote }}}
+    {{- end }}
+  {{- end }}
+{{- end }}
+
+{{- /* A NetworkPolicy's ingress rule: Prometheus. The kubelet's probes need none. */ -}}
+{{- define "gitgate.scrapers" -}}
+{{- with .Values.networkPolicies.metricsFrom -}}
+- from:
+    {{- toYaml . | nindent 4 }}
+  ports:
+    - {port: 8080, protocol: TCP}
+{{- end }}
 {{- end }}
