@@ -13,12 +13,13 @@
 #include "state.h"
 
 #define DEFAULT_LISTEN "127.0.0.1:9418"
+#define NO_METRICS "off" /* whoever runs several gates on a laptop needs no port for each */
 #define AUTHORITY_MAX 80
 
 extern char **environ;
 
 struct options {
-    const char *file, *listen, *state_dir;
+    const char *file, *listen, *metrics, *state_dir;
 };
 
 static int parse_options(int argc, char **argv, struct options *ret)
@@ -26,17 +27,21 @@ static int parse_options(int argc, char **argv, struct options *ret)
     static const struct option longs[] = {
         {"file", required_argument, NULL, 'f'},
         {"listen", required_argument, NULL, 'l'},
+        {"metrics", required_argument, NULL, 'm'},
         {"state-dir", required_argument, NULL, 's'},
         {NULL, 0, NULL, 0},
     };
     int c;
 
     ret->listen = DEFAULT_LISTEN;
+    ret->metrics = NO_METRICS;
     while ((c = getopt_long(argc, argv, "f:", longs, NULL)) != -1) {
         if (c == 'f')
             ret->file = optarg;
         else if (c == 'l')
             ret->listen = optarg;
+        else if (c == 'm')
+            ret->metrics = optarg;
         else if (c == 's')
             ret->state_dir = optarg;
         else
@@ -166,7 +171,7 @@ static int set_path(void)
     return setenv("PATH", path, 1) < 0 ? -errno : 0;
 }
 
-static int set_environment(const char *dir, const char *listen)
+static int set_environment(const char *dir, const struct options *options)
 {
     int r;
 
@@ -176,15 +181,16 @@ static int set_environment(const char *dir, const char *listen)
         r = set_dir("GITGATE_CREDS_DIR", dir, "creds");
     if (r == 0)
         r = set_dir("GITGATE_REPOS_DIR", dir, "git");
-    if (r == 0 && setenv("GITGATE_LISTEN", listen, 1) < 0)
+    if (r == 0 && (setenv("GITGATE_LISTEN", options->listen, 1) < 0 ||
+                   setenv("GITGATE_METRICS", options->metrics, 1) < 0))
         r = -errno;
     return r < 0 ? r : set_path();
 }
 
-static int become_gate(const char *dir, const char *listen, struct error *err)
+static int become_gate(const char *dir, const struct options *options, struct error *err)
 {
     char entrypoint[PATH_MAX];
-    int r = set_environment(dir, listen);
+    int r = set_environment(dir, options);
 
     if (r == 0 && snprintf(entrypoint, sizeof entrypoint, "%s/config/entrypoint", dir) >=
                       (int)sizeof entrypoint)
@@ -232,7 +238,7 @@ int command_run(int argc, char **argv)
                 options.listen);
     r = prepare(&options, &listen, &dir, &err);
     if (r == 0)
-        r = become_gate(dir, options.listen, &err);
+        r = become_gate(dir, &options, &err);
     fprintf(stderr, "gitgate: %s\n", err.msg);
     return EXIT_FAILURE;
 }

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lock.h"
+
 #define INIT_TIMEOUT "--init-timeout=10" /* s, for the client to say what it wants */
 #define IDLE_TIMEOUT "--timeout=300"     /* s, between two requests of a fetch */
 /* git daemon has no limit for receive-pack: a client that stops in the middle of a push must not
@@ -14,8 +16,8 @@
 /* A client that is refused while it sends (a push over the size limit) reads why only when what it
  * sent was read: closing on unread bytes resets the connection, and takes the answer away. */
 #define LINGER_MS 30000
-#define LOG_FD 3
-#define LOG_FD_TEXT "3"
+#define CHILD_LOG_FD_TEXT "3"
+#define CHILD_EVENT_FD_TEXT "4"
 
 struct connection {
     struct connections *all;
@@ -23,6 +25,7 @@ struct connection {
     uv_tcp_t socket;
     uv_process_t process;
     uv_timer_t life;
+    uint64_t started_ns;
     int open; /* handles not closed yet */
     char drain[4096];
 };
@@ -31,22 +34,36 @@ static const char *const kept[] = {ENV_CONFIG_DIR, ENV_CREDS_DIR,   ENV_REPOS_DI
                                    "POD_NAME",     "POD_NAMESPACE", "SERVICE_ACCOUNT"};
 
 int connections_init(struct connections *c, uv_loop_t *loop, const struct gate *gate,
-                     struct error *err)
+                     struct journal *journal, struct error *err)
 {
     int r = child_env_base(&c->env);
 
     c->loop = loop;
     c->gate = gate;
+    c->journal = journal;
     for (size_t i = 0; r == 0 && i < sizeof kept / sizeof *kept; i++)
         r = child_env_keep(&c->env, kept[i]);
     if (r == 0)
-        r = child_env_set(&c->env, ENV_LOG_FD, LOG_FD_TEXT);
+        r = child_env_set(&c->env, ENV_LOG_FD, CHILD_LOG_FD_TEXT);
+    if (r == 0)
+        r = child_env_set(&c->env, ENV_EVENT_FD, CHILD_EVENT_FD_TEXT);
     /* git daemon looks up the host name that the client says it called. No attempt, no query: a
      * client without DNS must not have the gate ask for names that it makes up. What the hooks
      * start has an environment of its own. */
     if (r == 0)
         r = child_env_set(&c->env, "RES_OPTIONS", "attempts:0");
     return r < 0 ? error_errno(err, r, "cannot prepare the environment of git daemon") : 0;
+}
+
+void connections_child_fds(const struct connections *c, uv_stdio_container_t stdio[CHILD_FDS],
+                           int in, int out)
+{
+    const int fds[CHILD_FDS] = {in, out, STDERR_FILENO, STDOUT_FILENO, c->journal->write_end};
+
+    for (int i = 0; i < CHILD_FDS; i++) {
+        stdio[i].flags = fds[i] < 0 ? UV_IGNORE : UV_INHERIT_FD;
+        stdio[i].data.fd = fds[i];
+    }
 }
 
 /* ---- the end of one ---- */
@@ -104,8 +121,8 @@ static void on_exit_(uv_process_t *process, int64_t status, int term_signal)
     uv_stream_t *socket = (uv_stream_t *)&c->socket;
     uv_os_fd_t fd;
 
-    (void)status; /* a client that went away, a refusal: the hooks have logged what matters */
-    (void)term_signal;
+    journal_end(c->all->journal, process->pid, term_signal ? 128 + term_signal : status,
+                clock_ms_since(c->started_ns));
     close_handle((uv_handle_t *)process);
     uv_stream_set_blocking(socket, 0); /* git daemon had it otherwise */
     if (uv_fileno((uv_handle_t *)socket, &fd) < 0 || shutdown(fd, SHUT_WR) < 0 ||
@@ -139,14 +156,14 @@ static int spawn(struct connection *c, struct error *err)
                                 base,
                                 hook,
                                 NULL};
-    uv_stdio_container_t stdio[LOG_FD + 1];
+    uv_stdio_container_t stdio[CHILD_FDS];
     uv_process_options_t options = {.file = argv[0],
                                     .args = (char **)argv,
                                     .env = c->all->env.list,
                                     .cwd = c->all->gate->repos_dir,
                                     .flags = UV_PROCESS_DETACHED,
                                     .stdio = stdio,
-                                    .stdio_count = LOG_FD + 1,
+                                    .stdio_count = CHILD_FDS,
                                     .exit_cb = on_exit_};
     uv_os_fd_t fd;
     int r;
@@ -155,11 +172,7 @@ static int spawn(struct connection *c, struct error *err)
     snprintf(hook, sizeof hook, "--access-hook=%s/access-hook", c->all->gate->config_dir);
     r = uv_fileno((uv_handle_t *)&c->socket, &fd);
     if (r == 0) {
-        for (int i = 0; i <= LOG_FD; i++)
-            stdio[i].flags = UV_INHERIT_FD;
-        stdio[0].data.fd = stdio[1].data.fd = fd;
-        stdio[2].data.fd = STDERR_FILENO;
-        stdio[LOG_FD].data.fd = STDOUT_FILENO;
+        connections_child_fds(c->all, stdio, fd, fd);
         r = uv_spawn(c->all->loop, &c->process, &options);
     }
     return r < 0 ? error_errno(err, r, "cannot run git daemon") : 0;
@@ -168,6 +181,7 @@ static int spawn(struct connection *c, struct error *err)
 static void add(struct connections *all, struct connection *c)
 {
     c->all = all;
+    c->started_ns = clock_now_ns();
     c->socket.data = c->process.data = c->life.data = c;
     c->next = all->first;
     if (c->next)
@@ -198,6 +212,8 @@ int connection_accept(struct connections *all, uv_stream_t *listener, struct err
         if (r < 0)
             close_handle((uv_handle_t *)&c->process);
     }
+    if (r == 0)
+        journal_begin(all->journal, c->process.pid);
     if (r == 0)
         uv_timer_start(&c->life, on_life_over, LIFE_MAX_MS, 0);
     else

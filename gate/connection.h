@@ -7,12 +7,14 @@
 
 #include "gate.h"
 #include "git.h"
+#include "journal.h"
 
 #define CONNECTIONS_MAX 256 /* processes of 5 MB and less; more clients wait in the backlog */
 
 struct connections {
     uv_loop_t *loop;
     const struct gate *gate;
+    struct journal *journal;
     struct child_env env;
     struct connection *first;
     size_t n;
@@ -22,7 +24,14 @@ struct connections {
 
 /* What git daemon and the hooks below it get to know. */
 int connections_init(struct connections *connections, uv_loop_t *loop, const struct gate *gate,
-                     struct error *err);
+                     struct journal *journal, struct error *err);
+
+/* Their standard input, output and error, and behind them the log and the events. */
+#define CHILD_LOG_FD 3
+#define CHILD_EVENT_FD 4
+#define CHILD_FDS 5
+void connections_child_fds(const struct connections *connections,
+                           uv_stdio_container_t stdio[CHILD_FDS], int in, int out);
 
 /* Accepts the client that waits at `listener` and hands it to git daemon. */
 int connection_accept(struct connections *connections, uv_stream_t *listener, struct error *err);

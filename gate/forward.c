@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "event.h"
 #include "gate.h"
 #include "git.h"
 #include "lock.h"
@@ -413,30 +414,39 @@ static void move_refs(const struct forward *f)
 
 /* ---- the verb ---- */
 
-static void log_push(const struct forward *f, uint64_t started_ns, bool taken)
+/* The refs that the upstream refused, and why, for as long as there is room in a line. */
+static json_t *list_refused(const struct forward *f, size_t *n)
 {
-    json_t *refs = json_array(), *refused = json_object();
+    json_t *list = json_object();
+    size_t bytes = 0;
 
+    *n = 0;
     for (size_t i = 0; i < f->push.n; i++) {
         cleanup_buf struct buf ref = BUF_INIT(PUSH_REF_MAX);
 
+        if (!*f->verdicts[i])
+            continue;
+        ++*n;
         printable(&ref, f->push.commands[i].ref, strlen(f->push.commands[i].ref));
-        if (*f->verdicts[i])
-            json_object_set_new(refused, ref.data, json_string(f->verdicts[i]));
-        else
-            json_array_append_new(refs, json_string(ref.data));
+        bytes += 2 * (ref.len + strlen(f->verdicts[i]));
+        if (bytes <= PUSH_LISTED_MAX)
+            json_object_set_new(list, ref.data, json_string(f->verdicts[i]));
     }
-    log_line(&f->gate.log, taken ? LOG_INFO_ : LOG_WARN_, taken ? "pushed" : "push refused",
-             json_pack("{s:s, s:o, s:o, s:f}", "repo", f->upstream->name, "refs", refs, "refused",
-                       refused, "ms", (double)((clock_now_ns() - started_ns) / 10000u) / 100));
+    return list;
 }
 
-static bool all_taken(const struct forward *f)
+static void report(const struct forward *f, uint64_t started_ns)
 {
-    for (size_t i = 0; i < f->push.n; i++)
-        if (*f->verdicts[i])
-            return false;
-    return true;
+    size_t n;
+    json_t *refused = list_refused(f, &n);
+
+    event_send(&f->gate, "forward", started_ns,
+               json_pack("{s:s, s:s, s:I, s:o}", "result",
+                         n == 0           ? "ok"
+                         : n == f->push.n ? "upstream"
+                                          : "partial",
+                         "repo", f->upstream->name, "refused_refs", (json_int_t)n, "refused",
+                         refused));
 }
 
 static int forward(struct forward *f, struct error *err)
@@ -479,6 +489,6 @@ int verb_forward(int argc, char **argv)
     r = forward(&f, &err);
     if (r < 0)
         refuse_all(&f, err.msg);
-    log_push(&f, started_ns, all_taken(&f));
+    report(&f, started_ns);
     return answer(&f, &err) < 0;
 }

@@ -40,14 +40,15 @@ static int take_dir(const char *variable, const char *fallback, char to[PATH_MAX
     return path_make(to, err, "%s", value);
 }
 
-/* What we start ourselves (git, ssh, gitleaks) does not inherit the log. */
-static int log_fd(void)
+/* What serve gave its hooks under this name, or -1. What they start themselves (git, ssh, gitleaks)
+ * does not inherit it. */
+static int inherited_fd(const char *variable)
 {
-    const char *text = getenv(ENV_LOG_FD);
+    const char *text = getenv(variable);
     uint64_t fd;
 
     if (!text || parse_u64(text, INT_MAX, &fd) < 0 || fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0)
-        return STDERR_FILENO;
+        return -1;
     return (int)fd;
 }
 
@@ -58,7 +59,11 @@ int gate_open(struct gate *gate, struct error *err)
     int r;
 
     *gate = (struct gate){.listen = listen && *listen ? listen : LISTEN_DEFAULT};
-    gate->log = (struct log){.fd = log_fd(), .min = LOG_INFO_, .program = "gitgate-gate"};
+    gate->log =
+        (struct log){.fd = inherited_fd(ENV_LOG_FD), .min = LOG_INFO_, .program = "gitgate-gate"};
+    if (gate->log.fd < 0)
+        gate->log.fd = STDERR_FILENO;
+    gate->events = inherited_fd(ENV_EVENT_FD);
     r = take_dir(ENV_CONFIG_DIR, GITGATE_CONFIG_DIR, gate->config_dir, err);
     if (r == 0)
         r = take_dir(ENV_CREDS_DIR, GITGATE_CREDS_DIR, gate->creds_dir, err);

@@ -14,9 +14,14 @@
 #define ENV_CREDS_DIR "GITGATE_CREDS_DIR"
 #define ENV_REPOS_DIR "GITGATE_REPOS_DIR"
 #define ENV_LISTEN "GITGATE_LISTEN"
-#define ENV_LOG_FD "GITGATE_LOG_FD" /* hooks: the gate's standard output, inherited */
+#define ENV_LOG_FD "GITGATE_LOG_FD"     /* hooks: the gate's standard output, inherited */
+#define ENV_EVENT_FD "GITGATE_EVENT_FD" /* hooks: see event.h */
+#define ENV_METRICS "GITGATE_METRICS"   /* where /metrics, /healthz and /readyz are */
 
 #define LISTEN_DEFAULT "127.0.0.1:9418"
+/* Unless told otherwise, for whoever looks from inside the pod; "off" for none. */
+#define METRICS_DEFAULT "127.0.0.1:9419"
+#define METRICS_OFF "off"
 
 /* Inside each bare repository: what belongs to us and not to git. Relative, as git and ssh run with
  * the repository as their folder: no path of the machine gets into a configuration or a message. */
@@ -28,6 +33,7 @@ struct gate {
     char repos_dir[PATH_MAX]; /* absolute, links resolved once it exists */
     const char *listen;
     struct log log;
+    int events;          /* -1: none, see event.h */
     struct gitgate spec; /* empty until gate_load */
 };
 

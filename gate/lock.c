@@ -26,6 +26,11 @@ uint64_t clock_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+double clock_ms_since(uint64_t from_ns)
+{
+    return (double)((clock_now_ns() - from_ns) / 10000u) / 100;
+}
+
 static void on_alarm(int signal_number)
 {
     (void)signal_number; /* it interrupts flock, that is all */

@@ -21,6 +21,9 @@ struct refresh_record {
 /* CLOCK_BOOTTIME: goes on while the machine sleeps, and nobody sets it. */
 uint64_t clock_now_ns(void);
 
+/* Milliseconds since then, with two digits behind the point. */
+double clock_ms_since(uint64_t from_ns);
+
 /* Waits for the lock at most `timeout_ms`; the file descriptor holds it until it is closed, also by
  * the end of the process. -ETIMEDOUT. Installs a handler for SIGALRM. */
 int lock_take(const char *repo, uint64_t timeout_ms, int *fd, struct error *err);

@@ -217,6 +217,29 @@ bool ref_matches(const char *pattern, const char *ref, const struct push_vars *v
     return expand(pattern, vars, &expanded) && glob(&expanded, ref);
 }
 
+/* ---- as JSON ---- */
+
+/* Quotes are escaped, and what stands around the values. */
+#define PUSH_LISTED_FRAME 40
+
+json_t *push_list(const struct push *push, size_t *from)
+{
+    json_t *list = *from < push->n ? json_array() : NULL;
+
+    for (size_t bytes = 0; list && *from < push->n; (*from)++) {
+        const struct push_command *c = &push->commands[*from];
+        cleanup_buf struct buf ref = BUF_INIT(PUSH_REF_MAX);
+
+        printable(&ref, c->ref, strlen(c->ref));
+        bytes += 2 * ref.len + 2 * strlen(c->new_oid) + PUSH_LISTED_FRAME;
+        if (bytes > PUSH_LISTED_MAX && json_array_size(list) > 0)
+            break;
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "ref", ref.data, "old", c->old_oid,
+                                              "new", c->new_oid));
+    }
+    return list;
+}
+
 /* ---- verdict ---- */
 
 void printable(struct buf *to, const char *text, size_t len)

@@ -43,6 +43,11 @@ int push_add(struct push *push, const char *line, size_t len, struct error *err)
 /* All lines of a pre-receive hook's input. */
 int push_parse(const char *text, size_t len, struct push *push, struct error *err);
 
+/* The commands from `*from` on as an array of {"ref", "old", "new"}, as many as PUSH_LISTED_MAX
+ * bytes hold and at least one; `*from` moves behind them. NULL when there are none left. */
+#define PUSH_LISTED_MAX 8192 /* half of what a log line holds */
+json_t *push_list(const struct push *push, size_t *from);
+
 /* What $(POD_NAME), $(POD_NAMESPACE) and $(SERVICE_ACCOUNT) stand for. NULL or "": not known, and a
  * pattern that uses it matches nothing. */
 struct push_vars {

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "event.h"
 #include "gate.h"
 #include "lock.h"
 #include "mirror.h"
@@ -25,8 +26,7 @@ struct request {
 
 /* What came of it, for the log. */
 struct outcome {
-    bool shared, changed;
-    uint64_t locked_ns;
+    bool denied, shared, changed;
 };
 
 static int judge_service(const struct upstream *upstream, const char *service, struct error *err)
@@ -57,7 +57,6 @@ static int refresh(const struct gate *gate, const struct upstream *upstream, con
 
     if (r < 0)
         return r;
-    outcome->locked_ns = clock_now_ns();
     if (lock_read_record(lock, &record) && record.started_ns >= request->arrived_ns) {
         outcome->shared = true;
         return record.ok ? 0 : error_set(err, -EIO, "%s", record.message);
@@ -71,25 +70,23 @@ static int refresh(const struct gate *gate, const struct upstream *upstream, con
     return r;
 }
 
-static double ms_since(uint64_t from_ns)
-{
-    return (double)((clock_now_ns() - from_ns) / 10000u) / 100;
-}
-
-static void log_outcome(const struct gate *gate, const struct upstream *upstream,
-                        const struct request *request, const struct outcome *outcome, int r,
-                        const struct error *err)
+static void tell_outcome(const struct gate *gate, const struct upstream *upstream,
+                         const struct request *request, const struct outcome *outcome, int r,
+                         const struct error *err)
 {
     cleanup_buf struct buf client = BUF_INIT(64);
     json_t *fields;
 
     printable(&client, request->client, strnlen(request->client, 64));
-    fields = json_pack("{s:s, s:s, s:s, s:b, s:b, s:f}", "repo", upstream->name, "service",
+    fields = json_pack("{s:s, s:s, s:s, s:b, s:b, s:s}", "repo", upstream->name, "service",
                        request->service, "client", client.data, "shared", outcome->shared,
-                       "changed", outcome->changed, "ms", ms_since(request->arrived_ns));
+                       "changed", outcome->changed, "result",
+                       r == 0            ? "ok"
+                       : outcome->denied ? "denied"
+                                         : "unavailable");
     if (r < 0)
         json_object_set_new(fields, "reason", json_string(err->msg));
-    log_line(&gate->log, r < 0 ? LOG_WARN_ : LOG_INFO_, r < 0 ? "refused" : "refreshed", fields);
+    event_send(gate, "refresh", request->arrived_ns, fields);
 }
 
 /* One line, whatever the message holds. */
@@ -127,8 +124,9 @@ int verb_refresh(int argc, char **argv)
     if (!upstream)
         return refuse(err.msg);
     r = judge_service(upstream, request.service, &err);
+    outcome.denied = r < 0;
     if (r == 0)
         r = refresh(&gate, upstream, repo, &request, &outcome, &err);
-    log_outcome(&gate, upstream, &request, &outcome, r, &err);
+    tell_outcome(&gate, upstream, &request, &outcome, r, &err);
     return r < 0 ? refuse(err.msg) : 0;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/parse.h"
+#include "event.h"
 #include "gate.h"
 #include "git.h"
 #include "judge.h"
@@ -50,9 +51,18 @@ __attribute__((format(printf, 1, 2))) static void tell(const char *fmt, ...)
     va_end(ap);
 }
 
-static double ms_since(uint64_t from_ns)
+static void report(const struct scan *s, const char *result, json_t *rules)
 {
-    return (double)((clock_now_ns() - from_ns) / 10000u) / 100;
+    const char *repo = s->upstream->name;
+    size_t next = 0;
+    json_t *refs = push_list(&s->push, &next), *more;
+
+    event_send(&s->gate, "scan", s->started_ns,
+               json_pack("{s:s, s:s, s:o*, s:o*}", "result", result, "repo", repo, "refs", refs,
+                         "rules", rules));
+    while ((more = push_list(&s->push, &next))) /* of a push, no ref goes unnamed */
+        log_info(&s->gate.log, "push, more refs",
+                 json_pack("{s:s, s:o}", "repo", repo, "refs", more));
 }
 
 /* ---- input ---- */
@@ -151,9 +161,7 @@ static bool judge_policy(const struct scan *s)
     if (refused > REFUSALS_SHOWN)
         tell("gitgate: and %zu more\n", refused - REFUSALS_SHOWN);
     if (refused)
-        log_warn(&s->gate.log, "push refused",
-                 json_pack("{s:s, s:s, s:I, s:I}", "repo", s->upstream->name, "reason", "policy",
-                           "refs", (json_int_t)s->push.n, "refused", (json_int_t)refused));
+        report(s, "denied", NULL);
     return refused == 0;
 }
 
@@ -164,16 +172,13 @@ static void free_objects(struct objects **objects)
     objects_free(*objects);
 }
 
-static void log_findings(const struct scan *s, const struct findings *findings)
+static void report_findings(const struct scan *s, const struct findings *findings)
 {
     json_t *rules = json_array();
 
     for (size_t i = 0; i < findings->n && i < RULES_LOGGED; i++)
         json_array_append_new(rules, json_string(findings->list[i].rule));
-    log_warn(&s->gate.log, "push refused",
-             json_pack("{s:s, s:s, s:o, s:I, s:f}", "repo", s->upstream->name, "reason", "secret",
-                       "rules", rules, "findings", (json_int_t)findings->n, "ms",
-                       ms_since(s->started_ns)));
+    report(s, "secret", rules);
 }
 
 static void tell_findings(const struct findings *findings)
@@ -208,7 +213,7 @@ static int scan_content(const struct scan *s, struct error *err)
     if (r < 0 || findings.n == 0)
         return r;
     tell_findings(&findings);
-    log_findings(s, &findings);
+    report_findings(s, &findings);
     return 1;
 }
 
@@ -222,9 +227,11 @@ static bool nothing_to_scan(const struct scan *s)
 
 static int fail(const struct scan *s, const struct error *err)
 {
-    log_error(&s->gate.log, "scan failed",
-              json_pack("{s:s, s:s, s:f}", "repo", s->upstream ? s->upstream->name : "", "error",
-                        err->msg, "ms", ms_since(s->started_ns)));
+    log_error(
+        &s->gate.log, "scan failed",
+        json_pack("{s:s, s:s}", "repo", s->upstream ? s->upstream->name : "", "error", err->msg));
+    if (s->upstream)
+        report(s, "scan-failed", NULL);
     if (err->code == -EFBIG || err->code == -E2BIG)
         tell("gitgate: push refused: %s\n", err->msg);
     else if (err->code == -ETIMEDOUT)
@@ -264,13 +271,10 @@ int verb_scan(int argc, char **argv)
         return fail(&s, &err);
     if (!judge_policy(&s))
         return 1;
-    if (nothing_to_scan(&s))
-        return 0;
-    r = scan_content(&s, &err);
+    r = nothing_to_scan(&s) ? 0 : scan_content(&s, &err);
     if (r < 0)
         return fail(&s, &err);
     if (r == 0)
-        log_info(&s.gate.log, "scanned",
-                 json_pack("{s:s, s:f}", "repo", s.upstream->name, "ms", ms_since(s.started_ns)));
+        report(&s, "ok", NULL);
     return r;
 }

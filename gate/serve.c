@@ -11,9 +11,12 @@
 
 #include "address.h"
 #include "base/file.h"
+#include "base/health.h"
 #include "connection.h"
 #include "gate.h"
 #include "init.h"
+#include "journal.h"
+#include "lock.h"
 #include "repo.h"
 #include "verbs.h"
 #include "workdir.h"
@@ -22,6 +25,8 @@
 #define MIRRORS_MAX 2 /* first mirrors at a time: they are to leave room for clients */
 #define SETTLE_MS 100 /* one change of a ConfigMap is several events in its folder */
 #define POLL_MS 5000  /* where inotify can't be had */
+#define READY_MAX_NS                                                                               \
+    120000000000u /* a first mirror that takes longer is waited for by its clients */
 
 struct server {
     struct gate gate;
@@ -32,6 +37,9 @@ struct server {
     uv_fs_poll_t poll;
     uv_timer_t settle;
     struct connections connections;
+    struct journal journal;
+    struct health *health;
+    uint64_t started_ns;
     json_t *mirrored; /* "<name> <url>" of all that a first mirror was started for */
     json_t *waiting;  /* array of repository paths */
     size_t mirroring;
@@ -61,22 +69,20 @@ static int start_mirror(struct server *s, const char *repo)
 {
     const char *const argv[] = {"gitgate-gate", "refresh", "mirror", repo, NULL};
     uv_process_t *process = calloc(1, sizeof *process);
-    uv_stdio_container_t stdio[] = {{.flags = UV_IGNORE},
-                                    {.flags = UV_IGNORE},
-                                    {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
-                                    {.flags = UV_INHERIT_FD, .data.fd = STDOUT_FILENO}};
+    uv_stdio_container_t stdio[CHILD_FDS];
     uv_process_options_t options = {.file = "/proc/self/exe",
                                     .args = (char **)argv,
                                     .env = s->connections.env.list,
                                     .flags = UV_PROCESS_DETACHED,
                                     .stdio = stdio,
-                                    .stdio_count = 4,
+                                    .stdio_count = CHILD_FDS,
                                     .exit_cb = on_mirrored};
     int r;
 
     if (!process)
         return -ENOMEM;
     process->data = s;
+    connections_child_fds(&s->connections, stdio, -1, -1);
     r = uv_spawn(&s->loop, process, &options);
     if (r < 0)
         uv_close((uv_handle_t *)process, on_process_closed);
@@ -230,6 +236,47 @@ static int listen_for_clients(struct server *s, struct error *err)
     return 0;
 }
 
+/* ---- health and metrics ---- */
+
+/* Each upstream's first mirror is made, or is known to have failed: an upstream that is down keeps
+ * nobody from the others. Nor does one that takes long, for ever. */
+static bool is_ready(void *data)
+{
+    const struct server *s = data;
+
+    return (s->mirroring == 0 && json_array_size(s->waiting) == 0) ||
+           clock_now_ns() - s->started_ns > READY_MAX_NS;
+}
+
+static void print_metrics(void *data, struct buf *out)
+{
+    const struct server *s = data;
+
+    metrics_print(s->journal.metrics, out);
+}
+
+/* An address that was asked for must be had; the default one may be somebody else's in this pod,
+ * and nobody's work hangs on it. */
+static int tell_health(struct server *s, struct error *err)
+{
+    const struct health_source source = {.ready = is_ready, .metrics = print_metrics, .data = s};
+    const char *asked = getenv(ENV_METRICS);
+    const char *address = asked && *asked ? asked : METRICS_DEFAULT;
+    struct error why = ERROR_INIT;
+
+    if (strcmp(address, METRICS_OFF) == 0)
+        return 0;
+    if (health_start(&s->loop, address, &source, &s->health, &why) == 0) {
+        log_info(&s->gate.log, "metrics",
+                 json_pack("{s:s, s:i}", "address", address, "port", health_port(s->health)));
+        return 0;
+    }
+    if (address == asked)
+        return error_set(err, why.code, ENV_METRICS ": %s", why.msg);
+    log_warn(&s->gate.log, "no metrics", json_pack("{s:s}", "error", why.msg));
+    return 0;
+}
+
 /* ---- start and end ---- */
 
 static void on_stop(uv_signal_t *signal_handle, int number)
@@ -239,6 +286,7 @@ static void on_stop(uv_signal_t *signal_handle, int number)
     (void)number;
     log_info(&s->gate.log, "stopping", NULL);
     uv_close((uv_handle_t *)&s->listener, NULL);
+    health_stop(s->health);
     connections_end(&s->connections);
     uv_stop(&s->loop);
 }
@@ -279,7 +327,11 @@ static int start(struct server *s, struct error *err)
     if (r == 0 && realpath(s->gate.repos_dir, real))
         memcpy(s->gate.repos_dir, real, sizeof real);
     if (r == 0)
-        r = connections_init(&s->connections, &s->loop, &s->gate, err);
+        r = journal_open(&s->journal, &s->loop, &s->gate, err);
+    if (r == 0)
+        r = connections_init(&s->connections, &s->loop, &s->gate, &s->journal, err);
+    if (r == 0)
+        r = tell_health(s, err);
     if (r < 0)
         return r;
     workdir_sweep(s->gate.repos_dir);
@@ -305,6 +357,7 @@ int verb_serve(int argc, char **argv)
         return code;
     s->gate.log = (struct log){.fd = STDERR_FILENO, .program = "gitgate-gate"};
     uv_loop_init(&s->loop);
+    s->started_ns = clock_now_ns();
     s->mirrored = json_object();
     s->waiting = json_array();
     s->connections.on_room = on_room;

@@ -184,7 +184,8 @@ write_gitgate() {
 
 start_gate() {
     export GATE_PORT=${GATE_PORT:-$(free_port)}
-    PATH=${GATE_PATH:-$PATH} setsid gitgate run -f "$BED/gitgate.yaml" --listen "127.0.0.1:$GATE_PORT" --state-dir "$BED/state" \
+    # shellcheck disable=SC2086 # a list
+    PATH=${GATE_PATH:-$PATH} setsid gitgate run -f "$BED/gitgate.yaml" --listen "127.0.0.1:$GATE_PORT" --state-dir "$BED/state" ${GATE_ARGS:-} \
         >>"$BED/gate.log" 2>>"$BED/gate.err" 3>&- &
     echo $! >"$BED/gate.pid"
     wait_for 10 env GITGATE_LISTEN="127.0.0.1:$GATE_PORT" gitgate-gate probe

@@ -116,6 +116,7 @@ expect_rendered() {
 GITGATE_CONFIG_DIR=$tmp/state/config
 GITGATE_CREDS_DIR=$tmp/state/creds
 GITGATE_LISTEN=127.0.0.1:9999
+GITGATE_METRICS=off
 GITGATE_REPOS_DIR=$tmp/state/git" ]
     # shellcheck disable=SC2154 # set by run --separate-stderr
     [[ "$stderr" == *"git clone git://127.0.0.1:9999/app.git"* ]]
