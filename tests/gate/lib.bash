@@ -11,6 +11,10 @@
 bin=$GITGATE_BIN
 PATH=$bin:$PATH
 
+# Where the upstream's server is; a benchmark puts it into a network namespace of its own.
+SSH_HOST=${SSH_HOST:-127.0.0.1}
+ENTER_SERVER=()
+
 # Below the range that the kernel hands out by itself.
 free_port() {
     local port
@@ -57,7 +61,7 @@ write_users() {
 write_sshd_config() {
     cat >"$BED/sshd/config" <<-END
 	Port $SSH_PORT
-	ListenAddress 127.0.0.1
+	ListenAddress $SSH_HOST
 	HostKey $BED/sshd/host_key
 	PidFile none
 	AuthorizedKeysFile $BED/sshd/authorized_keys
@@ -74,7 +78,7 @@ write_sshd_config() {
 start_sshd() {
     if [ "$(id -u)" = 0 ]; then
         # shellcheck disable=SC2016 # the inner shell's
-        setsid unshare --mount sh -c '
+        setsid "${ENTER_SERVER[@]}" unshare --mount sh -c '
             cd "$1/sshd" && mount --bind passwd /etc/passwd && mount --bind group /etc/group &&
             mount --bind shadow /etc/shadow && mount -t tmpfs tmpfs /run && mkdir /run/sshd &&
             exec /usr/sbin/sshd -D -e -f config' sh "$BED" 2>>"$BED/sshd/log" 3>&- &
@@ -82,7 +86,7 @@ start_sshd() {
         setsid /usr/sbin/sshd -D -e -f "$BED/sshd/config" 2>>"$BED/sshd/log" 3>&- &
     fi
     echo $! >"$BED/sshd.pid"
-    wait_for 10 bash -c "exec 4<>/dev/tcp/127.0.0.1/$SSH_PORT"
+    wait_for 10 bash -c "exec 4<>/dev/tcp/$SSH_HOST/$SSH_PORT"
 }
 
 # With the sessions that it serves, each of which is a session of its own.
@@ -169,7 +173,7 @@ write_gitgate() {
     done
     [ $# -lt 2 ] || patch=$2
     for name in "${list[@]}"; do
-        jq -n --arg name "$name" --arg url "ssh://$SSH_USER@127.0.0.1:$SSH_PORT$BED/srv/$name.git" \
+        jq -n --arg name "$name" --arg url "ssh://$SSH_USER@$SSH_HOST:$SSH_PORT$BED/srv/$name.git" \
             --arg key "$(cut -d' ' -f1,2 "$BED/sshd/host_key.pub")" \
             '{name: $name, url: $url, ssh: {secretRef: {name: "key"}, knownHostKeys: [$key]}}'
     done | jq -s '{apiVersion: "gitgate.dev/v1alpha1", kind: "GitGate", metadata: {name: "gate"},
@@ -245,7 +249,7 @@ log_count() {
 
 # ---- the bed
 
-start_bed() {
+make_bed() {
     BED=$(mktemp -d /tmp/gitgate-test.XXXXXX)
     chmod 755 "$BED"
     PATH=$("$GITGATE_SOURCE/tests/cluster/tools" gitleaks):$PATH
@@ -256,8 +260,13 @@ start_bed() {
     git config --global init.defaultBranch main
     git config --global safe.directory '*'
     git config --global protocol.version 2
+    export BED PATH
+}
+
+start_bed() {
+    make_bed
     make_server
-    export BED PATH SSH_PORT SSH_USER
+    export SSH_HOST SSH_PORT SSH_USER
 }
 
 stop_bed() {
