@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "audit.h"
 #include "base/parse.h"
-#include "event.h"
 #include "gate.h"
 #include "git.h"
 #include "judge.h"
@@ -53,16 +53,7 @@ __attribute__((format(printf, 1, 2))) static void tell(const char *fmt, ...)
 
 static void report(const struct scan *s, const char *result, json_t *rules)
 {
-    const char *repo = s->upstream->name;
-    size_t next = 0;
-    json_t *refs = push_list(&s->push, &next), *more;
-
-    event_send(&s->gate, "scan", s->started_ns,
-               json_pack("{s:s, s:s, s:o*, s:o*}", "result", result, "repo", repo, "refs", refs,
-                         "rules", rules));
-    while ((more = push_list(&s->push, &next))) /* of a push, no ref goes unnamed */
-        log_info(&s->gate.log, "push, more refs",
-                 json_pack("{s:s, s:o}", "repo", repo, "refs", more));
+    audit_scan(&s->gate, s->upstream->name, s->repo, &s->push, result, rules, s->started_ns);
 }
 
 /* ---- input ---- */

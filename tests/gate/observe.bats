@@ -84,11 +84,23 @@ lines_are() {
 @test "what policy denies is told as that" {
     clone app "$work"
     commit "$work" b >/dev/null
-    run git -C "$work" push origin HEAD:refs/heads/other
-    jq -e '.result == "denied" and .refs[0].ref == "refs/heads/other"' <<<"$(one_line '.msg == "push"')"
+    up app update-ref refs/heads/theirs main
+    run git -C "$work" push origin HEAD:refs/heads/theirs
+    jq -e '.result == "denied" and .refs[0].ref == "refs/heads/theirs"' <<<"$(one_line '.msg == "push"')"
     run git -C "$work" push "$(gate_url closed.git)" HEAD:refs/heads/main
     jq -e '.result == "denied" and (.reason | contains("push.policy is Deny"))' \
         <<<"$(one_line '.msg == "push" and .repo == "closed"')"
+}
+
+@test "the name of a new ref that was not let through is not in the log" {
+    clone app "$work"
+    new=$(commit "$work" b)
+    name=$(secret)
+    run git -C "$work" push origin "HEAD:refs/heads/$name" "HEAD:refs/heads/agent/$name"
+    [ "$status" -ne 0 ]
+    jq -e --arg new "$new" '.result == "denied" and .pushed_refs == 2 and
+        .refs[1].new == $new and .refs[1].ref == null' <<<"$(one_line '.msg == "push"')"
+    run ! grep -F "$name" "$BED/gate.log" "$BED/gate.err"
 }
 
 @test "what the upstream refuses is told with its words" {
