@@ -14,6 +14,9 @@
  * before. */
 #define LOOKUP_TIMEOUT_MS 2000
 
+/* A patch in base64, and a reason. */
+#define ANSWER_MAX (PATCH_MAX / 3 * 4 + (64u << 10))
+
 typedef void decide_fn(const struct review *review, struct gate_list gates,
                        const struct inject_options *options, struct decision *ret);
 
@@ -48,7 +51,7 @@ static const char *result_of(const struct decision *decision)
 {
     if (!decision->allowed)
         return "refused";
-    return json_array_size(decision->patch) > 0 ? "patched" : "allowed";
+    return decision->patch.n > 0 ? "patched" : "allowed";
 }
 
 /* One line a decision, never the object. */
@@ -65,29 +68,30 @@ static void log_decision(const struct call *call, const struct decision *decisio
 
 static void answer(const struct call *call, const struct decision *decision)
 {
-    json_auto_t *review = decision->err ? NULL : review_answer(&call->review, decision);
-    cleanup_free char *text = review ? json_dumps(review, JSON_COMPACT) : NULL;
+    cleanup_buf struct buf text = BUF_INIT(ANSWER_MAX);
 
-    if (!text) {
+    if (!decision->err)
+        review_answer(&call->review, decision, &text);
+    if (decision->err || buf_error(&text)) {
         answer_line(call->exchange, 500, "out of memory: try again");
         return;
     }
     log_decision(call, decision);
-    exchange_answer(call->exchange, 200, "application/json", text, strlen(text));
+    exchange_answer(call->exchange, 200, "application/json", text.data, text.len);
 }
 
 static void decide(const struct call *call, struct gate_list gates, struct decision *ret)
 {
-    struct inject_options options = {.image = call->admission->image,
+    struct inject_options options = {.parts = call->admission->parts,
                                      .namespace_enabled = call->namespace_enabled};
 
     call->decide(&call->review, gates, &options, ret);
 }
 
 /* The watch's gates and the one that was asked for, which it will tell of in a moment. */
-static int with_found(struct gate_list known, const struct gate *found, struct gate_list *ret)
+static int with_found(struct gate_list known, struct gate *found, struct gate_list *ret)
 {
-    const struct gate **list = calloc(known.n + 1, sizeof *list);
+    struct gate **list = calloc(known.n + 1, sizeof *list);
 
     if (!list)
         return -ENOMEM;
@@ -163,8 +167,8 @@ static void run(struct call *given)
     answer(call, &decision);
 }
 
-static void start(struct admission *admission, struct exchange *exchange, const char *body,
-                  size_t len, struct call template)
+static void start(struct admission *admission, struct exchange *exchange, char *body, size_t len,
+                  struct call template)
 {
     cleanup_call struct call *call = malloc(sizeof *call);
     struct error err = ERROR_INIT;
@@ -184,24 +188,23 @@ static void start(struct admission *admission, struct exchange *exchange, const 
         run(TAKE_PTR(call));
 }
 
-static void mutate_pod(void *data, struct exchange *exchange, const char *body, size_t len)
+static void mutate_pod(void *data, struct exchange *exchange, char *body, size_t len)
 {
     start(data, exchange, body, len, (struct call){.verb = "mutate-pod", .decide = inject});
 }
 
-static void mutate_enabled_pod(void *data, struct exchange *exchange, const char *body, size_t len)
+static void mutate_enabled_pod(void *data, struct exchange *exchange, char *body, size_t len)
 {
     start(data, exchange, body, len,
           (struct call){.verb = "mutate-pod", .decide = inject, .namespace_enabled = true});
 }
 
-static void validate_any_pod(void *data, struct exchange *exchange, const char *body, size_t len)
+static void validate_any_pod(void *data, struct exchange *exchange, char *body, size_t len)
 {
     start(data, exchange, body, len, (struct call){.verb = "validate-pod", .decide = validate_pod});
 }
 
-static void validate_enabled_pod(void *data, struct exchange *exchange, const char *body,
-                                 size_t len)
+static void validate_enabled_pod(void *data, struct exchange *exchange, char *body, size_t len)
 {
     start(data, exchange, body, len,
           (struct call){.verb = "validate-pod", .decide = validate_pod, .namespace_enabled = true});
@@ -215,8 +218,7 @@ static void decide_gitgate(const struct review *review, struct gate_list gates,
     validate_gitgate(review, ret);
 }
 
-static void validate_any_gitgate(void *data, struct exchange *exchange, const char *body,
-                                 size_t len)
+static void validate_any_gitgate(void *data, struct exchange *exchange, char *body, size_t len)
 {
     start(data, exchange, body, len,
           (struct call){.verb = "validate-gitgate", .decide = decide_gitgate});

@@ -10,7 +10,7 @@
 struct admission {
     struct gates *gates;
     struct kube_client *client;
-    const char *image; /* the gate's, where the GitGate names none */
+    struct parts_options parts;
     const struct log *log;
 };
 

@@ -5,7 +5,6 @@
 #include <strings.h>
 
 #include "base/parse.h"
-#include "parts.h"
 
 /* More pairs than anybody has; git itself takes any number. */
 #define GIT_CONFIG_COUNT_MAX 1000
@@ -14,9 +13,11 @@
  * does, or write packets that have no user. Containers get the first five by default. */
 static const char *const dropped[] = {"SETUID",  "SETGID",  "SETPCAP",
                                       "SETFCAP", "NET_RAW", "NET_ADMIN"};
+#define ALL_DROPPED "[\"SETUID\",\"SETGID\",\"SETPCAP\",\"SETFCAP\",\"NET_RAW\",\"NET_ADMIN\"]"
 
 struct agent {
     const struct container *container;
+    const struct parts *parts;
     struct pointer at; /* /spec/<list>/<index> */
     struct patch *patch;
     struct problems *problems;
@@ -32,88 +33,114 @@ static void add_problem(const struct agent *agent, const char *field, const char
 }
 
 /* The member's array, made by the first value when it isn't there. */
-static void append(const struct agent *agent, const char *member, bool *exists, json_t *value)
+static void append(const struct agent *agent, const char *member, bool *exists, const char *value)
 {
     struct pointer at = pointer_member(&agent->at, member);
 
-    if (*exists)
-        patch_add(agent->patch, pointer_end(&at), value);
-    else
-        patch_add(agent->patch, at, json_pack("[o]", value));
-    *exists = true;
+    patch_append(agent->patch, &at, exists, value);
 }
+
+/* ---- The git configuration ----------------------------------------------------------------- */
 
 /* The last one counts, as in the container. */
-static const json_t *find_env(const json_t *env, const char *name, size_t *index)
+static const struct node *find_env(const struct node *env, const char *name, size_t *index)
 {
-    for (*index = json_array_size(env); *index > 0;) {
-        const json_t *entry = json_array_get(env, --*index);
-        const char *text = json_string_value(json_object_get(entry, "name"));
+    const struct node *entry, *found = NULL;
+    size_t i = 0;
 
-        if (text && strcmp(text, name) == 0)
-            return entry;
+    node_each(env, entry)
+    {
+        if (node_is_text(node_get(entry, "name"), name)) {
+            found = entry;
+            *index = i;
+        }
+        i++;
     }
-    return NULL;
+    return found;
 }
 
-static bool env_is(const json_t *env, const char *prefix, uint64_t n, const char *expected)
+/* Of the pod's variables those that git reads its configuration from: most pods have none, and a
+ * list of a thousand is searched once. */
+static bool has_git_config(const struct node *env)
+{
+    static const char prefix[] = "GIT_CONFIG_";
+    const struct node *entry;
+
+    node_each(env, entry)
+    {
+        const char *name = node_string(node_get(entry, "name"));
+
+        if (name && strncmp(name, prefix, sizeof prefix - 1) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool env_is(const struct node *env, const char *prefix, uint64_t n, const char *expected)
 {
     char name[64];
     size_t at;
-    const char *value;
 
     snprintf(name, sizeof name, "%s%llu", prefix, (unsigned long long)n);
-    value = json_string_value(json_object_get(find_env(env, name, &at), "value"));
-    return value && strcmp(value, expected) == 0;
+    return node_is_text(node_get(find_env(env, name, &at), "value"), expected);
+}
+
+static bool includes_ours(const struct node *env, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++)
+        if (env_is(env, "GIT_CONFIG_KEY_", i, "include.path") &&
+            env_is(env, "GIT_CONFIG_VALUE_", i, CLIENT_GITCONFIG))
+            return true;
+    return false;
 }
 
 static void add_env(const struct agent *agent, const char *prefix, uint64_t n, const char *value,
                     bool *exists)
 {
-    char name[64];
+    char entry[256];
 
-    snprintf(name, sizeof name, "%s%llu", prefix, (unsigned long long)n);
-    append(agent, "env", exists, json_pack("{s:s, s:s}", "name", name, "value", value));
+    snprintf(entry, sizeof entry, "{\"name\":\"%s%llu\",\"value\":\"%s\"}", prefix,
+             (unsigned long long)n, value);
+    append(agent, "env", exists, entry);
 }
 
 /* Sets GIT_CONFIG_COUNT to `n`, in place when it is there. */
-static void set_count(const struct agent *agent, const json_t *present, size_t index, uint64_t n,
-                      bool *exists)
+static void set_count(const struct agent *agent, const struct node *present, size_t index,
+                      uint64_t n, bool *exists)
 {
     struct pointer env = pointer_member(&agent->at, "env"), entry = pointer_index(&env, index);
-    char text[24];
+    char text[96];
 
-    snprintf(text, sizeof text, "%llu", (unsigned long long)n);
+    snprintf(text, sizeof text,
+             present ? "\"%llu\"" : "{\"name\":\"GIT_CONFIG_COUNT\",\"value\":\"%llu\"}",
+             (unsigned long long)n);
     if (present)
-        patch_add(agent->patch, pointer_member(&entry, "value"), json_string(text));
+        patch_add(agent->patch, pointer_member(&entry, "value"), text);
     else
-        append(agent, "env", exists,
-               json_pack("{s:s, s:s}", "name", "GIT_CONFIG_COUNT", "value", text));
+        append(agent, "env", exists, text);
 }
 
 /* git reads GIT_CONFIG_KEY_<n> and _VALUE_<n> for n below GIT_CONFIG_COUNT (git-config(1)): ours
  * comes behind the pod's own pairs. */
 static void add_git_config(const struct agent *agent)
 {
-    const json_t *env = json_object_get(agent->container->json, "env");
-    bool exists = json_is_array(env);
-    size_t index;
-    const json_t *present = find_env(env, "GIT_CONFIG_COUNT", &index);
-    const char *text = json_string_value(json_object_get(present, "value"));
+    const struct node *env = node_get(agent->container->node, "env");
+    bool exists = node_is(env, NODE_ARRAY), configured = has_git_config(env);
+    size_t index = 0;
+    const struct node *present = configured ? find_env(env, "GIT_CONFIG_COUNT", &index) : NULL;
+    const char *text = node_string(node_get(present, "value"));
     uint64_t count = 0;
 
     if (present && text && *text && parse_u64(text, GIT_CONFIG_COUNT_MAX, &count) < 0)
         add_problem(agent, "env",
                     "GIT_CONFIG_COUNT is not a plain number, so gitgate can't add to "
                     "it: write the number itself");
-    if (json_object_get(present, "valueFrom"))
+    if (node_get(present, "valueFrom"))
         add_problem(agent, "env",
                     "GIT_CONFIG_COUNT comes from elsewhere (valueFrom), so gitgate "
                     "can't add to it: write the number itself");
-    for (uint64_t i = 0; i < count; i++)
-        if (env_is(env, "GIT_CONFIG_KEY_", i, "include.path") &&
-            env_is(env, "GIT_CONFIG_VALUE_", i, CLIENT_GITCONFIG))
-            return;
+    if (configured && includes_ours(env, count))
+        return;
     add_env(agent, "GIT_CONFIG_KEY_", count, "include.path", &exists);
     add_env(agent, "GIT_CONFIG_VALUE_", count, CLIENT_GITCONFIG, &exists);
     set_count(agent, present, index, count + 1, &exists);
@@ -121,94 +148,85 @@ static void add_git_config(const struct agent *agent)
 
 static void add_client_mount(const struct agent *agent)
 {
-    const json_t *mounts = json_object_get(agent->container->json, "volumeMounts");
-    bool exists = json_is_array(mounts);
-    json_auto_t *ours = parts_client_mount();
-    const json_t *mount;
-    size_t i;
+    const struct node *mounts = node_get(agent->container->node, "volumeMounts"), *mount;
+    const struct part *ours = &agent->parts->client_mount;
+    bool exists = node_is(mounts, NODE_ARRAY);
 
-    json_array_foreach(mounts, i, mount)
+    node_each(mounts, mount)
     {
-        const char *path = json_string_value(json_object_get(mount, "mountPath"));
-
-        if (!path || strcmp(path, GITGATE_CLIENT_DIR) != 0)
+        if (!node_is_text(node_get(mount, "mountPath"), GITGATE_CLIENT_DIR))
             continue;
-        if (!json_equal(ours, (json_t *)mount))
+        if (!node_equal(document_root(&ours->document), mount))
             add_problem(agent, "volumeMounts",
                         GITGATE_CLIENT_DIR " is where gitgate mounts the git configuration: mount "
                                            "something else elsewhere");
         return;
     }
-    append(agent, "volumeMounts", &exists, TAKE_PTR(ours));
+    append(agent, "volumeMounts", &exists, ours->text);
 }
 
-static bool drops(const json_t *drop, const char *capability)
+/* ---- The limits ---------------------------------------------------------------------------- */
+
+static bool drops(const struct node *drop, const char *capability)
 {
-    const json_t *name;
-    size_t i;
+    const struct node *name;
 
-    json_array_foreach(drop, i, name)
+    node_each(drop, name)
     {
-        const char *text = json_string_value(name);
-
-        if (text && (strcmp(text, "ALL") == 0 || strcmp(text, capability) == 0))
+        if (node_is_text(name, "ALL") || node_is_text(name, capability))
             return true;
     }
     return false;
 }
 
-/* Those of our list that `drop` lacks. */
-static json_t *missing_drops(const json_t *drop)
+static void drop_capabilities(const struct agent *agent, const struct pointer *context_at,
+                              const struct node *context)
 {
-    json_t *missing = json_array();
+    struct pointer at = pointer_member(context_at, "capabilities");
+    struct pointer drop_at = pointer_member(&at, "drop");
+    const struct node *capabilities = node_get(context, "capabilities");
+    const struct node *drop = node_get(capabilities, "drop");
+    bool exists = node_is(drop, NODE_ARRAY);
+    char name[32];
 
-    for (size_t i = 0; i < sizeof dropped / sizeof *dropped; i++)
-        if (!drops(drop, dropped[i]))
-            json_array_append_new(missing, json_string(dropped[i]));
-    return missing;
-}
-
-static void drop_capabilities(const struct agent *agent, const json_t *context)
-{
-    struct pointer at = pointer_member(&agent->at, "securityContext");
-    struct pointer capabilities_at = pointer_member(&at, "capabilities");
-    struct pointer drop_at = pointer_member(&capabilities_at, "drop");
-    const json_t *capabilities = json_object_get(context, "capabilities");
-    const json_t *drop = json_object_get(capabilities, "drop");
-    json_auto_t *missing = missing_drops(drop);
-    json_t *name;
-    size_t i;
-
-    if (!json_is_object(capabilities))
-        patch_add(agent->patch, capabilities_at, json_pack("{s:O}", "drop", missing));
-    else if (!json_is_array(drop))
-        patch_add(agent->patch, drop_at, json_incref(missing));
-    else
-        json_array_foreach(missing, i, name)
-            patch_add(agent->patch, pointer_end(&drop_at), json_incref(name));
+    if (!node_is(capabilities, NODE_OBJECT)) {
+        patch_add(agent->patch, at, "{\"drop\":" ALL_DROPPED "}");
+        return;
+    }
+    if (!exists) {
+        patch_add(agent->patch, drop_at, ALL_DROPPED);
+        return;
+    }
+    for (size_t i = 0; i < sizeof dropped / sizeof *dropped; i++) {
+        if (drops(drop, dropped[i]))
+            continue;
+        snprintf(name, sizeof name, "\"%s\"", dropped[i]);
+        patch_append(agent->patch, &drop_at, &exists, name);
+    }
 }
 
 static void restrict_container(const struct agent *agent)
 {
     struct pointer at = pointer_member(&agent->at, "securityContext");
-    const json_t *context = json_object_get(agent->container->json, "securityContext");
+    const struct node *context = node_get(agent->container->node, "securityContext");
 
-    if (!json_is_object(context)) {
+    if (!node_is(context, NODE_OBJECT)) {
         patch_add(agent->patch, at,
-                  json_pack("{s:b, s:{s:o}}", "allowPrivilegeEscalation", 0, "capabilities", "drop",
-                            missing_drops(NULL)));
+                  "{\"allowPrivilegeEscalation\":false,\"capabilities\":{\"drop\":" ALL_DROPPED
+                  "}}");
         return;
     }
-    if (!json_is_false(json_object_get(context, "allowPrivilegeEscalation")))
-        patch_add(agent->patch, pointer_member(&at, "allowPrivilegeEscalation"), json_false());
-    drop_capabilities(agent, context);
+    if (!node_is(node_get(context, "allowPrivilegeEscalation"), NODE_FALSE))
+        patch_add(agent->patch, pointer_member(&at, "allowPrivilegeEscalation"), "false");
+    drop_capabilities(agent, &at, context);
 }
 
 void agent_container(const struct container *container, const struct gitgate *gate,
-                     struct patch *patch, struct problems *problems)
+                     const struct parts *parts, struct patch *patch, struct problems *problems)
 {
     struct pointer spec = pointer_to("/spec"), list = pointer_member(&spec, container->list);
-    struct agent agent = {container, pointer_index(&list, container->index), patch, problems};
+    struct agent agent = {container, parts, pointer_index(&list, container->index), patch,
+                          problems};
 
     add_git_config(&agent);
     add_client_mount(&agent);

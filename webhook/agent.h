@@ -8,6 +8,6 @@
 
 /* Adds operations for what the container lacks, and problems for what can't be done. */
 void agent_container(const struct container *container, const struct gitgate *gate,
-                     struct patch *patch, struct problems *problems);
+                     const struct parts *parts, struct patch *patch, struct problems *problems);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -28,10 +29,10 @@ static char *first_problems(const struct problems *problems)
 }
 
 /* What is not usable is kept with its problem; only short memory is an error. */
-static int decode(struct gate *gate)
+static int decode(const json_t *object, struct gate *gate)
 {
     cleanup_problems struct problems problems = PROBLEMS_INIT;
-    int r = gitgate_decode(gate->object, false, &gate->spec, &problems);
+    int r = gitgate_decode(object, false, &gate->spec, &problems);
 
     if (r == 0) {
         gate->decoded = true;
@@ -43,20 +44,46 @@ static int decode(struct gate *gate)
     return gate->problem ? 0 : -ENOMEM;
 }
 
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+/* A GitGate that is so new that the controller has said nothing yet is not told of. */
+static char *not_ready(const json_t *object)
+{
+    cleanup_buf struct buf text = BUF_INIT(PROBLEM_MAX);
+    const json_t *condition;
+    size_t i;
+
+    json_array_foreach(json_object_get(json_object_get(object, "status"), "conditions"), i,
+                       condition)
+    {
+        if (strcmp(text_of(condition, "type"), "Ready") != 0 ||
+            strcmp(text_of(condition, "status"), "False") != 0)
+            continue;
+        buf_addf(&text, "%s: %.500s", text_of(condition, "reason"), text_of(condition, "message"));
+        return buf_take(&text);
+    }
+    return NULL;
+}
+
 struct gate *gate_new(const json_t *object)
 {
     CLEANUP(free_gate) struct gate *gate = calloc(1, sizeof *gate);
-    const json_t *metadata, *selector;
+    const json_t *metadata = json_object_get(object, "metadata");
+    const json_t *selector = json_object_get(json_object_get(object, "spec"), "podSelector");
 
     if (!gate)
         return NULL;
-    gate->object = json_deep_copy(object);
-    metadata = json_object_get(gate->object, "metadata");
-    gate->namespace_ = json_string_value(json_object_get(metadata, "namespace"));
-    gate->name = json_string_value(json_object_get(metadata, "name"));
-    selector = json_object_get(json_object_get(gate->object, "spec"), "podSelector");
-    gate->pod_selector = json_is_object(selector) ? selector : NULL;
-    if (!gate->namespace_ || !gate->name || decode(gate) < 0)
+    gate->namespace_ = strdup(text_of(metadata, "namespace"));
+    gate->name = strdup(text_of(metadata, "name"));
+    gate->pod_selector = json_is_object(selector) ? json_deep_copy(selector) : NULL;
+    gate->not_ready = not_ready(object);
+    if (!gate->namespace_ || !*gate->namespace_ || !gate->name || !*gate->name ||
+        (json_is_object(selector) && !gate->pod_selector) || decode(object, gate) < 0)
         return NULL;
     return TAKE_PTR(gate);
 }
@@ -67,7 +94,18 @@ void gate_free(struct gate *gate)
         return;
     if (gate->decoded)
         gitgate_done(&gate->spec);
+    parts_free(gate->parts);
+    json_decref(gate->pod_selector);
+    free(gate->not_ready);
     free(gate->problem);
-    json_decref(gate->object);
+    free(gate->name);
+    free(gate->namespace_);
     free(gate);
+}
+
+const struct parts *gate_parts(struct gate *gate, const struct parts_options *options)
+{
+    if (!gate->parts)
+        gate->parts = parts_new(&gate->spec, options);
+    return gate->parts;
 }

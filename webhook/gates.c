@@ -8,7 +8,7 @@
 
 struct gates {
     struct kube_watch *watch;
-    const struct gate **list; /* what gates_of gave last */
+    struct gate **list; /* what gates_of gave last */
     size_t n, size;
 };
 
@@ -69,7 +69,7 @@ int gates_of(struct gates *gates, const char *namespace_, struct gate_list *ret)
     size_t size = kube_store_size(store);
 
     if (size > gates->size) {
-        const struct gate **list = reallocarray(gates->list, size, sizeof(struct gate *));
+        struct gate **list = reallocarray(gates->list, size, sizeof(struct gate *));
 
         if (!list)
             return -ENOMEM;

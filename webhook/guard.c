@@ -27,34 +27,31 @@ __attribute__((format(printf, 2, 3))) static struct path path_of(const struct co
     return path;
 }
 
-static bool is_injected(const struct container *container, const struct gitgate *gate)
-{
-    return strcmp(container->list, "initContainers") == 0 &&
-           (strcmp(container->name, CONTAINER_GATE) == 0 ||
-            (gate->isolation_nftables && strcmp(container->name, CONTAINER_ISOLATE) == 0));
-}
-
-void pod_other_containers(const json_t *pod, const struct gitgate *gate, container_fn *visit,
+void pod_other_containers(const struct node *pod, const struct parts *parts, container_fn *visit,
                           void *data)
 {
     static const char *const lists[] = {"initContainers", "containers", "ephemeralContainers"};
-    const json_t *spec = json_object_get(pod, "spec");
+    const struct node *spec = node_get(pod, "spec");
 
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        const struct node *list = node_get(spec, lists[i]);
         struct container container = {.list = lists[i]};
 
-        json_array_foreach(json_object_get(spec, lists[i]), container.index, container.json)
+        if (!node_is(list, NODE_ARRAY))
+            continue;
+        node_each(list, container.node)
         {
-            container.name = json_string_value(json_object_get(container.json, "name"));
+            container.name = node_string(node_get(container.node, "name"));
             if (!container.name)
                 container.name = "";
-            if (!is_injected(&container, gate))
+            if (!parts_find(parts, container.list, container.name))
                 visit(&container, data);
+            container.index++;
         }
     }
 }
 
-static void check_namespaces(const json_t *spec, struct problems *problems)
+static void check_namespaces(const struct node *spec, struct problems *problems)
 {
     static const struct {
         const char *field, *why;
@@ -68,39 +65,38 @@ static void check_namespaces(const json_t *spec, struct problems *problems)
     for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
         char path[64];
 
-        if (!json_is_true(json_object_get(spec, shared[i].field)))
+        if (!node_is(node_get(spec, shared[i].field), NODE_TRUE))
             continue;
         snprintf(path, sizeof path, "spec.%s", shared[i].field);
         problems_add(problems, path, "remove it: %s", shared[i].why);
     }
 }
 
-static bool is_gate_id(const json_t *id)
+static bool is_gate_id(const struct node *id)
 {
-    return json_is_integer(id) && json_integer_value(id) == GITGATE_UID;
+    return node_is_number(id, GITGATE_UID);
 }
 
-static void check_id(const json_t *context, const char *field, const char *prefix,
+static void check_id(const struct node *context, const char *field, const char *prefix,
                      struct problems *problems)
 {
     char path[PATH_MAX_LEN + 32]; /* the field's name behind it */
 
-    if (!is_gate_id(json_object_get(context, field)))
+    if (!is_gate_id(node_get(context, field)))
         return;
     snprintf(path, sizeof path, "%s.%s", prefix, field);
     problems_add(problems, path, "choose another id: %d is the gate's own", GITGATE_UID);
 }
 
-static void check_pod_ids(const json_t *context, struct problems *problems)
+static void check_pod_ids(const struct node *context, struct problems *problems)
 {
     static const char prefix[] = "spec.securityContext";
-    const json_t *group;
-    size_t i;
+    const struct node *group;
 
     check_id(context, "runAsUser", prefix, problems);
     check_id(context, "runAsGroup", prefix, problems);
     check_id(context, "fsGroup", prefix, problems);
-    json_array_foreach(json_object_get(context, "supplementalGroups"), i, group)
+    node_each(node_get(context, "supplementalGroups"), group)
     {
         if (is_gate_id(group))
             problems_add(problems, "spec.securityContext.supplementalGroups",
@@ -109,60 +105,71 @@ static void check_pod_ids(const json_t *context, struct problems *problems)
 }
 
 /* The Secret that holds the gate's copy of the credentials, or one that it is copied from. */
-static bool is_gate_secret(const json_t *name, const struct gitgate *gate)
+static bool is_gate_secret(const struct node *name, const struct gitgate *gate,
+                           const struct name *creds)
 {
-    const char *text = json_string_value(name);
-
-    if (!text)
+    if (!node_is(name, NODE_STRING))
         return false;
-    if (strcmp(text, gitgate_owned_name(gate->name, NAME_CREDS).text) == 0)
+    if (node_is_text(name, creds->text))
         return true;
     for (size_t i = 0; i < gate->n_upstreams; i++)
-        if (gate->upstreams[i].secret && strcmp(text, gate->upstreams[i].secret) == 0)
+        if (node_is_text(name, gate->upstreams[i].secret))
+            return true;
+    return false;
+}
+
+/* Whether such a name stands anywhere in it: seldom, and then it is worth a closer look. */
+static bool names_gate_secret(const struct node *node, const struct gitgate *gate,
+                              const struct name *creds)
+{
+    for (uint32_t i = 0; node && i < node->span; i++)
+        if (is_gate_secret(&node[i], gate, creds))
             return true;
     return false;
 }
 
 /* Any member called ...secret... that names such a Secret, at any depth: secret, projected sources,
  * env, envFrom, CSI and the older volume drivers, and what later API versions bring. */
-static const char *find_gate_secret(const json_t *node, const struct gitgate *gate)
+static const char *search(const struct node *node, const struct gitgate *gate,
+                          const struct name *creds)
 {
-    const char *key, *found = NULL;
-    json_t *value;
-    size_t i;
+    const struct node *value;
 
-    json_object_foreach((json_t *)node, key, value)
+    node_each(node, value)
     {
-        const json_t *name = json_is_object(value) ? json_object_get(value, "name") : value;
+        const struct node *name = node_is(value, NODE_OBJECT) ? node_get(value, "name") : value;
+        const char *found;
 
-        if (strcasestr(key, "secret") && is_gate_secret(name, gate))
-            return json_string_value(name);
-        found = find_gate_secret(value, gate);
-        if (found)
-            return found;
-    }
-    json_array_foreach(node, i, value)
-    {
-        found = find_gate_secret(value, gate);
+        if (value->key && strcasestr(value->key, "secret") && is_gate_secret(name, gate, creds))
+            return node_string(name);
+        found = search(value, gate, creds);
         if (found)
             return found;
     }
     return NULL;
 }
 
-static void check_volumes(const json_t *spec, const struct gitgate *gate, struct problems *problems)
+static const char *find_gate_secret(const struct node *node, const struct gitgate *gate)
 {
-    const json_t *volume;
-    size_t i;
+    struct name creds = gitgate_owned_name(gate->name, NAME_CREDS);
 
-    json_array_foreach(json_object_get(spec, "volumes"), i, volume)
+    return names_gate_secret(node, gate, &creds) ? search(node, gate, &creds) : NULL;
+}
+
+static void check_volumes(const struct node *spec, const struct gitgate *gate,
+                          struct problems *problems)
+{
+    const struct node *volumes = node_get(spec, "volumes"), *volume;
+    size_t i = 0;
+
+    node_each(volumes, volume)
     {
-        const char *name = json_string_value(json_object_get(volume, "name"));
+        const char *name = node_string(node_get(volume, "name"));
         const char *secret = find_gate_secret(volume, gate);
         char path[64];
 
-        snprintf(path, sizeof path, "spec.volumes[%zu]", i);
-        if (json_object_get(volume, "hostPath"))
+        snprintf(path, sizeof path, "spec.volumes[%zu]", i++);
+        if (node_get(volume, "hostPath"))
             problems_add(problems, path,
                          "hostPath is refused in a gated pod: from the host's files the "
                          "credentials can be reached; use emptyDir or a PersistentVolumeClaim");
@@ -176,12 +183,12 @@ static void check_volumes(const json_t *spec, const struct gitgate *gate, struct
     }
 }
 
-void guard_pod(const json_t *pod, const struct gitgate *gate, struct problems *problems)
+void guard_pod(const struct node *pod, const struct gitgate *gate, struct problems *problems)
 {
-    const json_t *spec = json_object_get(pod, "spec");
+    const struct node *spec = node_get(pod, "spec");
 
     check_namespaces(spec, problems);
-    check_pod_ids(json_object_get(spec, "securityContext"), problems);
+    check_pod_ids(node_get(spec, "securityContext"), problems);
     check_volumes(spec, gate, problems);
 }
 
@@ -207,40 +214,41 @@ static bool capability_allowed(const char *name, const struct gitgate *gate)
     return false;
 }
 
-static void check_capabilities(const struct container *container, const json_t *context,
+static void check_capabilities(const struct container *container, const struct node *context,
                                const struct gitgate *gate, struct problems *problems)
 {
-    const json_t *added = json_object_get(json_object_get(context, "capabilities"), "add");
-    const json_t *name;
-    size_t i;
+    const struct node *added = node_get(node_get(context, "capabilities"), "add");
+    const struct node *name;
+    size_t i = 0;
 
-    json_array_foreach(added, i, name)
+    node_each(added, name)
     {
-        const char *text = json_string_value(name);
+        const char *text = node_string(name);
 
         if (!text || !capability_allowed(text, gate))
             problems_add(problems,
                          path_of(container, ".securityContext.capabilities.add[%zu]", i).text,
                          "remove %.32s: with it container \"%.63s\" could get around the gate",
                          text ? text : "it", container->name);
+        i++;
     }
 }
 
 static void check_security_context(const struct container *container, const struct gitgate *gate,
                                    struct problems *problems)
 {
-    const json_t *context = json_object_get(container->json, "securityContext");
-    const char *proc = json_string_value(json_object_get(context, "procMount"));
+    const struct node *context = node_get(container->node, "securityContext");
+    const char *proc = node_string(node_get(context, "procMount"));
     struct path prefix = path_of(container, ".securityContext");
 
     check_id(context, "runAsUser", prefix.text, problems);
     check_id(context, "runAsGroup", prefix.text, problems);
     check_capabilities(container, context, gate, problems);
-    if (json_is_true(json_object_get(context, "privileged")))
+    if (node_is(node_get(context, "privileged"), NODE_TRUE))
         problems_add(problems, path_of(container, ".securityContext.privileged").text,
                      "remove it: a privileged container can get around the gate");
     if (gate->isolation_nftables &&
-        json_is_true(json_object_get(context, "allowPrivilegeEscalation")))
+        node_is(node_get(context, "allowPrivilegeEscalation"), NODE_TRUE))
         problems_add(problems, path_of(container, ".securityContext.allowPrivilegeEscalation").text,
                      "set it to false: by a setuid file container \"%.63s\" could become the "
                      "gate's user",
@@ -250,27 +258,33 @@ static void check_security_context(const struct container *container, const stru
                      "remove it: a gated pod keeps the default /proc");
 }
 
+static void check_mount_list(const struct container *container, const char *list,
+                             struct problems *problems)
+{
+    const struct node *mounts = node_get(container->node, list), *mount;
+    size_t i = 0;
+
+    node_each(mounts, mount)
+    {
+        const char *volume = node_string(node_get(mount, "name"));
+
+        if (volume && strncmp(volume, PARTS_PREFIX "-", sizeof PARTS_PREFIX) == 0 &&
+            strcmp(volume, VOLUME_CLIENT) != 0)
+            problems_add(problems, path_of(container, ".%s[%zu]", list, i).text,
+                         "remove it: volume \"%.63s\" is the gate's own", volume);
+        i++;
+    }
+}
+
 static void check_mounts(const struct container *container, struct problems *problems)
 {
-    static const char *const lists[] = {"volumeMounts", "volumeDevices"};
-    const json_t *mount;
-    size_t i;
-
-    for (size_t l = 0; l < sizeof lists / sizeof *lists; l++)
-        json_array_foreach(json_object_get(container->json, lists[l]), i, mount)
-        {
-            const char *volume = json_string_value(json_object_get(mount, "name"));
-
-            if (volume && strncmp(volume, PARTS_PREFIX "-", sizeof PARTS_PREFIX) == 0 &&
-                strcmp(volume, VOLUME_CLIENT) != 0)
-                problems_add(problems, path_of(container, ".%s[%zu]", lists[l], i).text,
-                             "remove it: volume \"%.63s\" is the gate's own", volume);
-        }
+    check_mount_list(container, "volumeMounts", problems);
+    check_mount_list(container, "volumeDevices", problems);
 }
 
 static void check_target(const struct container *container, struct problems *problems)
 {
-    const char *target = json_string_value(json_object_get(container->json, "targetContainerName"));
+    const char *target = node_string(node_get(container->node, "targetContainerName"));
 
     if (target && (strcmp(target, CONTAINER_GATE) == 0 || strcmp(target, CONTAINER_ISOLATE) == 0))
         problems_add(problems, path_of(container, ".targetContainerName").text,
@@ -289,7 +303,7 @@ static void check_name(const struct container *container, struct problems *probl
 void guard_container(const struct container *container, const struct gitgate *gate,
                      struct problems *problems)
 {
-    const char *secret = find_gate_secret(container->json, gate);
+    const char *secret = find_gate_secret(container->node, gate);
 
     check_name(container, problems);
     check_security_context(container, gate, problems);

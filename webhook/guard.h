@@ -3,28 +3,29 @@
 #ifndef GITGATE_WEBHOOK_GUARD_H
 #define GITGATE_WEBHOOK_GUARD_H
 
-#include <jansson.h>
 #include <stdbool.h>
 
 #include "api/gitgate.h"
+#include "data/document.h"
 #include "data/problems.h"
+#include "parts.h"
 
 /* One container of a pod and where it stands. */
 struct container {
     const char *list; /* "initContainers", "containers" or "ephemeralContainers" */
     size_t index;
-    const json_t *json;
+    const struct node *node;
     const char *name; /* "" when it has none */
 };
 
 /* Calls `visit` for each container of the three lists, the injected ones not included. */
 typedef void container_fn(const struct container *container, void *data);
-void pod_other_containers(const json_t *pod, const struct gitgate *gate, container_fn *visit,
+void pod_other_containers(const struct node *pod, const struct parts *parts, container_fn *visit,
                           void *data);
 
 /* Adds a problem, with field path and remedy, for everything in the pod itself (not in its
  * containers) that stands against the gate. */
-void guard_pod(const json_t *pod, const struct gitgate *gate, struct problems *problems);
+void guard_pod(const struct node *pod, const struct gitgate *gate, struct problems *problems);
 
 /* The same for one container that is not ours. */
 void guard_container(const struct container *container, const struct gitgate *gate,

@@ -1,65 +1,39 @@
 #include "inject.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent.h"
+#include "data/json_text.h"
 #include "guard.h"
-#include "parts.h"
-#include "patch.h"
 #include "select.h"
 
 struct injection {
-    const json_t *pod;
-    const json_t *spec;
-    const json_t *old_pod; /* of an UPDATE */
-    const struct gate *gate;
-    const struct inject_options *options;
+    const struct node *pod;
+    const struct node *spec;
+    const struct node *old_pod; /* of an UPDATE */
+    struct gate *gate;
+    const struct parts *parts;
     bool outdated; /* it was injected when the gate was rendered otherwise */
-    struct patch patch;
+    struct patch *patch;
     struct problems problems;
 };
 
-/* An array of the pod that grows: it is made when it isn't there. */
-struct growing {
-    struct patch *patch;
-    struct pointer at;
-    bool exists;
-};
-
-static struct growing growing(struct injection *in, const json_t *array, const char *pointer)
+/* The element of `list` whose member `key` is `text`, and where it is. */
+static const struct node *find(const struct node *list, const char *key, const char *text,
+                               size_t *index)
 {
-    return (struct growing){&in->patch, pointer_to(pointer), json_is_array(array)};
-}
+    const struct node *element;
 
-static void grow(struct growing *array, json_t *value)
-{
-    if (array->exists)
-        patch_add(array->patch, pointer_end(&array->at), value);
-    else
-        patch_add(array->patch, array->at, json_pack("[o]", value));
-    array->exists = true;
-}
-
-/* The element of `list` whose member `key` is `text`; `*index` is the list's size when there is
- * none. */
-static const json_t *find(const json_t *list, const char *key, const char *text, size_t *index)
-{
-    size_t n = json_array_size(list);
-
-    for (*index = 0; *index < n; ++*index) {
-        const json_t *element = json_array_get(list, *index);
-        const char *value = json_string_value(json_object_get(element, key));
-
-        if (value && text && strcmp(value, text) == 0)
+    *index = 0;
+    node_each(list, element)
+    {
+        if (node_is_text(node_get(element, key), text))
             return element;
+        ++*index;
     }
     return NULL;
-}
-
-static const char *name_of(const json_t *object)
-{
-    return json_string_value(json_object_get(object, "name"));
 }
 
 /* Ours by name, but not by content: brought along with the pod, or changed by somebody after us. */
@@ -74,187 +48,275 @@ static void add_foreign(struct injection *in, const char *list, size_t index, co
                  field);
 }
 
+static struct pointer pointer_to_list(const char *list)
+{
+    struct pointer spec = pointer_to("/spec");
+
+    return pointer_member(&spec, list);
+}
+
+/* ---- Volumes ------------------------------------------------------------------------------- */
+
 static void patch_volumes(struct injection *in)
 {
-    json_auto_t *ours = parts_volumes(&in->gate->spec);
-    const json_t *theirs = json_object_get(in->spec, "volumes");
-    struct growing volumes = growing(in, theirs, "/spec/volumes");
+    const struct node *theirs = node_get(in->spec, "volumes");
+    struct pointer list = pointer_to_list("volumes");
+    bool exists = node_is(theirs, NODE_ARRAY);
     const char *field = "";
-    json_t *volume;
-    size_t i, at;
+    size_t at;
 
-    if (!ours)
-        in->patch.err = -ENOMEM;
-    json_array_foreach(ours, i, volume)
-    {
-        const json_t *present = find(theirs, "name", name_of(volume), &at);
+    for (size_t i = 0; i < in->parts->volumes.n; i++) {
+        const struct part *ours = &in->parts->volumes.parts[i];
+        const struct node *present = find(theirs, "name", ours->name, &at);
 
         if (!present)
-            grow(&volumes, json_incref(volume));
-        else if (parts_same_volume(volume, present, &field))
+            patch_append(in->patch, &list, &exists, ours->text);
+        else if (parts_same_volume(document_root(&ours->document), present, &field))
             continue;
         else if (in->outdated)
-            patch_replace(&in->patch, pointer_index(&volumes.at, at), json_incref(volume));
+            patch_replace(in->patch, pointer_index(&list, at), ours->text);
         else
             add_foreign(in, "volumes", at, field);
     }
 }
 
-/* They come first, in our order. `model` is the list as the operations so far have made it. */
-static void patch_init_container(struct injection *in, json_t *model, size_t place, json_t *ours)
+/* ---- Containers ---------------------------------------------------------------------------- */
+
+/* A list of the pod as the operations so far have made it; ours are NULL in it. */
+struct order {
+    const struct node **list;
+    size_t n;
+};
+
+static int order_init(const struct node *theirs, size_t more, struct order *ret)
 {
-    struct pointer list = pointer_to("/spec/initContainers");
-    struct pointer here = pointer_index(&list, place);
-    size_t at;
-    const json_t *present = find(model, "name", name_of(ours), &at);
+    const struct node *element;
+
+    *ret = (struct order){calloc(node_count(theirs) + more, sizeof *ret->list), 0};
+    if (!ret->list)
+        return -ENOMEM;
+    node_each(theirs, element) ret->list[ret->n++] = element;
+    return 0;
+}
+
+static const struct node *order_find(const struct order *order, const char *name, size_t *at)
+{
+    for (*at = 0; *at < order->n; ++*at)
+        if (order->list[*at] && node_is_text(node_get(order->list[*at], "name"), name))
+            return order->list[*at];
+    return NULL;
+}
+
+static void order_insert(struct order *order, size_t at)
+{
+    memmove(order->list + at + 1, order->list + at, (order->n - at) * sizeof *order->list);
+    order->list[at] = NULL;
+    order->n++;
+}
+
+static void order_remove(struct order *order, size_t at)
+{
+    order->n--;
+    memmove(order->list + at, order->list + at + 1, (order->n - at) * sizeof *order->list);
+}
+
+/* They come first, in our order. */
+static void patch_container(struct injection *in, const struct part_list *parts, size_t place,
+                            struct order *order)
+{
+    const struct part *ours = &parts->parts[place];
+    struct pointer list = pointer_to_list(parts->list), here = pointer_index(&list, place);
     const char *field = "";
+    size_t at;
+    const struct node *present = order_find(order, ours->name, &at);
 
     if (!present) {
-        patch_add(&in->patch, here, json_incref(ours));
-        json_array_insert(model, place, ours);
+        patch_add(in->patch, here, ours->text);
+        order_insert(order, place);
         return;
     }
-    if (!parts_same_container(ours, present, &field)) {
+    if (!parts_same_container(document_root(&ours->document), present, &field)) {
         if (!in->outdated) {
-            add_foreign(in, "initContainers", at, field);
+            add_foreign(in, parts->list, at, field);
             return;
         }
-        patch_replace(&in->patch, pointer_index(&list, at), json_incref(ours));
+        patch_replace(in->patch, pointer_index(&list, at), ours->text);
     }
     if (at != place) {
-        patch_move(&in->patch, pointer_index(&list, at), here);
-        json_array_insert(model, place, (json_t *)present);
-        json_array_remove(model, at + (at >= place));
+        patch_move(in->patch, pointer_index(&list, at), here);
+        order_remove(order, at);
+        order_insert(order, place);
     }
 }
 
-static void patch_init_containers(struct injection *in)
+static void patch_containers(struct injection *in, const struct part_list *parts)
 {
-    json_auto_t *ours = parts_init_containers(&in->gate->spec, in->options->image);
-    const json_t *theirs = json_object_get(in->spec, "initContainers");
-    json_auto_t *model = json_is_array(theirs) ? json_copy((json_t *)theirs) : NULL;
-    json_t *container;
-    size_t i;
+    const struct node *theirs = node_get(in->spec, parts->list);
+    struct order order;
 
-    if (!ours || (json_is_array(theirs) && !model)) {
-        in->patch.err = -ENOMEM;
+    if (parts->n == 0)
+        return;
+    if (!node_is(theirs, NODE_ARRAY)) {
+        patch_add(in->patch, pointer_to_list(parts->list), parts->text);
         return;
     }
-    if (!model) {
-        patch_add(&in->patch, pointer_to("/spec/initContainers"), json_incref(ours));
+    if (order_init(theirs, parts->n, &order) < 0) {
+        in->patch->err = -ENOMEM;
         return;
     }
-    json_array_foreach(ours, i, container) patch_init_container(in, model, i, container);
+    for (size_t i = 0; i < parts->n; i++)
+        patch_container(in, parts, i, &order);
+    free((void *)order.list);
 }
+
+/* ---- Pull secrets -------------------------------------------------------------------------- */
 
 static void patch_pull_secrets(struct injection *in)
 {
-    const json_t *theirs = json_object_get(in->spec, "imagePullSecrets");
-    struct growing secrets = growing(in, theirs, "/spec/imagePullSecrets");
+    const struct node *theirs = node_get(in->spec, "imagePullSecrets");
+    struct pointer list = pointer_to_list("imagePullSecrets");
+    bool exists = node_is(theirs, NODE_ARRAY);
     json_t *secret;
     size_t i, at;
 
     json_array_foreach(in->gate->spec.image_pull_secrets, i, secret)
     {
-        if (!find(theirs, "name", name_of(secret), &at))
-            grow(&secrets, json_incref(secret));
+        cleanup_free char *text = json_dumps(secret, JSON_COMPACT);
+
+        if (!find(theirs, "name", json_string_value(json_object_get(secret, "name")), &at))
+            patch_append(in->patch, &list, &exists, text);
     }
 }
 
-static bool has_text(const json_t *list, const char *text)
-{
-    const json_t *element;
-    size_t i;
+/* ---- Host aliases -------------------------------------------------------------------------- */
 
-    json_array_foreach(list, i, element)
+static bool has_text(const struct node *list, const char *text)
+{
+    const struct node *element;
+
+    node_each(list, element)
     {
-        if (json_is_string(element) && strcmp(json_string_value(element), text) == 0)
+        if (node_is_text(element, text))
             return true;
     }
     return false;
 }
 
 /* What the pod's own aliases say of `host`: its address, or NULL. */
-static const char *alias_of(const json_t *aliases, const char *host)
+static const char *alias_of(const struct node *aliases, const char *host)
 {
-    const json_t *alias;
-    size_t i;
+    const struct node *alias;
 
-    json_array_foreach(aliases, i, alias)
+    node_each(aliases, alias)
     {
-        if (has_text(json_object_get(alias, "hostnames"), host))
-            return json_string_value(json_object_get(alias, "ip"));
+        if (has_text(node_get(alias, "hostnames"), host))
+            return node_string(node_get(alias, "ip"));
     }
     return NULL;
 }
 
-/* `ip` is the list's key in the API: a name joins the entry of its address, in the pod or among the
- * new ones. */
-static void add_alias(struct injection *in, const json_t *theirs, json_t *added, const char *host,
-                      const char *ip)
+/* The pod has it already, or has another address for it. */
+static bool is_settled(struct injection *in, const struct node *theirs,
+                       const struct extra_host *host)
 {
-    const char *present = alias_of(theirs, host);
-    size_t at;
+    const char *present = alias_of(theirs, host->host);
 
-    if (present && strcmp(present, ip) == 0)
-        return;
-    if (present) {
+    if (present && strcmp(present, host->ip) != 0)
         problems_add(
             &in->problems, "spec.hostAliases",
             "\"%.253s\" is %.64s here and %s in GitGate \"%s\": the pod has one /etc/hosts; "
             "remove one of them",
-            host, present, ip, in->gate->name);
-        return;
-    }
-    if (find(added, "ip", ip, &at)) {
-        json_array_append_new(json_object_get(json_array_get(added, at), "hostnames"),
-                              json_string(host));
-    } else if (find(theirs, "ip", ip, &at)) {
-        struct pointer list = pointer_to("/spec/hostAliases"), entry = pointer_index(&list, at);
-        struct growing names = {
-            &in->patch, pointer_member(&entry, "hostnames"),
-            json_is_array(json_object_get(json_array_get(theirs, at), "hostnames"))};
+            host->host, present, host->ip, in->gate->name);
+    return present != NULL;
+}
 
-        grow(&names, json_string(host));
-    } else if (json_array_append_new(added,
-                                     json_pack("{s:s, s:[s]}", "ip", ip, "hostnames", host)) < 0) {
-        in->patch.err = -ENOMEM;
+/* `ip` is the list's key in the API: a name joins the entry of its address that the pod has. */
+static void join_alias(struct injection *in, const struct node *entry, struct pointer at,
+                       const struct extra_host *host)
+{
+    struct pointer names = pointer_member(&at, "hostnames");
+    bool exists = node_is(node_get(entry, "hostnames"), NODE_ARRAY);
+    cleanup_buf struct buf text = BUF_INIT(1024);
+
+    json_text_write(&text, host->host, strlen(host->host));
+    patch_append(in->patch, &names, &exists, text.data);
+}
+
+/* One new entry for hosts[0] and all behind it that share its address; these are taken (host "").
+ */
+static void new_alias(struct injection *in, struct pointer *list, bool *exists,
+                      struct extra_host *hosts, size_t n)
+{
+    cleanup_buf struct buf text = BUF_INIT(PATCH_MAX);
+    const char *ip = hosts[0].ip;
+
+    buf_addf(&text, "{\"ip\":\"%s\",\"hostnames\":", ip);
+    for (size_t i = 0; i < n; i++) {
+        if (!*hosts[i].host || strcmp(hosts[i].ip, ip) != 0)
+            continue;
+        buf_addc(&text, i ? ',' : '[');
+        json_text_write(&text, hosts[i].host, strlen(hosts[i].host));
+        hosts[i].host = "";
     }
+    buf_adds(&text, "]}");
+    patch_append(in->patch, list, exists, buf_error(&text) ? NULL : text.data);
+}
+
+static void add_aliases(struct injection *in, struct extra_host *hosts, size_t n)
+{
+    const struct node *theirs = node_get(in->spec, "hostAliases");
+    struct pointer list = pointer_to_list("hostAliases");
+    bool exists = node_is(theirs, NODE_ARRAY);
+    size_t at;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct node *entry;
+
+        if (!*hosts[i].host || is_settled(in, theirs, &hosts[i]))
+            hosts[i].host = "";
+        else if ((entry = find(theirs, "ip", hosts[i].ip, &at))) {
+            join_alias(in, entry, pointer_index(&list, at), &hosts[i]);
+            hosts[i].host = "";
+        }
+    }
+    for (size_t i = 0; i < n; i++)
+        if (*hosts[i].host)
+            new_alias(in, &list, &exists, hosts + i, n - i);
 }
 
 static void patch_host_aliases(struct injection *in)
 {
-    const json_t *theirs = json_object_get(in->spec, "hostAliases");
-    struct growing aliases = growing(in, theirs, "/spec/hostAliases");
-    json_auto_t *added = json_array();
-    cleanup_free struct extra_host *hosts = NULL;
+    cleanup_free struct extra_host *hosts = NULL, *all = NULL;
     int n = gitgate_extra_hosts(&in->gate->spec, &hosts, NULL);
-    json_t *alias;
-    size_t i;
 
-    if (n < 0) {
-        in->patch.err = n;
+    all = n < 0 ? NULL : calloc((size_t)n + 1, sizeof *all);
+    if (!all) {
+        in->patch->err = -ENOMEM;
         return;
     }
-    add_alias(in, theirs, added, GITGATE_HOSTNAME, "127.0.0.1");
-    for (int h = 0; h < n; h++)
-        add_alias(in, theirs, added, hosts[h].host, hosts[h].ip);
-    json_array_foreach(added, i, alias) grow(&aliases, json_incref(alias));
+    all[0] = (struct extra_host){GITGATE_HOSTNAME, "127.0.0.1"};
+    for (int i = 0; i < n; i++)
+        all[i + 1] = hosts[i];
+    add_aliases(in, all, (size_t)n + 1);
 }
+
+/* ---- The pod ------------------------------------------------------------------------------- */
 
 /* A label or an annotation: its map is made when it isn't there. */
 static void patch_mark(struct injection *in, const char *map, const char *key, const char *value)
 {
     struct pointer metadata = pointer_to("/metadata"), at = pointer_member(&metadata, map);
-    const json_t *theirs = json_object_get(json_object_get(in->pod, "metadata"), map);
-    const char *present = json_string_value(json_object_get(theirs, key));
+    const struct node *theirs = node_get(node_get(in->pod, "metadata"), map);
+    char text[256];
 
-    if (present && strcmp(present, value) == 0)
+    if (node_is_text(node_get(theirs, key), value))
         return;
-    if (json_is_object(theirs))
-        patch_add(&in->patch, pointer_member(&at, key), json_string(value));
-    else
-        patch_add(&in->patch, at, json_pack("{s:s}", key, value));
+    if (node_is(theirs, NODE_OBJECT)) {
+        patch_add_string(in->patch, pointer_member(&at, key), value);
+        return;
+    }
+    snprintf(text, sizeof text, "{\"%s\":\"%s\"}", key, value);
+    patch_add(in->patch, at, text);
 }
 
 static void treat_container(const struct container *container, void *data)
@@ -262,14 +324,14 @@ static void treat_container(const struct container *container, void *data)
     struct injection *in = data;
 
     guard_container(container, &in->gate->spec, &in->problems);
-    agent_container(container, &in->gate->spec, &in->patch, &in->problems);
+    agent_container(container, &in->gate->spec, in->parts, in->patch, &in->problems);
 }
 
 /* A running pod takes nothing but new ephemeral containers. */
 static void treat_new_ephemeral(const struct container *container, void *data)
 {
     struct injection *in = data;
-    const json_t *old = json_object_get(json_object_get(in->old_pod, "spec"), container->list);
+    const struct node *old = node_get(node_get(in->old_pod, "spec"), container->list);
     size_t at;
 
     if (strcmp(container->list, "ephemeralContainers") == 0 &&
@@ -277,11 +339,10 @@ static void treat_new_ephemeral(const struct container *container, void *data)
         treat_container(container, data);
 }
 
-static bool is_outdated(const json_t *pod, const struct gate *gate)
+static bool is_outdated(const struct node *pod, const struct gate *gate)
 {
-    const json_t *annotations = json_object_get(json_object_get(pod, "metadata"), "annotations");
-    const char *version =
-        json_string_value(json_object_get(annotations, GITGATE_ANNOTATION_VERSION));
+    const struct node *annotations = node_get(node_get(pod, "metadata"), "annotations");
+    const char *version = node_string(node_get(annotations, GITGATE_ANNOTATION_VERSION));
 
     return version && strcmp(version, gate->version.text) != 0;
 }
@@ -290,8 +351,9 @@ static bool is_outdated(const json_t *pod, const struct gate *gate)
 static void inject_pod(struct injection *in)
 {
     guard_pod(in->pod, &in->gate->spec, &in->problems);
-    pod_other_containers(in->pod, &in->gate->spec, treat_container, in);
-    patch_init_containers(in);
+    pod_other_containers(in->pod, in->parts, treat_container, in);
+    patch_containers(in, &in->parts->containers);
+    patch_containers(in, &in->parts->init_containers);
     patch_volumes(in);
     patch_host_aliases(in);
     patch_pull_secrets(in);
@@ -299,34 +361,44 @@ static void inject_pod(struct injection *in)
     patch_mark(in, "annotations", GITGATE_ANNOTATION_VERSION, in->gate->version.text);
 }
 
-static void decide(struct injection *in, struct decision *ret)
+static void refuse(const struct injection *in, struct decision *ret)
 {
-    if (in->patch.err) {
-        ret->err = in->patch.err;
-        return;
-    }
-    if (in->problems.total == 0) {
-        ret->allowed = true;
-        ret->patch = patch_take(&in->patch);
-        return;
-    }
+    decision_drop_patch(ret);
+    ret->refusal = "pod";
     buf_addf(&ret->reason, "GitGate \"%s\" can't take this pod: ", in->gate->name);
     for (size_t i = 0; i < in->problems.n && !buf_error(&ret->reason); i++)
         buf_addf(&ret->reason, "%s%s: %s", i ? "; " : "", in->problems.list[i].path,
                  in->problems.list[i].message);
 }
 
+static void decide(struct injection *in, struct decision *ret)
+{
+    ret->err = patch_error(&ret->patch);
+    if (ret->err)
+        return;
+    if (in->problems.total > 0) {
+        refuse(in, ret);
+        return;
+    }
+    ret->allowed = true;
+    patch_close(&ret->patch);
+    if (in->gate->not_ready && ret->patch.n > 0)
+        problems_add(&ret->warnings, "GitGate", "\"%s\" is not ready, so the pod may wait: %s",
+                     in->gate->name, in->gate->not_ready);
+}
+
 void inject(const struct review *review, struct gate_list gates,
             const struct inject_options *options, struct decision *ret)
 {
     struct injection in = {.pod = review->object,
-                           .spec = json_object_get(review->object, "spec"),
+                           .spec = node_get(review->object, "spec"),
                            .old_pod = review->old_object,
-                           .options = options};
+                           .patch = &ret->patch};
     bool create = strcmp(review->operation, "CREATE") == 0;
     enum selection selection;
 
-    if (strcmp(review->kind, "Pod") != 0 || !json_is_object(in.spec)) {
+    if (strcmp(review->kind, "Pod") != 0 || !node_is(in.spec, NODE_OBJECT)) {
+        ret->refusal = "review";
         buf_adds(&ret->reason, "only pods can be injected: correct the webhook's rules");
         return;
     }
@@ -337,16 +409,22 @@ void inject(const struct review *review, struct gate_list gates,
     ret->missing = selection == SELECT_MISSING;
     if (ret->missing)
         ret->gate = pod_gate_label(in.pod);
+    if (!ret->allowed)
+        ret->refusal = ret->missing ? "no-gate" : "gate";
     if (selection != SELECT_GATE)
         return;
+    ret->refusal = NULL;
     ret->gate = in.gate->name;
+    in.parts = gate_parts(in.gate, &options->parts);
+    if (!in.parts) {
+        ret->err = -ENOMEM;
+        return;
+    }
     in.outdated = is_outdated(in.pod, in.gate);
-    patch_init(&in.patch);
     if (create)
         inject_pod(&in);
     else
-        pod_other_containers(in.pod, &in.gate->spec, treat_new_ephemeral, &in);
+        pod_other_containers(in.pod, in.parts, treat_new_ephemeral, &in);
     decide(&in, ret);
     problems_done(&in.problems);
-    patch_done(&in.patch);
 }

@@ -7,7 +7,7 @@
 #include "review.h"
 
 struct inject_options {
-    const char *image;      /* the gate's, where the GitGate names none */
+    struct parts_options parts;
     bool namespace_enabled; /* the pod's namespace has label gitgate.dev/injection=enabled */
 };
 

@@ -193,7 +193,7 @@ static int start_client(struct program *program, const struct options *options, 
     if (r < 0)
         return r;
     program->admission = (struct admission){
-        .client = program->client, .image = options->image, .log = &program->log};
+        .client = program->client, .parts = {.image = options->image}, .log = &program->log};
     return gates_new(program->client, &program->log, &program->admission.gates, err);
 }
 

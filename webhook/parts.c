@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/names.h"
+#include "base/buf.h"
 
 /* The gate's own needs, measured idle and in a large push, for a GitGate that says nothing: git and
  * gitleaks may use what the limit gives them, an idle gate next to nothing. */
@@ -25,6 +26,8 @@
 /* Where the ServiceAccount admission plugin mounts the pod's token. */
 #define TOKEN_DIR "/var/run/secrets/kubernetes.io/serviceaccount"
 
+#define PARTS_TEXT_MAX (2u << 20) /* larger than the GitGate that they are of */
+
 static json_t *mount_of(const char *volume, const char *path, bool read_only)
 {
     json_t *mount = json_pack("{s:s, s:s}", "name", volume, "mountPath", path);
@@ -37,7 +40,7 @@ static json_t *mount_of(const char *volume, const char *path, bool read_only)
     return mount;
 }
 
-json_t *parts_client_mount(void)
+static json_t *client_mount(void)
 {
     return mount_of(VOLUME_CLIENT, GITGATE_CLIENT_DIR, true);
 }
@@ -116,28 +119,31 @@ static json_t *startup_probe(void)
                      "successThreshold", 1, "failureThreshold", PROBE_FAILURES);
 }
 
-/* A native sidecar: it runs before the pod's own init containers and does not keep a Job from
- * ending. */
-static json_t *gate_container(const struct gitgate *gate, const char *image)
+/* A native sidecar runs before the pod's own init containers and does not keep a Job from ending.
+ * As an ordinary container it does neither: the others start when its postStart hook has ended. */
+static json_t *life_of(bool plain_container)
 {
-    return container(CONTAINER_GATE, image,
-                     json_pack("{s:[s], s:s, s:[o, o, o], s:o, s:o, s:o, s:o}", "command",
-                               GITGATE_CONFIG_DIR "/entrypoint", "restartPolicy", "Always", "env",
-                               env_field("POD_NAME", "metadata.name"),
-                               env_field("POD_NAMESPACE", "metadata.namespace"),
-                               env_field("SERVICE_ACCOUNT", "spec.serviceAccountName"), "resources",
-                               gate_resources(gate), "securityContext",
-                               security_context(GITGATE_UID, NULL), "startupProbe", startup_probe(),
-                               "volumeMounts", gate_mounts()));
+    if (!plain_container)
+        return json_pack("{s:s}", "restartPolicy", "Always");
+    return json_pack("{s:{s:{s:{s:[s, s, s]}}}}", "lifecycle", "postStart", "exec", "command",
+                     "gitgate-gate", "probe", "--wait");
 }
 
-json_t *parts_init_containers(const struct gitgate *gate, const char *image)
+static json_t *gate_container(const struct gitgate *gate, const char *image, bool plain_container)
 {
-    const char *used = *gate->image ? gate->image : image;
+    json_t *rest =
+        json_pack("{s:[s], s:[o, o, o], s:o, s:o, s:o, s:o}", "command",
+                  GITGATE_CONFIG_DIR "/entrypoint", "env", env_field("POD_NAME", "metadata.name"),
+                  env_field("POD_NAMESPACE", "metadata.namespace"),
+                  env_field("SERVICE_ACCOUNT", "spec.serviceAccountName"), "resources",
+                  gate_resources(gate), "securityContext", security_context(GITGATE_UID, NULL),
+                  "startupProbe", startup_probe(), "volumeMounts", gate_mounts());
 
-    if (!gate->isolation_nftables)
-        return json_pack("[o]", gate_container(gate, used));
-    return json_pack("[o, o]", isolate_container(used), gate_container(gate, used));
+    if (json_object_update_new(rest, life_of(plain_container)) < 0) {
+        json_decref(rest);
+        rest = NULL;
+    }
+    return container(CONTAINER_GATE, image, rest);
 }
 
 static json_t *config_map_volume(const char *name, struct name config_map, int mode)
@@ -151,18 +157,136 @@ static json_t *empty_volume(const char *name, const char *size_limit)
     return json_pack("{s:s, s:{s:s*}}", "name", name, "emptyDir", "sizeLimit", size_limit);
 }
 
-json_t *parts_volumes(const struct gitgate *gate)
+/* ---- Made once ----------------------------------------------------------------------------- */
+
+static int fill(struct part *part, json_t *object)
+{
+    json_auto_t *owned = object;
+
+    part->text = owned ? json_dumps(owned, JSON_COMPACT) : NULL;
+    part->body = part->text ? strdup(part->text) : NULL;
+    if (!part->body || document_parse(part->body, strlen(part->body), &part->document, NULL) < 0)
+        return -1;
+    part->name = node_string(node_get(document_root(&part->document), "name"));
+    return 0;
+}
+
+static int add(struct part_list *list, json_t *object)
+{
+    if (list->n == PARTS_LIST_MAX) {
+        json_decref(object);
+        return -1;
+    }
+    return fill(&list->parts[list->n++], object);
+}
+
+static int join(struct part_list *list)
+{
+    cleanup_buf struct buf text = BUF_INIT(PARTS_TEXT_MAX);
+
+    for (size_t i = 0; i < list->n; i++) {
+        buf_addc(&text, i ? ',' : '[');
+        buf_adds(&text, list->parts[i].text);
+    }
+    if (list->n == 0)
+        return 0;
+    buf_addc(&text, ']');
+    list->text = buf_take(&text);
+    return list->text ? 0 : -1;
+}
+
+static int add_containers(struct parts *parts, const struct gitgate *gate,
+                          const struct parts_options *options)
+{
+    const char *image = *gate->image ? gate->image : options->image;
+    bool plain = options->plain_container;
+
+    if (gate->isolation_nftables && add(&parts->init_containers, isolate_container(image)) < 0)
+        return -1;
+    return add(plain ? &parts->containers : &parts->init_containers,
+               gate_container(gate, image, plain));
+}
+
+static json_t *creds_volume(const struct gitgate *gate)
 {
     struct name creds = gitgate_owned_name(gate->name, NAME_CREDS);
 
-    return json_pack(
-        "[o, {s:s, s:{s:s, s:i}}, o, o, o, o]",
+    return json_pack("{s:s, s:{s:s, s:i}}", "name", VOLUME_CREDS, "secret", "secretName",
+                     creds.text, "defaultMode", MODE_READ);
+}
+
+static int add_volumes(struct part_list *list, const struct gitgate *gate)
+{
+    json_t *const volumes[] = {
         config_map_volume(VOLUME_HOOKS, gitgate_owned_name(gate->name, NAME_HOOKS), MODE_HOOKS),
-        "name", VOLUME_CREDS, "secret", "secretName", creds.text, "defaultMode", MODE_READ,
+        creds_volume(gate),
         config_map_volume(VOLUME_CLIENT, gitgate_owned_name(gate->name, NAME_CLIENT), MODE_READ),
         empty_volume(VOLUME_REPOS, gate->cache_size_limit),
-        empty_volume(VOLUME_TMP, gate->cache_size_limit), empty_volume(VOLUME_NO_TOKEN, NULL));
+        empty_volume(VOLUME_TMP, gate->cache_size_limit),
+        empty_volume(VOLUME_NO_TOKEN, NULL),
+    };
+    int r = 0;
+
+    for (size_t i = 0; i < sizeof volumes / sizeof *volumes; i++)
+        if (add(list, volumes[i]) < 0)
+            r = -1;
+    return r;
 }
+
+struct parts *parts_new(const struct gitgate *gate, const struct parts_options *options)
+{
+    struct parts *parts = calloc(1, sizeof *parts);
+
+    if (!parts)
+        return NULL;
+    parts->init_containers.list = "initContainers";
+    parts->containers.list = "containers";
+    parts->volumes.list = "volumes";
+    if (add_containers(parts, gate, options) == 0 && add_volumes(&parts->volumes, gate) == 0 &&
+        fill(&parts->client_mount, client_mount()) == 0 && join(&parts->init_containers) == 0 &&
+        join(&parts->containers) == 0)
+        return parts;
+    parts_free(parts);
+    return NULL;
+}
+
+static void done(struct part *part)
+{
+    document_done(&part->document);
+    free(part->body);
+    free(part->text);
+}
+
+static void done_list(struct part_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        done(&list->parts[i]);
+    free(list->text);
+}
+
+void parts_free(struct parts *parts)
+{
+    if (!parts)
+        return;
+    done_list(&parts->init_containers);
+    done_list(&parts->containers);
+    done_list(&parts->volumes);
+    done(&parts->client_mount);
+    free(parts);
+}
+
+const struct part *parts_find(const struct parts *parts, const char *list, const char *name)
+{
+    const struct part_list *lists[] = {&parts->init_containers, &parts->containers};
+
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        for (size_t j = 0; strcmp(lists[i]->list, list) == 0 && j < lists[i]->n; j++)
+            if (strcmp(lists[i]->parts[j].name, name) == 0)
+                return &lists[i]->parts[j];
+    return NULL;
+}
+
+/* ---- Compared with what came back ---------------------------------------------------------- */
 
 static bool listed(const char *const *list, const char *key)
 {
@@ -173,42 +297,41 @@ static bool listed(const char *const *list, const char *key)
 }
 
 /* Both ways: an environment variable or a hook too many in the gate is as bad as one too few. */
-static bool same_but(const json_t *ours, const json_t *theirs, const char *const *ignored,
+static bool same_but(const struct node *ours, const struct node *theirs, const char *const *ignored,
                      const char **field)
 {
-    const json_t *sides[2][2] = {{ours, theirs}, {theirs, ours}};
-    const char *key;
-    json_t *value;
+    const struct node *sides[2][2] = {{ours, theirs}, {theirs, ours}}, *value;
 
     for (int i = 0; i < 2; i++) {
-        json_object_foreach((json_t *)sides[i][0], key, value)
+        node_each(sides[i][0], value)
         {
-            if (listed(ignored, key) || json_equal(value, json_object_get(sides[i][1], key)))
+            if (!value->key || listed(ignored, value->key) ||
+                node_equal(value, node_get(sides[i][1], value->key)))
                 continue;
-            *field = key;
+            *field = value->key;
             return false;
         }
     }
     return true;
 }
 
-bool parts_same_container(const json_t *ours, const json_t *theirs, const char **field)
+bool parts_same_container(const struct node *ours, const struct node *theirs, const char **field)
 {
     static const char *const ignored[] = {"resources", "resizePolicy", NULL};
 
     return same_but(ours, theirs, ignored, field);
 }
 
-bool parts_same_volume(const json_t *ours, const json_t *theirs, const char **field)
+bool parts_same_volume(const struct node *ours, const struct node *theirs, const char **field)
 {
     static const char *const source[] = {"emptyDir", NULL};
     static const char *const size[] = {"sizeLimit", NULL};
-    const json_t *empty = json_object_get(ours, "emptyDir");
+    const struct node *empty = node_get(ours, "emptyDir");
 
     if (!empty)
         return same_but(ours, theirs, (const char *const[]){NULL}, field);
     *field = "emptyDir";
-    return json_is_object(json_object_get(theirs, "emptyDir")) &&
+    return node_is(node_get(theirs, "emptyDir"), NODE_OBJECT) &&
            same_but(ours, theirs, source, field) &&
-           same_but(empty, json_object_get(theirs, "emptyDir"), size, field);
+           same_but(empty, node_get(theirs, "emptyDir"), size, field);
 }

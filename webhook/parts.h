@@ -1,12 +1,16 @@
 /* What a pod gets from its gate: containers, volumes, mounts. All of it is written out to the
- * fields that the API server would fill in by default, so that what comes back can be compared. */
+ * fields that the API server would fill in by default, so that what comes back can be compared.
+ *
+ * Made once for a gate, as text for patches and as a document to compare with: a pod then costs no
+ * more than the copy. */
 #ifndef GITGATE_WEBHOOK_PARTS_H
 #define GITGATE_WEBHOOK_PARTS_H
 
-#include <jansson.h>
 #include <stdbool.h>
 
-#include "gate.h"
+#include "api/gitgate.h"
+#include "base/cleanup.h"
+#include "data/document.h"
 
 #define CONTAINER_GATE "gitgate"
 #define CONTAINER_ISOLATE "gitgate-isolate"
@@ -21,22 +25,47 @@
 
 #define CLIENT_GITCONFIG GITGATE_CLIENT_DIR "/gitconfig"
 
-/* New references, NULL when memory is short. `image` is the installation's, used where the gate
- * names none. */
+struct parts_options {
+    const char *image; /* the gate's, where the GitGate names none */
+    /* The gate is an ordinary container, for clusters older than Kubernetes 1.29. */
+    bool plain_container;
+};
 
-/* The init containers in the order that they run: gitgate-isolate (when the gate isolates), then
- * gitgate. */
-json_t *parts_init_containers(const struct gitgate *gate, const char *image);
+/* One element of a list of the pod. */
+struct part {
+    char *text;               /* JSON */
+    char *body;               /* the document's own copy */
+    struct document document; /* the same, to compare with */
+    const char *name;
+};
 
-json_t *parts_volumes(const struct gitgate *gate);
+#define PARTS_LIST_MAX 8
 
-/* The mount of the git configuration in every other container. */
-json_t *parts_client_mount(void);
+struct part_list {
+    const char *list; /* of pod.spec: "volumes" */
+    struct part parts[PARTS_LIST_MAX];
+    size_t n;
+    char *text; /* all of them, as a JSON array; NULL when there are none */
+};
+
+struct parts {
+    struct part_list init_containers; /* in the order that they run */
+    struct part_list containers;      /* empty but for parts_options.plain_container */
+    struct part_list volumes;
+    struct part client_mount; /* of every other container */
+};
+
+/* NULL when memory is short. */
+struct parts *parts_new(const struct gitgate *gate, const struct parts_options *options);
+void parts_free(struct parts *parts);
+
+/* The container of ours that is called `name` in the pod's `list`, or NULL. */
+const struct part *parts_find(const struct parts *parts, const char *list, const char *name);
 
 /* Is `theirs` the container (or volume) `ours`? The API server and LimitRanger may have respelled
  * or filled in quantities, which nobody gains by: these are not compared. On false `*field` names
  * what differs (borrowed). */
-bool parts_same_container(const json_t *ours, const json_t *theirs, const char **field);
-bool parts_same_volume(const json_t *ours, const json_t *theirs, const char **field);
+bool parts_same_container(const struct node *ours, const struct node *theirs, const char **field);
+bool parts_same_volume(const struct node *ours, const struct node *theirs, const char **field);
 
 #endif

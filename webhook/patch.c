@@ -4,22 +4,28 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "data/json_text.h"
+
+/* ---- Pointers ------------------------------------------------------------------------------ */
+
 static void append(struct pointer *pointer, const char *text, size_t len)
 {
-    size_t used = strlen(pointer->text);
-
-    if (used + len >= sizeof pointer->text) {
+    if (pointer->len + len >= sizeof pointer->text) {
         pointer->err = -ENAMETOOLONG;
         return;
     }
-    memcpy(pointer->text + used, text, len);
-    pointer->text[used + len] = '\0';
+    memcpy(pointer->text + pointer->len, text, len);
+    pointer->len += len;
+    pointer->text[pointer->len] = '\0';
 }
 
 struct pointer pointer_to(const char *text)
 {
-    struct pointer pointer = {0};
+    struct pointer pointer;
 
+    pointer.len = 0;
+    pointer.err = 0;
+    pointer.text[0] = '\0';
     append(&pointer, text, strlen(text));
     return pointer;
 }
@@ -53,48 +59,84 @@ struct pointer pointer_end(const struct pointer *base)
     return pointer_member(base, "-");
 }
 
-void patch_init(struct patch *patch)
-{
-    patch->ops = json_array();
-    patch->err = patch->ops ? 0 : -ENOMEM;
-}
+/* ---- Operations ---------------------------------------------------------------------------- */
 
 void patch_done(struct patch *patch)
 {
-    json_decref(patch->ops);
-    patch->ops = NULL;
+    buf_done(&patch->ops);
 }
 
-json_t *patch_take(struct patch *patch)
+int patch_error(const struct patch *patch)
 {
-    return TAKE_PTR(patch->ops);
+    return patch->err ? patch->err : buf_error(&patch->ops);
 }
 
-static void add_operation(struct patch *patch, json_t *operation, int err)
+void patch_close(struct patch *patch)
+{
+    if (patch->n > 0)
+        buf_addc(&patch->ops, ']');
+}
+
+static void begin(struct patch *patch, const char *operation, const struct pointer *path)
 {
     if (!patch->err)
-        patch->err = err;
-    if (json_array_append_new(patch->ops, operation) < 0 && !patch->err)
+        patch->err = path->err;
+    if (patch->n++ == 0)
+        patch->first = *path;
+    buf_adds(&patch->ops, patch->n == 1 ? "[{\"op\":\"" : ",{\"op\":\"");
+    buf_adds(&patch->ops, operation);
+    buf_adds(&patch->ops, "\",\"path\":");
+    json_text_write(&patch->ops, path->text, path->len);
+}
+
+static void set(struct patch *patch, const char *operation, const struct pointer *path,
+                const char *before, const char *value, const char *after)
+{
+    if (!value) {
         patch->err = -ENOMEM;
+        return;
+    }
+    begin(patch, operation, path);
+    buf_adds(&patch->ops, before);
+    buf_adds(&patch->ops, value);
+    buf_adds(&patch->ops, after);
 }
 
-void patch_add(struct patch *patch, struct pointer path, json_t *value)
+void patch_add(struct patch *patch, struct pointer path, const char *value)
 {
-    add_operation(patch,
-                  json_pack("{s:s, s:s, s:o}", "op", "add", "path", path.text, "value", value),
-                  path.err);
+    set(patch, "add", &path, ",\"value\":", value, "}");
 }
 
-void patch_replace(struct patch *patch, struct pointer path, json_t *value)
+void patch_add_string(struct patch *patch, struct pointer path, const char *text)
 {
-    add_operation(patch,
-                  json_pack("{s:s, s:s, s:o}", "op", "replace", "path", path.text, "value", value),
-                  path.err);
+    begin(patch, "add", &path);
+    buf_adds(&patch->ops, ",\"value\":");
+    json_text_write(&patch->ops, text, strlen(text));
+    buf_addc(&patch->ops, '}');
+}
+
+void patch_replace(struct patch *patch, struct pointer path, const char *value)
+{
+    set(patch, "replace", &path, ",\"value\":", value, "}");
 }
 
 void patch_move(struct patch *patch, struct pointer from, struct pointer path)
 {
-    add_operation(patch,
-                  json_pack("{s:s, s:s, s:s}", "op", "move", "from", from.text, "path", path.text),
-                  from.err ? from.err : path.err);
+    if (!patch->err)
+        patch->err = from.err;
+    begin(patch, "move", &path);
+    buf_adds(&patch->ops, ",\"from\":");
+    json_text_write(&patch->ops, from.text, from.len);
+    buf_addc(&patch->ops, '}');
+}
+
+void patch_append(struct patch *patch, const struct pointer *path, bool *exists, const char *value)
+{
+    struct pointer end = pointer_end(path);
+
+    if (*exists)
+        set(patch, "add", &end, ",\"value\":", value, "}");
+    else
+        set(patch, "add", path, ",\"value\":[", value, "]}");
+    *exists = true;
 }

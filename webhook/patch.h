@@ -1,12 +1,12 @@
-/* A JSON Patch (RFC 6902) written operation by operation: nothing is ever diffed, so its size and
- * the time to make it grow with what is changed, not with the document. */
+/* A JSON Patch (RFC 6902) written operation by operation, as text: nothing is ever diffed, so its
+ * size and the time to make it grow with what is changed, not with the document. */
 #ifndef GITGATE_WEBHOOK_PATCH_H
 #define GITGATE_WEBHOOK_PATCH_H
 
-#include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
-#include "base/cleanup.h"
+#include "base/buf.h"
 
 /* The longest pointer of ours, "/spec/ephemeralContainers/4294967295/securityContext/capabilities",
  * fits three times over. */
@@ -16,6 +16,7 @@
  */
 struct pointer {
     char text[POINTER_MAX];
+    size_t len;
     int err;
 };
 
@@ -27,22 +28,33 @@ struct pointer pointer_index(const struct pointer *base, size_t index);
 /* The place behind an array's last element. */
 struct pointer pointer_end(const struct pointer *base);
 
-/* Errors stick: check `err` (0, -ENOMEM or -ENAMETOOLONG) once at the end. */
+/* Twenty operations a container at most, for more containers than etcd's 1.5 MiB have room for. */
+#define PATCH_MAX (32u << 20)
+
+/* Errors stick: patch_error (0, -ENOMEM, -E2BIG or -ENAMETOOLONG) is asked once at the end. */
 struct patch {
-    json_t *ops; /* owned; NULL when memory is short */
+    struct buf ops;       /* "[{...},{...}", see patch_close */
+    size_t n;             /* operations */
+    struct pointer first; /* where the first one is */
     int err;
 };
 
-void patch_init(struct patch *patch);
+#define PATCH_INIT ((struct patch){.ops = BUF_INIT(PATCH_MAX)})
 void patch_done(struct patch *patch);
 #define cleanup_patch CLEANUP(patch_done)
 
-/* The array of operations goes to the caller. */
-json_t *patch_take(struct patch *patch);
+int patch_error(const struct patch *patch);
 
-/* Both steal `value`; NULL counts as short memory. */
-void patch_add(struct patch *patch, struct pointer path, json_t *value);
-void patch_replace(struct patch *patch, struct pointer path, json_t *value);
+/* Ends the array, when there is any operation: `ops` is then the patch. */
+void patch_close(struct patch *patch);
+
+/* `value` is JSON text; NULL counts as short memory. */
+void patch_add(struct patch *patch, struct pointer path, const char *value);
+void patch_add_string(struct patch *patch, struct pointer path, const char *text);
+void patch_replace(struct patch *patch, struct pointer path, const char *value);
 void patch_move(struct patch *patch, struct pointer from, struct pointer path);
+
+/* Appends to the array at `path`, which is made when it isn't there; `*exists` is true after. */
+void patch_append(struct patch *patch, const struct pointer *path, bool *exists, const char *value);
 
 #endif

@@ -2,14 +2,14 @@
 
 #include <string.h>
 
-static const json_t *labels_of(const json_t *pod)
+static const struct node *labels_of(const struct node *pod)
 {
-    return json_object_get(json_object_get(pod, "metadata"), "labels");
+    return node_get(node_get(pod, "metadata"), "labels");
 }
 
-const char *pod_gate_label(const json_t *pod)
+const char *pod_gate_label(const struct node *pod)
 {
-    return json_string_value(json_object_get(labels_of(pod), GITGATE_LABEL_GATE));
+    return node_string(node_get(labels_of(pod), GITGATE_LABEL_GATE));
 }
 
 static bool contains(const json_t *values, const char *text)
@@ -26,12 +26,12 @@ static bool contains(const json_t *values, const char *text)
 }
 
 /* NotIn and DoesNotExist also hold for a label that is not there. */
-static bool requirement_holds(const json_t *requirement, const json_t *labels)
+static bool requirement_holds(const json_t *requirement, const struct node *labels)
 {
     const char *key = json_string_value(json_object_get(requirement, "key"));
     const char *operator= json_string_value(json_object_get(requirement, "operator"));
     const json_t *values = json_object_get(requirement, "values");
-    const char *label = key ? json_string_value(json_object_get(labels, key)) : NULL;
+    const char *label = key ? node_string(node_get(labels, key)) : NULL;
 
     if (!key || !operator)
         return false;
@@ -46,7 +46,7 @@ static bool requirement_holds(const json_t *requirement, const json_t *labels)
     return false;
 }
 
-bool selector_matches(const json_t *selector, const json_t *labels)
+bool selector_matches(const json_t *selector, const struct node *labels)
 {
     const char *key;
     json_t *value;
@@ -56,9 +56,7 @@ bool selector_matches(const json_t *selector, const json_t *labels)
         return false;
     json_object_foreach(json_object_get(selector, "matchLabels"), key, value)
     {
-        const char *label = json_string_value(json_object_get(labels, key));
-
-        if (!label || !json_is_string(value) || strcmp(label, json_string_value(value)) != 0)
+        if (!node_is_text(node_get(labels, key), json_string_value(value)))
             return false;
     }
     json_array_foreach(json_object_get(selector, "matchExpressions"), i, value)
@@ -69,7 +67,7 @@ bool selector_matches(const json_t *selector, const json_t *labels)
     return true;
 }
 
-static const struct gate *gate_named(struct gate_list gates, const char *name)
+static struct gate *gate_named(struct gate_list gates, const char *name)
 {
     for (size_t i = 0; i < gates.n; i++)
         if (strcmp(gates.gates[i]->name, name) == 0)
@@ -109,17 +107,17 @@ static enum selection refuse_two(const struct gate *a, const struct gate *b, boo
     return SELECT_REFUSED;
 }
 
-enum selection select_gate(const json_t *pod, const char *namespace_, bool namespace_enabled,
-                           struct gate_list gates, const struct gate **ret, struct buf *reason)
+enum selection select_gate(const struct node *pod, const char *namespace_, bool namespace_enabled,
+                           struct gate_list gates, struct gate **ret, struct buf *reason)
 {
     const char *label = pod_gate_label(pod);
-    const struct gate *found = label ? gate_named(gates, label) : NULL;
+    struct gate *found = label ? gate_named(gates, label) : NULL;
 
     if (label && !found)
         return refuse_missing(label, namespace_, reason);
     /* A label must not lead a pod around the gate that its namespace's owner selected for it. */
     for (size_t i = 0; namespace_enabled && i < gates.n; i++) {
-        const struct gate *gate = gates.gates[i];
+        struct gate *gate = gates.gates[i];
 
         if ((found && strcmp(gate->name, found->name) == 0) ||
             !selector_matches(gate->pod_selector, labels_of(pod)))

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
+#include "data/document.h"
 #include "gate.h"
 
 enum selection {
@@ -17,14 +18,14 @@ enum selection {
 
 /* `namespace_enabled`: the pod's namespace is labelled gitgate.dev/injection=enabled, so
  * podSelectors count. SELECT_REFUSED says in `reason` what to change. */
-enum selection select_gate(const json_t *pod, const char *namespace_, bool namespace_enabled,
-                           struct gate_list gates, const struct gate **ret, struct buf *reason);
+enum selection select_gate(const struct node *pod, const char *namespace_, bool namespace_enabled,
+                           struct gate_list gates, struct gate **ret, struct buf *reason);
 
 /* metav1.LabelSelector: {} selects everything, NULL nothing; an operator or a form that this
  * version doesn't know selects nothing. `labels` may be NULL. */
-bool selector_matches(const json_t *selector, const json_t *labels);
+bool selector_matches(const json_t *selector, const struct node *labels);
 
 /* The value of label gitgate.dev/gate, or NULL. */
-const char *pod_gate_label(const json_t *pod);
+const char *pod_gate_label(const struct node *pod);
 
 #endif

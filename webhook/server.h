@@ -19,9 +19,9 @@ struct server;
 /* One request until it is answered. */
 struct exchange;
 
-/* `body` is the exchange's until it is answered. Answer now or later, exactly once. */
-typedef void (*server_handler_fn)(void *data, struct exchange *exchange, const char *body,
-                                  size_t len);
+/* `body` is the exchange's until it is answered; the handler may change it. Answer now or later,
+ * exactly once. */
+typedef void (*server_handler_fn)(void *data, struct exchange *exchange, char *body, size_t len);
 
 struct server_route {
     const char *path;

@@ -10,24 +10,21 @@
  * answers. */
 static void refuse_what_is_left(struct decision *ret)
 {
-    const char *path = json_string_value(json_object_get(json_array_get(ret->patch, 0), "path"));
-
-    if (json_array_size(ret->patch) == 0)
+    if (ret->patch.n == 0)
         return;
     ret->allowed = false;
+    ret->refusal = "changed";
     buf_addf(
         &ret->reason,
         "%s is not as GitGate \"%s\" injects it: another admission webhook changed the pod after "
         "gitgate, or the GitGate changed at this moment: create the pod again",
-        path ? path : "the pod", ret->gate);
-    json_decref(ret->patch);
-    ret->patch = NULL;
+        ret->patch.first.text, ret->gate);
+    decision_drop_patch(ret);
 }
 
-static const char *mark_of(const json_t *pod, const char *map, const char *key)
+static const char *mark_of(const struct node *pod, const char *map, const char *key)
 {
-    const json_t *marks = json_object_get(json_object_get(pod, "metadata"), map);
-    const char *value = json_string_value(json_object_get(marks, key));
+    const char *value = node_string(node_get(node_get(node_get(pod, "metadata"), map), key));
 
     return value ? value : "";
 }
@@ -44,36 +41,34 @@ static void keep_mark(const struct review *review, const char *map, const char *
              ret->reason.len ? "; " : "", map, key);
 }
 
-static const json_t *init_container(const json_t *pod, const char *name)
+static const struct node *container_of(const struct node *pod, const char *list, const char *name)
 {
-    const json_t *list = json_object_get(json_object_get(pod, "spec"), "initContainers");
-    const json_t *container;
-    size_t i;
+    const struct node *container, *all = node_get(node_get(pod, "spec"), list);
 
-    json_array_foreach(list, i, container)
+    node_each(all, container)
     {
-        const char *text = json_string_value(json_object_get(container, "name"));
-
-        if (text && strcmp(text, name) == 0)
+        if (node_is_text(node_get(container, "name"), name))
             return container;
     }
     return NULL;
 }
 
 /* A container's image can be changed while the pod runs, and this one has the credentials. */
-static void keep_container(const struct review *review, const char *name, struct decision *ret)
+static void keep_container(const struct review *review, const char *list, const char *name,
+                           struct decision *ret)
 {
-    const json_t *old = init_container(review->old_object, name);
-    const json_t *new = init_container(review->object, name);
+    const struct node *old = container_of(review->old_object, list, name);
+    const struct node *new = container_of(review->object, list, name);
     const char *field = "";
 
     if (!old || (new &&parts_same_container(old, new, &field)))
         return;
     ret->allowed = false;
     buf_addf(&ret->reason,
-             "%sinit container \"%s\" of a running pod can't be changed (\"%.63s\" differs): set "
+             "%s%s \"%s\" of a running pod can't be changed (\"%.63s\" differs): set "
              "spec.gate of the GitGate and create the pod anew",
-             ret->reason.len ? "; " : "", name, field);
+             ret->reason.len ? "; " : "",
+             strcmp(list, "containers") == 0 ? "container" : "init container", name, field);
 }
 
 /* Needs no GitGate: a pod keeps its gate even when the GitGate is gone. */
@@ -83,8 +78,11 @@ static void validate_change(const struct review *review, struct decision *ret)
     ret->allowed = true;
     keep_mark(review, "labels", GITGATE_LABEL_GATE, ret);
     keep_mark(review, "annotations", GITGATE_ANNOTATION_VERSION, ret);
-    keep_container(review, CONTAINER_GATE, ret);
-    keep_container(review, CONTAINER_ISOLATE, ret);
+    keep_container(review, "initContainers", CONTAINER_GATE, ret);
+    keep_container(review, "initContainers", CONTAINER_ISOLATE, ret);
+    if (*ret->gate) /* elsewhere that name is anybody's */
+        keep_container(review, "containers", CONTAINER_GATE, ret);
+    ret->refusal = ret->allowed ? NULL : "update";
 }
 
 /* The label was taken off after injection, so nothing says which gate (and which NetworkPolicy) it
@@ -92,9 +90,11 @@ static void validate_change(const struct review *review, struct decision *ret)
 static void refuse_unlabelled(const struct review *review, struct decision *ret)
 {
     if (*ret->gate || (!*mark_of(review->object, "annotations", GITGATE_ANNOTATION_VERSION) &&
-                       !init_container(review->object, CONTAINER_GATE)))
+                       !container_of(review->object, "initContainers", CONTAINER_GATE) &&
+                       !container_of(review->object, "initContainers", CONTAINER_ISOLATE)))
         return;
     ret->allowed = false;
+    ret->refusal = "label";
     buf_adds(&ret->reason, "the pod has the parts of a gate but no label " GITGATE_LABEL_GATE
                            ": set it to the GitGate's name, or remove those parts");
 }
@@ -116,17 +116,22 @@ void validate_pod(const struct review *review, struct gate_list gates,
 void validate_gitgate(const struct review *review, struct decision *ret)
 {
     cleanup_problems struct problems problems = PROBLEMS_INIT;
-    struct gitgate gate;
-    int r = review->object ? gitgate_decode(review->object, false, &gate, &problems) : -EINVAL;
+    json_auto_t *object = node_to_json(review->object);
+    cleanup_gitgate struct gitgate gate = {0};
+    int r = object ? gitgate_decode(object, false, &gate, &problems) : -EINVAL;
 
     if (r == 0) {
         ret->allowed = true;
-        gitgate_done(&gate);
-    } else if (r == -EINVAL) {
-        for (size_t i = 0; i < problems.n; i++)
-            buf_addf(&ret->reason, "%s%s: %s", i ? "\n" : "", problems.list[i].path,
-                     problems.list[i].message);
-    } else {
-        ret->err = r;
+        return;
     }
+    if (r != -EINVAL) {
+        ret->err = r;
+        return;
+    }
+    ret->refusal = "gitgate";
+    if (!object)
+        buf_adds(&ret->reason, "the review has no GitGate in it that can be read");
+    for (size_t i = 0; i < problems.n; i++)
+        buf_addf(&ret->reason, "%s%s: %s", i ? "\n" : "", problems.list[i].path,
+                 problems.list[i].message);
 }

@@ -2,6 +2,7 @@
  * refused is never also patched. */
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "inject.h"
 #include "validate.h"
@@ -12,7 +13,7 @@ static const char gate_text[] = "{\"apiVersion\":\"gitgate.dev/v1alpha1\",\"kind
                                 "\"url\":\"https://git.example.com/team/app.git\","
                                 "\"extraHosts\":{\"git.example.com\":\"100.64.0.7\"}}]}}";
 
-static const struct gate *the_gate(void)
+static struct gate *the_gate(void)
 {
     static struct gate *gate;
 
@@ -31,16 +32,16 @@ static void ask(const struct review *review, struct gate_list gates, bool enable
                                const struct inject_options *, struct decision *))
 {
     cleanup_decision struct decision decision = DECISION_INIT;
-    struct inject_options options = {.image = "gate", .namespace_enabled = enabled};
-    json_auto_t *answer = NULL;
+    struct inject_options options = {.parts.image = "gate", .namespace_enabled = enabled};
+    cleanup_buf struct buf answer = BUF_INIT(64u << 20);
 
     decide(review, gates, &options, &decision);
-    if (!decision.allowed && decision.patch)
+    if (!decision.allowed && decision.patch.n)
         abort();
     if (!decision.allowed && !decision.err && decision.reason.len == 0)
         abort();
-    answer = review_answer(review, &decision);
-    if (!answer)
+    review_answer(review, &decision, &answer);
+    if (buf_error(&answer))
         abort();
 }
 
@@ -48,11 +49,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct gate *gate = the_gate();
+    struct gate *gate = the_gate();
     struct gate_list gates = {&gate, 1};
+    cleanup_free char *body = malloc(size + 1);
     cleanup_review struct review review = {0};
 
-    if (review_parse((const char *)data, size, &review, NULL) < 0)
+    memcpy(body, data, size);
+    if (review_parse(body, size, &review, NULL) < 0)
         return 0;
     ask(&review, gates, false, inject);
     ask(&review, gates, true, inject);

@@ -3,6 +3,7 @@
  *   review.json    what the API server asks
  *   path           where it asks, when it isn't /mutate-pod
  *   gate*.json     the GitGates of the pod's namespace
+ *   plain-container  when it is there, the gate is no native sidecar
  *   response.json  the answer, its patch decoded
  *
  * Every patch is applied, and the pod that it makes must get an empty one and pass validation.
@@ -18,6 +19,7 @@
 #include <glob.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "data/base64.h"
@@ -123,9 +125,10 @@ static void apply(json_t *document, const json_t *patch)
 /* ---- One case ------------------------------------------------------------------------------ */
 
 struct fixture {
-    const struct gate *gates[8];
+    struct gate *gates[8];
     struct gate_list list;
     char path[64];
+    bool plain_container;
 };
 
 static json_t *load(const char *folder, const char *file)
@@ -169,13 +172,15 @@ static void load_fixture(const char *folder, struct fixture *ret)
     snprintf(path, sizeof path, "%s/path", folder);
     if (file_read(path, &text, NULL) == 0)
         snprintf(ret->path, sizeof ret->path, "%.*s", (int)strcspn(text.data, "\n"), text.data);
+    snprintf(path, sizeof path, "%s/plain-container", folder);
+    ret->plain_container = access(path, F_OK) == 0;
     load_gates(folder, ret);
 }
 
 static void free_fixture(struct fixture *fixture)
 {
     for (size_t i = 0; i < fixture->list.n; i++)
-        gate_free((struct gate *)fixture->gates[i]);
+        gate_free(fixture->gates[i]);
 }
 
 /* The answer as the server would send it, but for the patch, which is decoded. */
@@ -185,7 +190,9 @@ static json_t *ask(const struct fixture *fixture, const char *path, const json_t
     cleanup_review struct review parsed = {0};
     cleanup_decision struct decision decision = DECISION_INIT;
     cleanup_buf struct buf patch = BUF_INIT(CASE_MAX);
-    struct inject_options options = {IMAGE, strstr(path, "/enabled") != NULL};
+    cleanup_buf struct buf bytes = BUF_INIT(CASE_MAX);
+    struct inject_options options = {.parts = {IMAGE, fixture->plain_container},
+                                     .namespace_enabled = strstr(path, "/enabled") != NULL};
     json_t *answer, *response;
     const char *base64;
 
@@ -197,7 +204,9 @@ static json_t *ask(const struct fixture *fixture, const char *path, const json_t
     else
         validate_gitgate(&parsed, &decision);
     assert_int_equal(decision.err, 0);
-    answer = review_answer(&parsed, &decision);
+    review_answer(&parsed, &decision, &bytes);
+    answer = json_loads(bytes.data, JSON_REJECT_DUPLICATES, NULL);
+    assert_non_null(answer);
     response = json_object_get(answer, "response");
     base64 = json_string_value(json_object_get(response, "patch"));
     if (base64) {
@@ -311,14 +320,13 @@ static void a_pointer_that_is_too_long_spoils_the_patch(void **state)
 {
     char key[2 * POINTER_MAX];
     struct pointer root = pointer_to("");
-    cleanup_patch struct patch patch;
+    cleanup_patch struct patch patch = PATCH_INIT;
 
     (void)state;
     memset(key, '/', sizeof key - 1);
     key[sizeof key - 1] = '\0';
-    patch_init(&patch);
-    patch_add(&patch, pointer_member(&root, key), json_true());
-    assert_int_equal(patch.err, -ENAMETOOLONG);
+    patch_add(&patch, pointer_member(&root, key), "true");
+    assert_int_equal(patch_error(&patch), -ENAMETOOLONG);
 }
 
 static void what_is_no_admission_review_is_refused_with_what_it_lacks(void **state)
@@ -326,9 +334,9 @@ static void what_is_no_admission_review_is_refused_with_what_it_lacks(void **sta
     static const struct {
         const char *body, *message;
     } bad[] = {
-        {"", "the body is not JSON"},
-        {"{\"kind\":1,\"kind\":1}", "the body is not JSON"},
-        {"\"\xff\"", "the body is not JSON"},
+        {"", "the body cannot be read: is not JSON: byte 0"},
+        {"{\"kind\":1,\"kind\":1}", "stands twice"},
+        {"\"\xff\"", "is not UTF-8"},
         {"[]", "not an AdmissionReview of admission.k8s.io/v1"},
         {"{\"kind\":\"AdmissionReview\",\"apiVersion\":\"admission.k8s.io/v1beta1\"}",
          "admissionReviewVersions: [v1]"},
@@ -342,8 +350,9 @@ static void what_is_no_admission_review_is_refused_with_what_it_lacks(void **sta
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct review review = {0};
         struct error err = ERROR_INIT;
+        cleanup_free char *body = strdup(bad[i].body);
 
-        assert_int_equal(review_parse(bad[i].body, strlen(bad[i].body), &review, &err), -EINVAL);
+        assert_int_equal(review_parse(body, strlen(body), &review, &err), -EINVAL);
         assert_non_null(strstr(err.msg, bad[i].message));
     }
 }
