@@ -30,10 +30,6 @@ setup() {
     work=$BATS_TEST_TMPDIR/work
 }
 
-teardown() {
-    rm -f "$BATS_TEST_TMPDIR/go" # ends what loops while it is there
-}
-
 # hook REPO SCRIPT : the upstream's pre-receive
 hook() {
     printf '#!/bin/sh\n%s\n' "$2" >"$BED/srv/$1.git/hooks/pre-receive"
@@ -268,47 +264,6 @@ hook() {
     git -C "$work" push -q origin "$old:refs/heads/$new"
     git -C "$work" push -q origin "HEAD:refs/heads/straight"
     agree app refs/heads/straight "$new"
-}
-
-@test "two pushes to one branch at once have one winner" {
-    for round in 1 2 3; do
-        clone app "$work-a-$round"
-        clone app "$work-b-$round"
-        a=$(commit "$work-a-$round" "a-$round")
-        b=$(commit "$work-b-$round" "b-$round")
-        git -C "$work-a-$round" push -q >/dev/null 2>&1 3>&- &
-        first=$!
-        git -C "$work-b-$round" push -q >/dev/null 2>&1 3>&- &
-        second=$!
-        won_a=0 won_b=0
-        wait "$first" || won_a=$?
-        wait "$second" || won_b=$?
-        if [ "$won_a" = 0 ]; then
-            [ "$won_b" != 0 ]
-            agree app refs/heads/main "$a"
-        else
-            [ "$won_b" = 0 ]
-            agree app refs/heads/main "$b"
-        fi
-    done
-}
-
-@test "pushes while others list are all told the truth" {
-    clone app "$work"
-    touch "$BATS_TEST_TMPDIR/go"
-    for _ in 1 2 3; do
-        while [ -e "$BATS_TEST_TMPDIR/go" ]; do
-            git ls-remote "$(gate_url app.git)" >/dev/null 2>>"$BATS_TEST_TMPDIR/failed" || echo failed >>"$BATS_TEST_TMPDIR/failed"
-        done 3>&- &
-    done
-    for i in $(seq 20); do
-        new=$(commit "$work" "l-$i")
-        git -C "$work" push -q || { rm "$BATS_TEST_TMPDIR/go"; false; }
-    done
-    rm "$BATS_TEST_TMPDIR/go"
-    wait
-    [ ! -s "$BATS_TEST_TMPDIR/failed" ]
-    agree app refs/heads/main "$new"
 }
 
 # A process of this gate has its folder as its own.

@@ -1,0 +1,209 @@
+#!/usr/bin/env bats
+# Who comes at the same time as others is told the truth: about refs that move, and about pushes that landed.
+
+bats_require_minimum_version 1.5.0
+load lib
+
+setup_file() {
+    start_bed
+    new_upstream app
+    new_upstream forced
+    new_upstream strict
+    write_gitgate app forced strict -- '.spec.upstreams[1].push = {allowForce: true, allowDelete: true}'
+    # The upstream's own judgement of each ref.
+    printf '#!/bin/sh\ncase $1 in refs/heads/no*) echo "not this one"; exit 1;; esac\n' >"$BED/srv/strict.git/hooks/update"
+    chmod 755 "$BED/srv/strict.git/hooks/update"
+    start_gate
+}
+
+teardown_file() {
+    stop_bed
+}
+
+setup() {
+    work=$BATS_TEST_TMPDIR/work
+}
+
+teardown() {
+    stop_listing
+}
+
+# start_listing REPO : three clients that list it in a loop
+start_listing() {
+    local url
+    url=$(gate_url "$1.git")
+    listers=()
+    touch "$BATS_TEST_TMPDIR/go"
+    : >"$BATS_TEST_TMPDIR/failed"
+    for i in 1 2 3; do
+        while [ -e "$BATS_TEST_TMPDIR/go" ]; do
+            git ls-remote "$url" >"$BATS_TEST_TMPDIR/list-$i" 2>&1 || cat "$BATS_TEST_TMPDIR/list-$i" >>"$BATS_TEST_TMPDIR/failed"
+            echo >>"$BATS_TEST_TMPDIR/listed"
+        done 3>&- &
+        listers+=($!)
+    done
+    wait_for 20 test -s "$BATS_TEST_TMPDIR/listed"
+}
+
+stop_listing() {
+    rm -f "$BATS_TEST_TMPDIR/go"
+    wait "${listers[@]}"
+    listers=()
+}
+
+# Of all that was listed meanwhile nothing failed.
+none_failed() {
+    stop_listing
+    cat "$BATS_TEST_TMPDIR/failed"
+    [ ! -s "$BATS_TEST_TMPDIR/failed" ]
+}
+
+# lists REPO FILE : that listing is what the upstream has
+lists() {
+    [ "$(grep -v HEAD "$2")" = "$(up "$1" for-each-ref --format='%(objectname)%09%(refname)')" ]
+}
+
+# How often the upstream was asked anything.
+sessions() {
+    grep -c "Starting session" "$BED/sshd/log" || true
+}
+
+# at_once N REPO : that many clients, all of which wait when the upstream is asked for the first of them
+at_once() {
+    local i clients=()
+    hold_lock "$2"
+    for i in $(seq "$1"); do
+        git ls-remote "$(gate_url "$2.git")" >"$BATS_TEST_TMPDIR/out-$i" 2>&1 3>&- 5>&- &
+        clients+=($!)
+    done
+    wait_for 60 lock_is_waited_for "$1"
+    ! type -t meanwhile >/dev/null || meanwhile
+    release_lock
+    for i in "${clients[@]}"; do wait "$i"; done
+}
+
+@test "20 pushes while three clients list are all told the truth" {
+    clone app "$work"
+    start_listing app
+    for i in $(seq 20); do
+        new=$(commit "$work" "a-$i")
+        git -C "$work" push -q
+        [ "$(up app rev-parse main)" = "$new" ]
+    done
+    none_failed
+    agree app refs/heads/main "$new"
+}
+
+@test "8 refreshes at once after the upstream moved all have what it has" {
+    for round in 1 2 3 4 5; do
+        meanwhile() { commit_upstream app main >/dev/null; up app branch "moved-$round" main; }
+        at_once 8 app
+        for i in $(seq 8); do lists app "$BATS_TEST_TMPDIR/out-$i"; done
+    done
+}
+
+@test "8 clients that come as they like after the upstream moved all have what it has" {
+    for round in 1 2 3 4 5; do
+        commit_upstream app main >/dev/null
+        clients=()
+        for i in $(seq 8); do
+            git ls-remote "$(gate_url app.git)" >"$BATS_TEST_TMPDIR/out-$i" 2>&1 3>&- &
+            clients+=($!)
+        done
+        for i in "${clients[@]}"; do wait "$i"; done
+        for i in $(seq 8); do lists app "$BATS_TEST_TMPDIR/out-$i"; done
+    done
+}
+
+@test "64 clients at once are served by one refresh" {
+    before=$(sessions)
+    at_once 64 app
+    for i in $(seq 64); do lists app "$BATS_TEST_TMPDIR/out-$i"; done
+    [ $(($(sessions) - before)) = 1 ]
+}
+
+@test "a deletion while others list is done, and said to be" {
+    clone forced "$work"
+    start_listing forced
+    for i in 1 2 3 4 5; do
+        git -C "$work" push -q origin "HEAD:refs/heads/gone-$i"
+        git -C "$work" push -q origin ":gone-$i"
+        agree forced "refs/heads/gone-$i" ""
+    done
+    none_failed
+}
+
+@test "a deletion does not take away what somebody else pushed meanwhile" {
+    clone forced "$work"
+    git -C "$work" push -q origin HEAD:refs/heads/shared
+    hold_lock forced
+    git -C "$work" push origin :shared >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- 5>&- &
+    push=$!
+    pass_lock # the refresh
+    wait_for 20 lock_is_waited_for # forward
+    theirs=$(commit_upstream forced shared)
+    release_lock
+    result=0
+    wait "$push" || result=$?
+    [ "$result" -ne 0 ]
+    cat "$BATS_TEST_TMPDIR/out"
+    grep -q "moved meanwhile" "$BATS_TEST_TMPDIR/out"
+    git ls-remote "$(gate_url forced.git)" >/dev/null
+    agree forced refs/heads/shared "$theirs"
+}
+
+@test "a push with a lease goes through while others list, and not when the lease is broken" {
+    clone forced "$work"
+    git -C "$work" push -q origin HEAD:refs/heads/leased
+    start_listing forced
+    for i in 1 2 3 4 5; do
+        git -C "$work" commit -q --amend -m "Rewritten $i"
+        git -C "$work" push -q --force-with-lease origin HEAD:refs/heads/leased
+        agree forced refs/heads/leased "$(git -C "$work" rev-parse HEAD)"
+    done
+    theirs=$(commit_upstream forced leased)
+    git -C "$work" commit -q --amend -m "Rewritten in vain"
+    run git -C "$work" push --force-with-lease origin HEAD:refs/heads/leased
+    [ "$status" -ne 0 ]
+    [[ $output == *"stale info"* ]]
+    none_failed
+    agree forced refs/heads/leased "$theirs"
+}
+
+@test "of two refs of which the upstream refuses one, each is told its own, while others list" {
+    clone strict "$work"
+    start_listing strict
+    for i in 1 2 3 4 5; do
+        new=$(commit "$work" "b-$i")
+        run git -C "$work" push origin "HEAD:refs/heads/yes-$i" "HEAD:refs/heads/no-$i"
+        [ "$status" -ne 0 ]
+        [[ $output == *"[new branch]"*"HEAD -> yes-$i"* ]]
+        [[ $output == *"[remote rejected]"*"HEAD -> no-$i (upstream: hook declined)"* ]]
+        agree strict "refs/heads/yes-$i" "$new"
+        agree strict "refs/heads/no-$i" ""
+    done
+    none_failed
+}
+
+@test "two pushes to one branch at once have one winner" {
+    for round in 1 2 3 4 5; do
+        clone app "$work-a-$round"
+        clone app "$work-b-$round"
+        a=$(commit "$work-a-$round" "c-$round")
+        b=$(commit "$work-b-$round" "d-$round")
+        git -C "$work-a-$round" push -q >/dev/null 2>&1 3>&- &
+        first=$!
+        git -C "$work-b-$round" push -q >/dev/null 2>&1 3>&- &
+        second=$!
+        won_a=0 won_b=0
+        wait "$first" || won_a=$?
+        wait "$second" || won_b=$?
+        if [ "$won_a" = 0 ]; then
+            [ "$won_b" != 0 ]
+            agree app refs/heads/main "$a"
+        else
+            [ "$won_b" = 0 ]
+            agree app refs/heads/main "$b"
+        fi
+    done
+}
