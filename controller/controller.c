@@ -1,7 +1,10 @@
 #include "controller.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
 
 #include "job.h"
 #include "state.h"
@@ -10,11 +13,13 @@
  * server, whose priority and fairness gives a client of this kind about as many seats. */
 #define WORKERS 8
 
+#define LEASE_NAME "gitgate-controller"
+
 /* ---- From changes to keys ----------------------------------------------------------------- */
 
 static void add_gate(struct controller *controller, const char *ns, const char *name)
 {
-    if (controller->synced)
+    if (controller->synced && kube_lease_held(controller->lease))
         queue_add(controller->queue, ns, name);
 }
 
@@ -134,6 +139,82 @@ static void on_synced(void *data)
     kube_store_each(gates, NULL, add_each, controller);
 }
 
+/* ---- Who works ---------------------------------------------------------------------------- */
+
+static uint64_t time_to_write(void *data)
+{
+    const struct controller *controller = data;
+
+    return kube_lease_time_to_write(controller->lease);
+}
+
+static void on_acquired(void *data)
+{
+    struct controller *controller = data;
+
+    if (controller->synced)
+        kube_store_each(kube_watch_store(controller->gates), NULL, add_each, controller);
+    queue_pause(controller->queue, false);
+}
+
+static void on_lost(void *data)
+{
+    struct controller *controller = data;
+
+    queue_pause(controller->queue, true);
+    jobs_cancel(controller);
+}
+
+static void on_released(void *data)
+{
+    struct controller *controller = data;
+
+    controller->finished(controller->data);
+}
+
+/* Two that were started at once, or one that came back under its name, are not the same. */
+static void set_identity(struct controller *controller)
+{
+    char host[64] = "";
+    uint64_t chance = 0;
+
+    gethostname(host, sizeof host - 1);
+    if (getrandom(&chance, sizeof chance, 0) != sizeof chance)
+        chance = (uint64_t)getpid();
+    snprintf(controller->identity, sizeof controller->identity, "%s_%016llx", host,
+             (unsigned long long)chance);
+}
+
+static int ask_for_lease(struct controller *controller, const char *namespace_, struct error *err)
+{
+    struct kube_lease_spec spec = {.namespace_ = namespace_,
+                                   .name = LEASE_NAME,
+                                   .identity = controller->identity,
+                                   .acquired = on_acquired,
+                                   .lost = on_lost,
+                                   .released = on_released,
+                                   .data = controller};
+
+    set_identity(controller);
+    kube_client_guard(controller->client, time_to_write, controller);
+    return kube_lease_start(controller->client, &spec, controller->log, &controller->lease, err);
+}
+
+void controller_job_ended(struct controller *controller)
+{
+    if (controller->stopping && !controller->jobs)
+        kube_lease_release(controller->lease);
+}
+
+void controller_finish(struct controller *controller, void (*finished)(void *data), void *data)
+{
+    controller->stopping = true;
+    controller->finished = finished;
+    controller->data = data;
+    queue_pause(controller->queue, true);
+    controller_job_ended(controller);
+}
+
 static void *keep_seen(json_t *object)
 {
     return seen_new(object);
@@ -201,6 +282,8 @@ int controller_start(uv_loop_t *loop, const struct kube_config *config, const ch
         r = kube_client_new(loop, config, &ret->client, err);
     if (r == 0)
         r = watch_all(ret, namespace_, err);
+    if (r == 0)
+        r = ask_for_lease(ret, namespace_ ? namespace_ : kube_client_namespace(ret->client), err);
     if (r < 0)
         controller_stop(ret);
     return r;
@@ -212,8 +295,9 @@ void controller_stop(struct controller *controller)
     kube_watch_stop(controller->secrets);
     kube_watch_stop(controller->config_maps);
     kube_watch_stop(controller->policies);
+    kube_lease_stop(controller->lease);
+    jobs_cancel(controller);
     kube_client_free(controller->client);
-    jobs_free(controller);
     kube_store_free(controller->states);
     kube_store_free(controller->references);
     resolver_free(controller->resolver);

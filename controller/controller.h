@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "kube/client.h"
+#include "kube/lease.h"
 #include "kube/watch.h"
 #include "queue.h"
 #include "reconcile.h"
@@ -29,11 +30,24 @@ struct controller {
     struct kube_store *references; /* see state.h */
     struct job *jobs;              /* in work */
     bool synced;                   /* all four */
+    struct kube_lease *lease;      /* without it nothing is written */
+    char identity[128];            /* in it: host name and chance */
+    bool stopping;                 /* see controller_finish */
+    void (*finished)(void *data);
+    void *data;
 };
 
-/* Watches one namespace, or all (NULL; borrowed). `log` is borrowed. */
+/* Watches one namespace, or all (NULL; borrowed). The Lease that decides who of several replicas
+ * works is in that namespace, else in the config's. `log` is borrowed. */
 int controller_start(uv_loop_t *loop, const struct kube_config *config, const char *namespace_,
                      const struct log *log, struct controller *ret, struct error *err);
+
+/* Ends in order: each job ends with the write that it has on its way, the lease is given back, and
+ * `finished` is called. No more is written after that; controller_stop follows. */
+void controller_finish(struct controller *controller, void (*finished)(void *data), void *data);
+
+/* A job's last word. */
+void controller_job_ended(struct controller *controller);
 
 /* Drops what is in work (a write on its way may or may not arrive: the next start finds out).
  * Handles close on the loop. */

@@ -15,8 +15,9 @@
 
 struct job {
     struct controller *controller;
-    struct job *next, **link; /* in controller->jobs */
-    struct gate_state *state; /* stays: a key is in work once */
+    struct job *next, **link;     /* in controller->jobs */
+    struct gate_state *state;     /* stays: a key is in work once */
+    struct kube_request *request; /* the one on its way: one at a time */
     char *ns, *name;
     uint64_t started; /* uv_now */
 
@@ -71,10 +72,15 @@ static void job_free(struct job *job)
     free(job);
 }
 
-void jobs_free(struct controller *controller)
+void jobs_cancel(struct controller *controller)
 {
-    while (controller->jobs)
-        job_free(controller->jobs);
+    while (controller->jobs) {
+        struct job *job = controller->jobs;
+
+        kube_request_cancel(job->request);
+        queue_done(controller->queue, job->ns, job->name, QUEUE_FAILED, 0);
+        job_free(job);
+    }
 }
 
 static json_t *fields_of(const struct job *job)
@@ -96,6 +102,7 @@ static void job_end(struct job *job, enum queue_result result, uint64_t again_ms
     }
     queue_done(controller->queue, job->ns, job->name, result, again_ms);
     job_free(job);
+    controller_job_ended(controller);
 }
 
 static void job_fail(struct job *job, const char *what, const char *why)
@@ -131,6 +138,7 @@ static void on_status(void *data, const struct kube_response *response)
 {
     struct job *job = data;
 
+    job->request = NULL;
     if (response->err.code == -ENOENT) { /* deleted meanwhile: nobody to tell */
         finish(job);
     } else if (response->err.code) {
@@ -155,10 +163,13 @@ static void write_status(struct job *job)
                   GITGATE_KIND, "metadata", "namespace", job->ns, "name", job->name, "uid",
                   metadata_of(job, "uid"), "status", job->status);
 
-    if (!object)
+    if (!object) {
         out_of_memory(job);
-    else if (!kube_apply_status(job->controller->client, &kube_gitgates, object, on_status, job,
-                                &err))
+        return;
+    }
+    job->request =
+        kube_apply_status(job->controller->client, &kube_gitgates, object, on_status, job, &err);
+    if (!job->request)
         job_fail(job, "status not written, will try again", err.msg);
 }
 
@@ -204,6 +215,7 @@ static void on_step(void *data, const struct kube_response *response)
     bool done =
         response->err.code == 0 || (step->verb == STEP_DELETE && response->err.code == -ENOENT);
 
+    job->request = NULL;
     if (done) {
         json_auto_t *object =
             step->verb == STEP_DELETE ? NULL : json_loadb(response->body, response->len, 0, NULL);
@@ -252,9 +264,16 @@ static void next_step(struct job *job)
 {
     struct error err = ERROR_INIT;
 
-    if (job->step == job->plan.n_steps)
+    if (job->controller->stopping) { /* what is left is found again by who comes next */
+        job_end(job, QUEUE_FAILED, 0);
+        return;
+    }
+    if (job->step == job->plan.n_steps) {
         conclude(job);
-    else if (!start_step(job, &job->plan.steps[job->step], &err))
+        return;
+    }
+    job->request = start_step(job, &job->plan.steps[job->step], &err);
+    if (!job->request)
         job_fail(job, "an object was not sent, will try again", err.msg);
 }
 
@@ -283,6 +302,7 @@ static void on_source(void *data, const struct kube_response *response)
 {
     struct job *job = data;
 
+    job->request = NULL;
     if (response->err.code && response->err.code != -ENOENT)
         job_fail(job, "a source could not be read, will try again", response->err.msg);
     else if (take_source(job, &job->sources.list[job->source], response) < 0)
@@ -298,6 +318,7 @@ static void on_source(void *data, const struct kube_response *response)
 static void read_next(struct job *job)
 {
     struct source *list = job->sources.list;
+    struct kube_request_spec how = {.done = on_source, .data = job};
     struct error err = ERROR_INIT;
 
     while (job->source < job->sources.n && !list[job->source].version)
@@ -306,10 +327,12 @@ static void read_next(struct job *job)
         job->read = true;
         job->made_from = sources_digest(&job->gate, &job->sources);
         make_plan(job);
-    } else if (!kube_get(job->controller->client, list[job->source].resource, job->ns,
-                         list[job->source].name, on_source, job, &err)) {
-        job_fail(job, "a source could not be read, will try again", err.msg);
+        return;
     }
+    job->request = kube_get(job->controller->client, list[job->source].resource, job->ns,
+                            list[job->source].name, &how, &err);
+    if (!job->request)
+        job_fail(job, "a source could not be read, will try again", err.msg);
 }
 
 static void read_sources(struct job *job)

@@ -7,7 +7,8 @@
 /* The queue's work function; `controller` is a struct controller. */
 void job_start(void *controller, const char *ns, const char *name);
 
-/* Frees all jobs; their requests are not ended (kube_client_free does that). */
-void jobs_free(struct controller *controller);
+/* Ends all jobs with the request that each has on its way; each key comes again after its backoff.
+ */
+void jobs_cancel(struct controller *controller);
 
 #endif

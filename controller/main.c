@@ -14,6 +14,10 @@
 #include "kube/config.h"
 #include "wipe.h"
 
+/* For the writes on their way and the lease, whose answers may never come. A second signal does not
+ * wait. */
+#define STOP_MS 4000
+
 static const char usage[] =
     "usage: gitgate-controller [--kubeconfig FILE] [--namespace NAME] [--health-addr [HOST]:PORT]\n"
     "                          [--log-level debug|info|warn|error] [--version]\n"
@@ -37,6 +41,8 @@ struct program {
     struct controller controller;
     struct health *health;
     uv_signal_t on_term, on_int;
+    uv_timer_t patience;
+    bool stopping;
 };
 
 /* 0: go on; else exit with what `*status` says. */
@@ -84,13 +90,32 @@ static bool is_ready(void *data)
     return controller->synced;
 }
 
+static void close_handles(struct program *program)
+{
+    uv_close((uv_handle_t *)&program->on_term, NULL);
+    uv_close((uv_handle_t *)&program->on_int, NULL);
+    uv_close((uv_handle_t *)&program->patience, NULL);
+}
+
 static void stop(struct program *program)
 {
     controller_stop(&program->controller);
     health_stop(program->health);
     program->health = NULL;
-    uv_close((uv_handle_t *)&program->on_term, NULL);
-    uv_close((uv_handle_t *)&program->on_int, NULL);
+    close_handles(program);
+}
+
+/* From the loop's own hand: what it stops may be in the middle of a call. */
+static void on_patience(uv_timer_t *timer)
+{
+    stop(timer->data);
+}
+
+static void on_finished(void *data)
+{
+    struct program *program = data;
+
+    uv_timer_start(&program->patience, on_patience, 0, 0);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -98,7 +123,11 @@ static void on_signal(uv_signal_t *handle, int number)
     struct program *program = handle->data;
 
     log_info(&program->log, "stopping", json_pack("{s:i}", "signal", number));
-    stop(program);
+    uv_timer_start(&program->patience, on_patience, program->stopping ? 0 : STOP_MS, 0);
+    if (program->stopping)
+        return;
+    program->stopping = true;
+    controller_finish(&program->controller, on_finished, program);
 }
 
 static int start(struct program *program, const struct options *options, struct error *err)
@@ -130,7 +159,8 @@ static void watch_signals(struct program *program)
     signal(SIGPIPE, SIG_IGN);
     uv_signal_init(&program->loop, &program->on_term);
     uv_signal_init(&program->loop, &program->on_int);
-    program->on_term.data = program->on_int.data = program;
+    uv_timer_init(&program->loop, &program->patience);
+    program->on_term.data = program->on_int.data = program->patience.data = program;
     uv_signal_start(&program->on_term, on_signal, SIGTERM);
     uv_signal_start(&program->on_int, on_signal, SIGINT);
 }
@@ -153,8 +183,7 @@ int main(int argc, char **argv)
         r = start(&program, &options, &err);
     if (r < 0) {
         log_error(&program.log, "can't start", json_pack("{s:s}", "error", err.msg));
-        uv_close((uv_handle_t *)&program.on_term, NULL);
-        uv_close((uv_handle_t *)&program.on_int, NULL);
+        close_handles(&program);
     }
     uv_run(&program.loop, UV_RUN_DEFAULT);
     uv_loop_close(&program.loop);

@@ -35,6 +35,7 @@ struct queue {
     struct kube_store *items;
     struct item *first, **end;
     unsigned workers, working;
+    bool paused;
     unsigned closing;
     void (*work)(void *data, const char *ns, const char *name);
     void *data;
@@ -79,7 +80,7 @@ static void start_work(uv_check_t *check)
 {
     struct queue *queue = check->data;
 
-    while (queue->first && queue->working < queue->workers) {
+    while (queue->first && !queue->paused && queue->working < queue->workers) {
         struct item *item = queue->first;
 
         queue->first = item->next;
@@ -95,7 +96,7 @@ static void start_work(uv_check_t *check)
 
 static void wake(struct queue *queue)
 {
-    if (!queue->first || queue->working >= queue->workers)
+    if (!queue->first || queue->paused || queue->working >= queue->workers)
         return;
     uv_check_start(&queue->check, start_work);
     uv_idle_start(&queue->idle, no_sleep);
@@ -137,6 +138,7 @@ struct queue *queue_new(uv_loop_t *loop, unsigned workers,
     }
     queue->loop = loop;
     queue->workers = workers;
+    queue->paused = true;
     queue->work = work;
     queue->data = data;
     queue->end = &queue->first;
@@ -161,6 +163,12 @@ void queue_free(struct queue *queue)
     kube_store_free(queue->items);
     uv_close((uv_handle_t *)&queue->check, on_closed);
     uv_close((uv_handle_t *)&queue->idle, on_closed);
+}
+
+void queue_pause(struct queue *queue, bool paused)
+{
+    queue->paused = paused;
+    wake(queue);
 }
 
 void queue_add(struct queue *queue, const char *ns, const char *name)

@@ -5,6 +5,7 @@
 #ifndef GITGATE_CONTROLLER_QUEUE_H
 #define GITGATE_CONTROLLER_QUEUE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -19,6 +20,9 @@ struct queue *queue_new(uv_loop_t *loop, unsigned workers,
 
 /* Its timers close on the loop. NULL is fine. */
 void queue_free(struct queue *queue);
+
+/* A paused queue takes keys and starts none. It begins paused. */
+void queue_pause(struct queue *queue, bool paused);
 
 /* As soon as a worker is free. */
 void queue_add(struct queue *queue, const char *ns, const char *name);

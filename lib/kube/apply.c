@@ -21,35 +21,50 @@ static const char *metadata_of(const json_t *object, const char *key)
     return json_string_value(json_object_get(json_object_get(object, "metadata"), key));
 }
 
+/* https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches: an answer
+ * without content is quick to read and holds no credential. */
+#define ACCEPT_METADATA "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
+/* The rest of `spec` is the caller's: method, content type, what to do with the answer. */
+static struct kube_request *send_object(struct kube_client *client,
+                                        const struct kube_resource *resource, const json_t *object,
+                                        const char *path, struct kube_request_spec *spec,
+                                        struct error *err)
+{
+    cleanup_buf struct buf query = BUF_INIT(PATH_MAX_BYTES);
+    struct buf body = BUF_INIT(OBJECT_MAX);
+    struct kube_request *request = NULL;
+
+    kube_query(&query, "fieldManager", KUBE_FIELD_MANAGER);
+    if (strcmp(spec->content_type, CONTENT_APPLY) == 0)
+        kube_query(&query, "force", "true");
+    if (json_dump_callback(object, append, &body, JSON_COMPACT) < 0) {
+        error_set(err, -E2BIG, "a %s is too large, or memory is short", resource->kind);
+    } else {
+        spec->path = path;
+        spec->query = query.data;
+        spec->body = body.data;
+        spec->body_len = body.len;
+        request = kube_request_start(client, spec, err);
+    }
+    buf_wipe(&body); /* a Secret's, maybe */
+    return request;
+}
+
 static struct kube_request *patch(struct kube_client *client, const struct kube_resource *resource,
                                   const json_t *object, const char *subresource, kube_done_fn done,
                                   void *data, struct error *err)
 {
-    cleanup_buf struct buf path = BUF_INIT(PATH_MAX_BYTES), query = BUF_INIT(PATH_MAX_BYTES);
-    const char *name = metadata_of(object, "name");
-    struct buf body = BUF_INIT(OBJECT_MAX);
-    struct kube_request *request = NULL;
-    struct kube_request_spec spec = {
-        .method = "PATCH", .content_type = CONTENT_APPLY, .done = done, .data = data};
+    cleanup_buf struct buf path = BUF_INIT(PATH_MAX_BYTES);
+    struct kube_request_spec spec = {.method = "PATCH",
+                                     .accept = ACCEPT_METADATA,
+                                     .content_type = CONTENT_APPLY,
+                                     .done = done,
+                                     .data = data};
 
-    if (!name) {
-        error_set(err, -EINVAL, "a %s without a name can't be applied", resource->kind);
-        return NULL;
-    }
-    kube_path(resource, metadata_of(object, "namespace"), name, subresource, &path);
-    kube_query(&query, "fieldManager", KUBE_FIELD_MANAGER);
-    kube_query(&query, "force", "true");
-    if (json_dump_callback(object, append, &body, JSON_COMPACT) < 0) {
-        error_set(err, -E2BIG, "%s %s is too large, or memory is short", resource->kind, name);
-    } else {
-        spec.path = path.data;
-        spec.query = query.data;
-        spec.body = body.data;
-        spec.body_len = body.len;
-        request = kube_request_start(client, &spec, err);
-    }
-    buf_wipe(&body); /* a Secret's, maybe */
-    return request;
+    kube_path(resource, metadata_of(object, "namespace"), metadata_of(object, "name"), subresource,
+              &path);
+    return send_object(client, resource, object, path.data, &spec, err);
 }
 
 struct kube_request *kube_apply(struct kube_client *client, const struct kube_resource *resource,
@@ -64,6 +79,50 @@ struct kube_request *kube_apply_status(struct kube_client *client,
                                        kube_done_fn done, void *data, struct error *err)
 {
     return patch(client, resource, object, "status", done, data, err);
+}
+
+struct kube_request *kube_json_patch(struct kube_client *client,
+                                     const struct kube_resource *resource, const char *namespace_,
+                                     const char *name, const json_t *operations, kube_done_fn done,
+                                     void *data, struct error *err)
+{
+    cleanup_buf struct buf path = BUF_INIT(PATH_MAX_BYTES);
+    struct kube_request_spec spec = {.method = "PATCH",
+                                     .accept = ACCEPT_METADATA,
+                                     .content_type = "application/json-patch+json",
+                                     .done = done,
+                                     .data = data};
+
+    kube_path(resource, namespace_, name, NULL, &path);
+    return send_object(client, resource, operations, path.data, &spec, err);
+}
+
+static struct kube_request *write_whole(struct kube_client *client, const char *method,
+                                        const struct kube_resource *resource, const json_t *object,
+                                        const struct kube_request_spec *how, struct error *err)
+{
+    cleanup_buf struct buf path = BUF_INIT(PATH_MAX_BYTES);
+    struct kube_request_spec spec = *how;
+
+    spec.method = method;
+    spec.content_type = "application/json";
+    kube_path(resource, metadata_of(object, "namespace"),
+              strcmp(method, "PUT") == 0 ? metadata_of(object, "name") : NULL, NULL, &path);
+    return send_object(client, resource, object, path.data, &spec, err);
+}
+
+struct kube_request *kube_create(struct kube_client *client, const struct kube_resource *resource,
+                                 const json_t *object, const struct kube_request_spec *how,
+                                 struct error *err)
+{
+    return write_whole(client, "POST", resource, object, how, err);
+}
+
+struct kube_request *kube_replace(struct kube_client *client, const struct kube_resource *resource,
+                                  const json_t *object, const struct kube_request_spec *how,
+                                  struct error *err)
+{
+    return write_whole(client, "PUT", resource, object, how, err);
 }
 
 struct kube_request *kube_delete(struct kube_client *client, const struct kube_resource *resource,
@@ -88,12 +147,13 @@ struct kube_request *kube_delete(struct kube_client *client, const struct kube_r
 }
 
 struct kube_request *kube_get(struct kube_client *client, const struct kube_resource *resource,
-                              const char *namespace_, const char *name, kube_done_fn done,
-                              void *data, struct error *err)
+                              const char *namespace_, const char *name,
+                              const struct kube_request_spec *how, struct error *err)
 {
     cleanup_buf struct buf path = BUF_INIT(PATH_MAX_BYTES);
-    struct kube_request_spec spec = {.method = "GET", .done = done, .data = data};
+    struct kube_request_spec spec = *how;
 
+    spec.method = "GET";
     kube_path(resource, namespace_, name, NULL, &path);
     spec.path = path.data;
     return kube_request_start(client, &spec, err);

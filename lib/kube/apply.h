@@ -11,7 +11,7 @@
 
 #define KUBE_FIELD_MANAGER "gitgate-controller"
 
-/* Names in `object`'s metadata say which. `done` gets the object as it is after. */
+/* Names in `object`'s metadata say which. `done` gets the object's metadata as it is after. */
 struct kube_request *kube_apply(struct kube_client *client, const struct kube_resource *resource,
                                 const json_t *object, kube_done_fn done, void *data,
                                 struct error *err);
@@ -28,8 +28,23 @@ struct kube_request *kube_delete(struct kube_client *client, const struct kube_r
                                  const char *namespace_, const char *name, const char *uid,
                                  kube_done_fn done, void *data, struct error *err);
 
+/* RFC 6902 operations. */
+struct kube_request *kube_json_patch(struct kube_client *client,
+                                     const struct kube_resource *resource, const char *namespace_,
+                                     const char *name, const json_t *operations, kube_done_fn done,
+                                     void *data, struct error *err);
+
+/* The whole object: a new one, or in place of the one whose metadata.resourceVersion it has. Of
+ * `how`, the time-out, the guard, done and data count (here and in kube_get). */
+struct kube_request *kube_create(struct kube_client *client, const struct kube_resource *resource,
+                                 const json_t *object, const struct kube_request_spec *how,
+                                 struct error *err);
+struct kube_request *kube_replace(struct kube_client *client, const struct kube_resource *resource,
+                                  const json_t *object, const struct kube_request_spec *how,
+                                  struct error *err);
+
 struct kube_request *kube_get(struct kube_client *client, const struct kube_resource *resource,
-                              const char *namespace_, const char *name, kube_done_fn done,
-                              void *data, struct error *err);
+                              const char *namespace_, const char *name,
+                              const struct kube_request_spec *how, struct error *err);
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef GITGATE_KUBE_CLIENT_H
 #define GITGATE_KUBE_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -44,6 +45,7 @@ struct kube_request_spec {
     size_t body_len;
     size_t max_response;   /* 0: KUBE_RESPONSE_MAX */
     uint64_t timeout_ms;   /* 0: KUBE_TIMEOUT_MS */
+    bool unguarded;        /* a write that is not asked of the client's guard */
     kube_stream_fn stream; /* NULL: the body is gathered and given to done */
     kube_done_fn done;
     void *data; /* for stream and done */
@@ -57,7 +59,19 @@ int kube_client_new(uv_loop_t *loop, const struct kube_config *config, struct ku
  * once more after this. Not from a `done` or a stream callback. NULL is fine. */
 void kube_client_free(struct kube_client *client);
 
+/* Asked before each write is sent, and before it is sent again: the milliseconds within which it
+ * must have ended, or 0, then it fails with -EPERM. Without a guard all may be written. */
+void kube_client_guard(struct kube_client *client, uint64_t (*time_to_write)(void *data),
+                       void *data);
+
+/* Told of each answer, also of those that are tried again; 0 when none came. */
+void kube_client_observe(struct kube_client *client,
+                         void (*answered)(void *data, const char *method, int status), void *data);
+
 uv_loop_t *kube_client_loop(const struct kube_client *client);
+
+/* The config's. */
+const char *kube_client_namespace(const struct kube_client *client);
 
 /* Starts a request. NULL (with `err`) only when memory is short or the spec can't be sent. The
  * handle is for kube_request_cancel alone and ends with `done`. */

@@ -9,6 +9,9 @@ const struct kube_resource kube_secrets = {"", "v1", "secrets", "Secret"};
 const struct kube_resource kube_namespaces = {"", "v1", "namespaces", "Namespace"};
 const struct kube_resource kube_network_policies = {"networking.k8s.io", "v1", "networkpolicies",
                                                     "NetworkPolicy"};
+const struct kube_resource kube_pods = {"", "v1", "pods", "Pod"};
+const struct kube_resource kube_leases = {"coordination.k8s.io", "v1", "leases", "Lease"};
+const struct kube_resource kube_events = {"events.k8s.io", "v1", "events", "Event"};
 
 void kube_encode(const char *text, struct buf *to)
 {

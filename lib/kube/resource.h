@@ -16,6 +16,9 @@ extern const struct kube_resource kube_config_maps;
 extern const struct kube_resource kube_secrets;
 extern const struct kube_resource kube_namespaces;
 extern const struct kube_resource kube_network_policies;
+extern const struct kube_resource kube_pods;
+extern const struct kube_resource kube_leases;
+extern const struct kube_resource kube_events;
 
 /* "/apis/<group>/<version>/namespaces/<namespace>/<plural>/<name>/<subresource>", each part
  * percent-encoded. Namespace (cluster-scoped, or all of them), name (the collection) and

@@ -14,7 +14,10 @@ setup() {
 	kubectl create namespace "$ns" >/dev/null
 }
 
-teardown() { controller_kill; }
+teardown() {
+	controller_kill
+	lease_free # a test that failed killed its holder
+}
 
 five_children() {
 	printf '%s\n' ConfigMap/"$1"-gitgate-client ConfigMap/"$1"-gitgate-hooks \
@@ -269,6 +272,7 @@ arrives() {
 @test "--namespace: one namespace is watched, with rights in it alone" {
 	kubectl -n gitgate-system create serviceaccount one-"$ns" >/dev/null
 	kubectl -n "$ns" create rolebinding one --clusterrole=gitgate-controller --serviceaccount=gitgate-system:one-"$ns"
+	kubectl -n "$ns" create rolebinding lease --clusterrole=gitgate-controller-lease --serviceaccount=gitgate-system:one-"$ns"
 	service_account_config one-"$ns" "$BATS_TEST_TMPDIR/one.kubeconfig"
 	controller_start --kubeconfig "$BATS_TEST_TMPDIR/one.kubeconfig" --namespace "$ns"
 	secret app-key "$(key app)" >/dev/null
@@ -362,4 +366,30 @@ memory() {
 	echo "five objects and the status: $(jq .ms <<<"$line") ms;" \
 		"resident memory $(awk '/VmRSS/ {print $2 " kB"}' "/proc/$controller_pid/status")" >&3
 	controller_stop
+}
+
+@test "SIGTERM gives the lease back: the next one works at once" {
+	controller_start
+	[ -n "$(lease)" ]
+	controller_stop
+	[ -z "$(lease)" ]
+	begin=$SECONDS
+	controller_start
+	[ $((SECONDS - begin)) -lt 6 ]
+	controller_stop
+}
+
+@test "its rights, counted: no more than these" {
+	kubectl -n "$ns" auth can-i --list --no-headers --as system:serviceaccount:gitgate-system:gitgate-controller |
+		grep -v -e selfsubject -e '^ ' >"$BATS_TEST_TMPDIR/rights"
+	awk '{ $2 = ""; $3 = ""; gsub(/ +/, " "); print }' "$BATS_TEST_TMPDIR/rights" | sort >"$BATS_TEST_TMPDIR/short"
+	cat "$BATS_TEST_TMPDIR/short"
+	diff "$BATS_TEST_TMPDIR/short" - <<-'END'
+		configmaps [get list watch create patch]
+		gitgates.gitgate.dev [get list watch]
+		gitgates.gitgate.dev/finalizers [update]
+		gitgates.gitgate.dev/status [patch]
+		networkpolicies.networking.k8s.io [get list watch create patch delete]
+		secrets [get list watch create patch]
+	END
 }

@@ -8,12 +8,16 @@ setup_file() { bed_up; }
 teardown_file() { bed_down; }
 
 setup() {
-	controller_pid=
+	controller_pid= other_pid=
 	ns=t$BATS_TEST_NUMBER
 	kubectl create namespace "$ns" >/dev/null
 }
 
-teardown() { controller_kill; }
+teardown() {
+	controller_kill
+	[ -z "${other_pid:-}" ] || kill -KILL "$other_pid" 2>/dev/null || :
+	lease_free # whoever held it was killed, or is about to be
+}
 
 descriptors() {
 	find "/proc/$controller_pid/fd" -mindepth 1 | wc -l
@@ -82,5 +86,59 @@ descriptors() {
 	controller_pid=$!
 	logged 'certificate'
 	lacks 'all is listed' <"$log"
+	controller_stop
+}
+
+# standby : a second controller, $other_pid, its log in $other_log; returns when it has listed all
+standby() {
+	local first=$controller_pid first_log=$log
+	log=$BATS_TEST_TMPDIR/standby.log
+	"$GITGATE_BIN/gitgate-controller" --kubeconfig "$BATS_FILE_TMPDIR/controller.kubeconfig" 2>"$log" 3>&- &
+	controller_pid=$!
+	logged 'all is listed'
+	other_pid=$controller_pid other_log=$log controller_pid=$first log=$first_log
+}
+
+@test "two replicas: the leader is killed; the other takes over within the lease time, and no object flaps" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	standby
+	versions agents >"$BATS_TEST_TMPDIR/before"
+	kill -KILL "$controller_pid"
+	begin=$SECONDS
+	kubectl -n "$ns" delete configmap agents-gitgate-hooks
+	kubectl -n "$ns" wait --for=create configmap/agents-gitgate-hooks --timeout=30s
+	# 15 s, and one attempt every 2 s.
+	[ $((SECONDS - begin)) -le 19 ]
+	grep -q 'the lease is ours' "$other_log"
+	versions agents | grep -v agents-gitgate-hooks | diff <(grep -v agents-gitgate-hooks "$BATS_TEST_TMPDIR/before") -
+	lacks '"writes":' < <(grep reconciled "$other_log" | grep -v '"writes":1')
+	wait "$controller_pid" || :
+	controller_pid=$other_pid log=$other_log other_pid=
+	controller_stop
+}
+
+@test "a leader that stood still for longer than its lease writes nothing when it goes on" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	standby
+	kill -STOP "$controller_pid"
+	# Work that waits for it in its sockets, and that the other does meanwhile.
+	kubectl -n "$ns" delete configmap agents-gitgate-hooks
+	kubectl -n "$ns" wait --for=create configmap/agents-gitgate-hooks --timeout=30s
+	versions agents >"$BATS_TEST_TMPDIR/before"
+	holder=$(lease)
+	reconciled=$(grep -c '"reconciled"' "$log")
+	kill -CONT "$controller_pid"
+	logged 'the lease is lost'
+	[ "$(lease)" = "$holder" ]
+	[ "$(grep -c '"reconciled"' "$log")" = "$reconciled" ]
+	versions agents | diff "$BATS_TEST_TMPDIR/before" -
+	controller_stop
+	controller_pid=$other_pid log=$other_log other_pid=
 	controller_stop
 }

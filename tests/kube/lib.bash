@@ -28,7 +28,7 @@ service_account_config() {
 	token=$(kubectl -n gitgate-system create token "$1" --duration=1h)
 	{
 		kubectl config view --raw --minify -o json |
-			jq --arg token "$token" '.users[0].user = {token: $token}'
+			jq --arg token "$token" '.users[0].user = {token: $token} | .contexts[0].context.namespace = "gitgate-system"'
 	} >"$2"
 }
 
@@ -41,6 +41,17 @@ controller_start() {
 		--log-level debug "$@" 2>"$log" 3>&- &
 	controller_pid=$!
 	logged 'all is listed'
+	logged 'the lease is ours'
+}
+
+# lease : who holds it, "" when nobody does
+lease() {
+	kubectl -n gitgate-system get lease gitgate-controller -o jsonpath='{.spec.holderIdentity}'
+}
+
+# lease_free : for a test whose controller was killed, or is to be killed without a word
+lease_free() {
+	kubectl -n gitgate-system delete lease gitgate-controller --ignore-not-found >/dev/null
 }
 
 # logged TEXT : waits until the log holds it
