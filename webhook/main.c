@@ -35,9 +35,11 @@ struct options {
     char *address; /* owned */
     uint16_t port;
     enum log_level log_level;
+    struct server_limits limits;
 };
 
 struct program {
+    const struct options *options;
     uv_loop_t loop;
     struct log log;
     struct kube_client *client;
@@ -174,9 +176,11 @@ static void start_signals(struct program *program)
 static void on_certs_changed(void *data)
 {
     struct program *program = data;
+    cleanup_identity struct identity identity = IDENTITY_INIT;
     struct error err = ERROR_INIT;
 
-    if (server_reload(program->server, &err) < 0)
+    if (identity_load(program->options->cert, program->options->key, &identity, &err) < 0 ||
+        server_set_identity(program->server, &identity, &err) < 0)
         log_warn(&program->log, "certificate kept", json_pack("{s:s}", "error", err.msg));
     else
         log_info(&program->log, "certificate read", NULL);
@@ -199,12 +203,17 @@ static int start_client(struct program *program, const struct options *options, 
 
 static int start_server(struct program *program, const struct options *options, struct error *err)
 {
+    cleanup_identity struct identity identity = IDENTITY_INIT;
+    int r = identity_load(options->cert, options->key, &identity, err);
+
+    if (r < 0)
+        return r;
     admission_routes(&program->admission, program->routes);
     program->spec = (struct server_spec){
         .address = options->address,
         .port = options->port,
-        .cert_file = options->cert,
-        .key_file = options->key,
+        .identity = &identity,
+        .limits = options->limits,
         .routes = program->routes,
         .ready = admission_ready,
         .data = &program->admission,
@@ -216,6 +225,7 @@ static int start_server(struct program *program, const struct options *options, 
 static int run(const struct options *options, struct error *err)
 {
     struct program program = {
+        .options = options,
         .log = {.fd = STDOUT_FILENO, .min = options->log_level, .program = "gitgate-webhook"}};
     int r;
 
@@ -244,7 +254,8 @@ int main(int argc, char **argv)
 {
     struct options options = {.cert = DEFAULT_TLS_DIR "/tls.crt",
                               .key = DEFAULT_TLS_DIR "/tls.key",
-                              .log_level = LOG_INFO_};
+                              .log_level = LOG_INFO_,
+                              .limits = SERVER_LIMITS};
     struct error err = ERROR_INIT;
     int r = parse_options(argc, argv, &options);
 

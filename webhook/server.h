@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "identity.h"
 
 struct server;
 
@@ -29,12 +30,28 @@ struct server_route {
     void *data;
 };
 
+/* Seconds and connections; each has a default. */
+struct server_limits {
+    unsigned network_s; /* TLS hello, request header, and every wait within a body */
+    unsigned request_s; /* from the header's end to the answer's: a body that trickles ends too */
+    unsigned idle_s;    /* between two requests */
+    unsigned connections;
+};
+
+/* 10: the API server waits 30 s at most, and sends at once. 120: longer than its 90 s (Go's
+ * IdleConnTimeout): were the server the first to close, a request just sent would be lost, and with
+ * it an admission. 1024: API servers keep tens; each idle one costs about 30 kB. */
+#define SERVER_LIMITS ((struct server_limits){10, 30, 120, 1024})
+
 struct server_spec {
-    const char *address; /* IPv4 or IPv6; "0.0.0.0" and "::" are every address */
-    uint16_t port;       /* 0: any that is free, see server_port */
-    const char *cert_file, *key_file;
+    const char *address;             /* IPv4 or IPv6; "0.0.0.0" and "::" are every address */
+    uint16_t port;                   /* 0: any that is free, see server_port */
+    const struct identity *identity; /* to begin with; for the call */
+    struct server_limits limits;
     const struct server_route *routes; /* POST application/json; ends with a NULL path */
     bool (*ready)(void *data);         /* GET /readyz: 200 or 503; /healthz is 200 */
+    /* A request was answered by the server itself, with an error status; may be NULL. */
+    void (*refused)(void *data, int status);
     void *data;
     const struct log *log;
 };
@@ -46,9 +63,8 @@ int server_new(uv_loop_t *loop, const struct server_spec *spec, struct server **
 
 uint16_t server_port(const struct server *server);
 
-/* Takes the certificate and key that are in the files now for new connections; what can't be used
- * leaves those that are in use. */
-int server_reload(struct server *server, struct error *err);
+/* For new connections; what can't be used leaves what is in use. */
+int server_set_identity(struct server *server, const struct identity *identity, struct error *err);
 
 /* Takes no new connection, answers what is under way (with "connection: close"), then closes what
  * it has on the loop and calls `stopped`. */

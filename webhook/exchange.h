@@ -1,0 +1,35 @@
+/* One request and its answer, as the server's connections (libwebsockets) bring them in pieces. */
+#ifndef GITGATE_WEBHOOK_EXCHANGE_H
+#define GITGATE_WEBHOOK_EXCHANGE_H
+
+#include <libwebsockets.h>
+
+#include "server.h"
+
+/* What all exchanges of a server share. */
+struct exchanges {
+    const struct server_spec *spec;
+    size_t open;                /* exchanges that there are */
+    size_t body_size;           /* bytes that their bodies take or are to take */
+    bool stopping;              /* answers end their connections */
+    void (*closed)(void *data); /* one has ended */
+    void *data;
+};
+
+/* libwebsockets' memory for a connection, zeroed. */
+struct session {
+    struct exchange *exchange;
+};
+
+/* libwebsockets' callbacks for a connection; each gives 0, or -1 to end it. */
+int exchange_start(struct exchanges *exchanges, struct session *session, struct lws *wsi,
+                   const char *path);
+int exchange_body(struct session *session, const char *bytes, size_t len);
+int exchange_body_end(struct session *session, struct lws *wsi);
+int exchange_write(struct session *session, struct lws *wsi);
+/* Its time is up; 0 when there is none. */
+int exchange_expire(struct session *session);
+/* The client is through with it, or has gone; one that a handler has stays until it answers. */
+void exchange_leave(struct session *session);
+
+#endif
