@@ -25,6 +25,9 @@
 /* The pack is here already: this is the upload and the upstream's own hooks. A silent network is
  * noticed in seconds, see mirror.c. */
 #define PUSH_TIMEOUT_MS 1800000
+/* https: while the upstream's hooks run nothing comes, as proxies keep git's keepalives to
+ * themselves. Broken off, the push would be refused here and land there. */
+#define HTTPS_SILENT "http.lowSpeedTime=600"
 #define REASON_MAX 500
 #define SAID_SHOWN 2000
 
@@ -244,6 +247,8 @@ static bool all_zero(const char *oid)
 static int compose(const struct forward *f, struct args *args)
 {
     static const char *const start[] = {"git",
+                                        "-c",
+                                        HTTPS_SILENT,
                                         "push",
                                         "--porcelain",
                                         "--no-verify",

@@ -12,6 +12,9 @@
 
 /* A login of 15 round trips over a bad line, and 100,000 refs, fit in this. */
 #define ASK_TIMEOUT_MS 60000
+/* libcurl waits five minutes for a host that does not answer, and git can't tell it to wait less.
+ */
+#define ASK_HTTPS_TIMEOUT_MS 30000
 /* A first mirror of a large repository. A network that goes silent is noticed in seconds: by
  * ServerAliveInterval (ssh) and http.lowSpeedTime (https). */
 #define FETCH_TIMEOUT_MS 1800000
@@ -136,7 +139,8 @@ static int ask(const struct gate *gate, const struct upstream *upstream, const c
 {
     cleanup_proc struct proc_result result = PROC_RESULT_INIT(GIT_OUT_MAX, GIT_ERR_MAX);
     int r = git_run(repo, NULL, GIT("ls-remote", "--symref", "--", upstream->url_text), NULL, 0,
-                    ASK_TIMEOUT_MS, &result, err);
+                    upstream->url.scheme == URL_SSH ? ASK_TIMEOUT_MS : ASK_HTTPS_TIMEOUT_MS,
+                    &result, err);
 
     if (r < 0)
         return r;

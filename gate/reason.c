@@ -3,7 +3,8 @@
 #include <string.h>
 
 /* What git says of an ssh or https upstream ends in the same general words; the first match counts,
- * so what is most particular comes first. "%h" is the host, "%f" the upstream's field. */
+ * so what is most particular comes first. "%h" is the host, "%f" the upstream's field, "%a" what
+ * asking for a credential means. */
 struct reason {
     const char *said;
     const char *sentence;
@@ -35,18 +36,31 @@ static const struct reason reasons[] = {
     {"Connection closed", "%h ended the connection"},
     {"kex_exchange_identification", "%h ended the connection"},
 
-    {"SSL certificate problem", "the certificate of %h is not trusted (%f.http.caBundle)"},
+    {"does not match target host name",
+     "the certificate of %h is for another host (%f.url names the host)"},
+    {"no alternative certificate subject name matches",
+     "the certificate of %h is for another host (%f.url names the host)"},
+    {"SSL certificate problem",
+     "the certificate of %h is not trusted, or has expired (%f.http.caBundle)"},
     {"server certificate verification failed",
-     "the certificate of %h is not trusted (%f.http.caBundle)"},
+     "the certificate of %h is not trusted, or has expired (%f.http.caBundle)"},
+    {"SSL CA cert", "%f.http.caBundle holds no certificate that can be read"},
+    {"error setting certificate", "%f.http.caBundle holds no certificate that can be read"},
+    {"gnutls_handshake() failed", "%h does not speak TLS there, or none that the gate accepts"},
+    {"SSL routines", "%h does not speak TLS there, or none that the gate accepts"},
     {"Authentication failed", "%h refused the credential of %f.http.secretRef"},
-    {"could not read Username", "%h asks for a credential (%f.http.secretRef)"},
-    {"returned error: 401", "%h refused the credential of %f.http.secretRef"},
+    /* git asks for another credential than the one that was refused. */
+    {"could not read Username", "%h %a"},
+    {"returned error: 401", "%h %a"},
     {"returned error: 403", "%h denies access to this repository"},
+    {"returned error: 30", "%h redirects this repository, which the gate does not follow: name "
+                           "the URL that it leads to in %f.url"},
+    {"returned error: 429", "%h asks for fewer requests (429); try again later"},
+    {"returned error: 5", "%h is out of order (it answers with an error of its own)"},
     {"Failed to connect", "%h can't be reached"},
     {"Couldn't connect", "%h can't be reached"},
     {"Operation too slow", "%h stopped answering"},
-    {"unable to update url base from redirection",
-     "%h redirects elsewhere; name the new URL in %f.url"},
+    {"not valid: is this a git repository?", "%h does not answer as a git server does"},
 
     {"does not appear to be a git repository",
      "%h has no such repository, or hides it from this key"},
@@ -69,6 +83,13 @@ static void fill_in(struct buf *to, const char *sentence, const struct upstream 
             buf_adds(to, upstream->url.host);
         else if (p[0] == '%' && p[1] == 'f')
             buf_addf(to, "spec.upstreams[%zu]", index);
+        else if (p[0] == '%' && p[1] == 'a')
+            buf_addf(to,
+                     upstream->auth == AUTH_HTTP
+                         ? "refused the credential of spec.upstreams[%zu].http.secretRef"
+                         : "asks for a credential: name one in "
+                           "spec.upstreams[%zu].http.secretRef",
+                     index);
         else {
             buf_addc(to, *p);
             continue;

@@ -14,9 +14,10 @@
 #define CONFIG_MAX (64u << 10)
 #define HEAD_MAX 4096
 #define LINK_FILE OWN_DIR "/link" /* where this repository is linked from, to undo it later */
-/* https: slower than 1 kB/s for 30 s is an upstream that stopped answering. */
-#define SLOW_BYTES 1000
-#define SLOW_SECONDS 30
+/* https: no byte at all for so long is an upstream that stopped answering. A server that counts the
+ * objects of a large repository says nothing for a minute; libcurl looks only once it is connected.
+ */
+#define SILENT_SECONDS 120
 
 /* A value of git's configuration language: quoted, so that only these two need care. */
 static void add_quoted(struct buf *to, const char *value)
@@ -39,11 +40,14 @@ static void add_upstream(struct buf *to, const struct upstream *upstream)
     buf_adds(to, "\n\tfetch = +refs/*:refs/*\n\tfetch = ^refs/gitgate/*\n");
     if (upstream->url.scheme == URL_SSH)
         return;
-    buf_addf(to, "[http]\n\tlowSpeedLimit = %d\n\tlowSpeedTime = %d\n", SLOW_BYTES, SLOW_SECONDS);
+    /* An upstream is what the GitGate names: git would carry the credential (http.extraHeader is
+     * bound to the URL that it began with) and the pushed commits wherever a redirect leads. */
+    buf_addf(to, "[http]\n\tfollowRedirects = false\n\tlowSpeedLimit = 1\n\tlowSpeedTime = %d\n",
+             SILENT_SECONDS);
     if (upstream->ca_config_map)
         buf_adds(to, "\tsslCAInfo = " OWN_DIR "/ca.crt\n");
-    if (upstream->auth == AUTH_HTTP) /* a credential goes to the host it is for and no further */
-        buf_adds(to, "\tfollowRedirects = false\n[include]\n\tpath = " OWN_DIR "/gitconfig\n");
+    if (upstream->auth == AUTH_HTTP)
+        buf_adds(to, "[include]\n\tpath = " OWN_DIR "/gitconfig\n");
 }
 
 /* receive.fsckObjects stays off: real histories hold objects that today's fsck refuses (a zone of

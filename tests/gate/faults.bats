@@ -9,8 +9,10 @@ setup_file() {
     new_upstream app
     new_upstream spare
     write_gitgate app spare absent unresolved silent nokeys -- '
-        .spec.upstreams[3].url = "ssh://git@no-such-host.invalid/app.git" |
-        .spec.upstreams[4].url = "ssh://git@192.0.2.1/app.git" |
+        def server($host): .url |= sub("127.0.0.1:[0-9]+"; $host);
+        (.spec.upstreams[3] | server("no-such-host.invalid")) as $unresolved |
+        (.spec.upstreams[4] | server("192.0.2.1")) as $silent |
+        .spec.upstreams[3] = $unresolved | .spec.upstreams[4] = $silent |
         del(.spec.upstreams[5].ssh.knownHostKeys)'
     start_gate
 }
@@ -25,7 +27,7 @@ setup() {
 
 teardown() {
     rm -f "$BATS_TEST_TMPDIR/go" # ends what loops while it is there
-    [ -e "$BED/sshd.pid" ] || start_sshd
+    start_server
     [ -e "$BED/gate.pid" ] || start_gate
 }
 
@@ -40,21 +42,22 @@ refused() {
 
 @test "an upstream that is down is said to be, and nothing stale is served" {
     clone app "$work"
-    stop_sshd
+    stop_server
     # The kept connection ends with its server's session.
-    refused app "127.0.0.1 refused the connection" ||
+    refused app "127.0.0.1 refused the connection" || refused app "127.0.0.1 can't be reached" ||
         refused app "127.0.0.1 ended the connection"
     run git -C "$work" fetch
     [ "$status" -ne 0 ]
     commit "$work" a >/dev/null
     run git -C "$work" push
     [ "$status" -ne 0 ]
-    start_sshd
+    start_server
     git -C "$work" push -q
     agree app refs/heads/main "$(git -C "$work" rev-parse HEAD)"
 }
 
 @test "another host key than the pinned one is said to be, by field" {
+    ssh_only
     git ls-remote "$(gate_url spare.git)" >/dev/null
     ssh-keygen -q -t ed25519 -N '' -f "$BATS_TEST_TMPDIR/other"
     cp "$BED/state/creds/spare-known_hosts" "$BATS_TEST_TMPDIR/keep"
@@ -65,6 +68,7 @@ refused() {
 }
 
 @test "a key that is taken away, or that the upstream does not know, opens nothing" {
+    ssh_only
     git ls-remote "$(gate_url spare.git)" >/dev/null # a kept connection is there
     ssh-keygen -q -t ed25519 -N '' -f "$BATS_TEST_TMPDIR/other"
     cp -p "$BED/state/creds/spare-key" "$BATS_TEST_TMPDIR/keep"
@@ -77,6 +81,7 @@ refused() {
 }
 
 @test "a connection that the old key opened is ended when the key changes" {
+    ssh_only
     git ls-remote "$(gate_url spare.git)" >/dev/null
     before=$(find "$BED/state/git/spare.git/gitgate" -type s)
     ssh-keygen -q -t ed25519 -N '' -f "$BATS_TEST_TMPDIR/other"
@@ -89,6 +94,7 @@ refused() {
 }
 
 @test "a missing host key is said with the field to fill in" {
+    ssh_only
     refused nokeys "spec.upstreams[5].ssh.knownHostKeys"
 }
 
@@ -107,7 +113,7 @@ refused() {
         git ls-remote "$(gate_url silent.git)" >"$BATS_TEST_TMPDIR/out-$i" 2>&1 3>&- &
     done
     wait
-    [ $((SECONDS - started)) -lt 40 ] # two time-outs: the others share
+    [ $((SECONDS - started)) -lt 90 ] # two time-outs, of 10 s for ssh and 30 for https: the others share
     for i in 1 2 3 4; do
         grep -q "192.0.2.1" "$BATS_TEST_TMPDIR/out-$i"
     done
@@ -162,10 +168,11 @@ server() {
     : >"$BED/gate.log"
     start_gate
     touch "$BATS_TEST_TMPDIR/go"
-    # Everything that runs below the gate, as often as can be.
+    # Everything that the gate runs (in its folders), as often as can be.
     while [ -e "$BATS_TEST_TMPDIR/go" ]; do
-        for pid in $(pgrep -f "gitgate|git |ssh |gitleaks" || true); do
-            cat "/proc/$pid/cmdline" "/proc/$pid/environ" 2>/dev/null | tr '\0' '\n'
+        for pid in "$(cat "$BED/gate.pid")" $(pgrep -f "gitgate-gate|git |ssh |gitleaks" || true); do
+            shown=$({ tr '\0' '\n' <"/proc/$pid/cmdline" && echo && tr '\0' '\n' <"/proc/$pid/environ"; } 2>/dev/null) || continue
+            [[ $shown == *GATEWAY_INTERFACE=* ]] || printf '%s\n' "$shown" # or it is the https server's own
         done
     done >"$BATS_TEST_TMPDIR/seen" 3>&- &
     watcher=$!
@@ -178,12 +185,15 @@ server() {
     wait "$watcher"
     grep -q 'gitgate-gate' "$BATS_TEST_TMPDIR/seen"
     grep -q '^push$' "$BATS_TEST_TMPDIR/seen" # the gate's own
-    line=$(sed -n 3p "$BED/key") # of the key's body
-    [ ${#line} -gt 30 ]
-    run ! grep -rF -- "$line" "$BATS_TEST_TMPDIR/seen" "$BATS_TEST_TMPDIR/out" "$BED/gate.log" "$BED/gate.err"
-    # and where it may be, it is for the gate's user alone
-    [ "$(stat -c %a "$BED/state/creds/app-key")" = 600 ]
-    run ! grep -rF -- "$line" "$BED/state/git" "$BED/state/config" "$BED/state/client"
+    while read -r secret; do
+        [ ${#secret} -ge 20 ]
+        run ! grep -rF -- "$secret" "$BATS_TEST_TMPDIR/seen" "$BATS_TEST_TMPDIR/out" "$BED/gate.log" "$BED/gate.err"
+        # and where it may be, it is for the gate's user alone
+        run ! grep -rF -- "$secret" "$BED/state/git" "$BED/state/config" "$BED/state/client"
+    done < <(server_secrets)
+    for file in "$BED"/state/creds/app-*; do
+        [ "$(stat -c %a "$file")" = 600 ]
+    done
 }
 
 @test "every line of the gate is JSON" {
@@ -197,7 +207,8 @@ server() {
     git ls-remote "$(gate_url app.git)" >/dev/null
     pid=$(cat "$BED/gate.pid")
     children=$(pgrep -P "$pid")
-    [ "$(echo "$children" | wc -l)" -ge 2 ] # the server, and a kept connection that was orphaned
+    [ -n "$children" ] # the server
+    [ "$upstreams" != ssh ] || [ "$(echo "$children" | wc -l)" -ge 2 ] # and a kept connection that was orphaned
     stop_gate
     for child in $children; do
         [ ! -e "/proc/$child" ]

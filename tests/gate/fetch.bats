@@ -36,7 +36,7 @@ setup() {
 
 @test "a clone by the upstream's own URL is led to the gate" {
     GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=include.path GIT_CONFIG_VALUE_0=$BED/state/client/gitconfig \
-        git clone -q "ssh://$SSH_USER@127.0.0.1:$SSH_PORT$BED/srv/app.git" "$work"
+        git clone -q "$(upstream_url app)" "$work"
     [ "$(git -C "$work" rev-parse HEAD)" = "$(up app rev-parse main)" ]
 }
 
@@ -186,6 +186,7 @@ count_refreshes() {
 }
 
 @test "one connection serves many fetches" {
+    ssh_only
     git ls-remote "$(gate_url app.git)" >/dev/null
     before=$(grep -c "Accepted publickey" "$BED/sshd/log")
     for _ in 1 2 3; do
@@ -196,9 +197,10 @@ count_refreshes() {
 
 @test "a new upstream is served without a restart" {
     new_upstream later
-    cp "$BED/state/creds/app-key" "$BED/state/creds/later-key"
-    cp "$BED/state/creds/app-known_hosts" "$BED/state/creds/later-known_hosts"
-    jq --arg url "ssh://$SSH_USER@127.0.0.1:$SSH_PORT$BED/srv/later.git" \
+    for file in "$BED"/state/creds/app-*; do
+        cp "$file" "${file/app-/later-}"
+    done
+    jq --arg url "$(upstream_url later)" \
         '.spec.upstreams += [.spec.upstreams[0] + {name: "later", url: $url}]' \
         "$BED/state/config/gate.json" >"$BED/new.json"
     mv "$BED/new.json" "$BED/state/config/gate.json"

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Sourced by the tests of the gate: a git server behind sshd, a gate in front of it, clients.
+# Sourced by the tests of the gate: a git server behind sshd, or behind nginx when GITGATE_UPSTREAMS is
+# "https" (see https.bash), a gate in front of it, clients.
 #
 #   setup_file    { start_bed; }       one server and one gate a file
 #   teardown_file { stop_bed; }
@@ -10,6 +11,14 @@
 # shellcheck disable=SC2154 # set by ctest
 bin=$GITGATE_BIN
 PATH=$bin:$PATH
+upstreams=${GITGATE_UPSTREAMS:-ssh}
+
+. "$GITGATE_SOURCE/tests/gate/https.bash"
+
+# ssh_only : skips a test of what an https upstream hasn't got
+ssh_only() {
+    [ "$upstreams" = ssh ] || skip "of ssh alone"
+}
 
 # Where the upstream's server is; a benchmark puts it into a network namespace of its own.
 SSH_HOST=${SSH_HOST:-127.0.0.1}
@@ -99,7 +108,7 @@ stop_sshd() {
     [ -z "$sessions" ] || kill $sessions 2>/dev/null || true
 }
 
-make_server() {
+make_ssh_server() {
     mkdir -p "$BED/sshd" "$BED/srv"
     SSH_PORT=$(free_port)
     SSH_USER=$(id -un)
@@ -113,6 +122,44 @@ make_server() {
     chmod 644 "$BED/sshd/authorized_keys"
     write_sshd_config
     start_sshd
+    export SSH_HOST SSH_PORT SSH_USER
+}
+
+# ---- either server
+
+make_server() {
+    case $upstreams in
+    ssh) make_ssh_server ;;
+    https) make_https_server ;;
+    esac
+}
+
+start_server() {
+    case $upstreams in
+    ssh) [ -e "$BED/sshd.pid" ] || start_sshd ;;
+    https) [ -e "$BED/nginx.pid" ] || start_nginx ;;
+    esac
+}
+
+stop_server() {
+    stop_sshd
+    stop_nginx
+}
+
+# server_secrets : what nobody but server and gate may see, a line each
+server_secrets() {
+    case $upstreams in
+    ssh) sed -n 3p "$BED/key" ;; # of the key's body
+    https) printf '%s\n' "$PASSWORD" "$(printf 'agent:%s' "$PASSWORD" | base64 -w0)" ;;
+    esac
+}
+
+# upstream_url NAME : of the repository that new_upstream made
+upstream_url() {
+    case $upstreams in
+    ssh) echo "ssh://$SSH_USER@$SSH_HOST:$SSH_PORT$BED/srv/$1.git" ;;
+    https) echo "https://127.0.0.1:$HTTPS_PORT$BED/srv/$1.git" ;;
+    esac
 }
 
 # The repository at the server, for its own git (as the server's user: it does not trust others').
@@ -173,17 +220,44 @@ write_gitgate() {
     done
     [ $# -lt 2 ] || patch=$2
     for name in "${list[@]}"; do
-        jq -n --arg name "$name" --arg url "ssh://$SSH_USER@$SSH_HOST:$SSH_PORT$BED/srv/$name.git" \
-            --arg key "$(cut -d' ' -f1,2 "$BED/sshd/host_key.pub")" \
-            '{name: $name, url: $url, ssh: {secretRef: {name: "key"}, knownHostKeys: [$key]}}'
+        "${upstreams}_entry" "$name"
     done | jq -s '{apiVersion: "gitgate.dev/v1alpha1", kind: "GitGate", metadata: {name: "gate"},
         spec: {upstreams: .}}' | jq "$patch" >"$BED/gate.json"
     {
         cat "$BED/gate.json"
-        echo ---
-        jq -n --rawfile key "$BED/key" '{apiVersion: "v1", kind: "Secret", metadata: {name: "key"},
-            type: "kubernetes.io/ssh-auth", stringData: {"ssh-privatekey": $key}}'
+        "${upstreams}_sources"
     } >"$BED/gitgate.yaml"
+}
+
+ssh_entry() {
+    jq -n --arg name "$1" --arg url "$(upstream_url "$1")" --arg key "$(cut -d' ' -f1,2 "$BED/sshd/host_key.pub")" \
+        '{name: $name, url: $url, ssh: {secretRef: {name: "key"}, knownHostKeys: [$key]}}'
+}
+
+https_entry() {
+    jq -n --arg name "$1" --arg url "$(upstream_url "$1")" \
+        '{name: $name, url: $url, http: {secretRef: {name: "login"}, caBundle: {configMapRef: {name: "ca", key: "ca.crt"}}}}'
+}
+
+# source_secret NAME TYPE KEY FILE : a Secret with the file's content
+source_secret() {
+    echo ---
+    jq -n --arg name "$1" --arg type "$2" --arg key "$3" --rawfile value "$4" \
+        '{apiVersion: "v1", kind: "Secret", metadata: {name: $name}, type: $type, stringData: {($key): $value}}'
+}
+
+ssh_sources() {
+    source_secret key kubernetes.io/ssh-auth ssh-privatekey "$BED/key"
+}
+
+https_sources() {
+    echo ---
+    jq -n --arg password "$PASSWORD" '{apiVersion: "v1", kind: "Secret", metadata: {name: "login"},
+        type: "kubernetes.io/basic-auth", stringData: {username: "agent", password: $password}}'
+    source_secret token Opaque token <(printf '%s' "$TOKEN")
+    echo ---
+    jq -n --rawfile ca "$BED/ca/ours.crt" --rawfile other "$BED/ca/other.crt" '{apiVersion: "v1", kind: "ConfigMap",
+        metadata: {name: "ca"}, data: {"ca.crt": $ca, "other.crt": $other}}'
 }
 
 start_gate() {
@@ -192,7 +266,7 @@ start_gate() {
     PATH=${GATE_PATH:-$PATH} setsid gitgate run -f "$BED/gitgate.yaml" --listen "127.0.0.1:$GATE_PORT" --state-dir "$BED/state" ${GATE_ARGS:-} \
         >>"$BED/gate.log" 2>>"$BED/gate.err" 3>&- &
     echo $! >"$BED/gate.pid"
-    wait_for 10 env GITGATE_LISTEN="127.0.0.1:$GATE_PORT" gitgate-gate probe
+    wait_for 20 env GITGATE_LISTEN="127.0.0.1:$GATE_PORT" gitgate-gate probe || { cat "$BED/gate.err" >&2; return 1; }
 }
 
 stop_gate() {
@@ -266,13 +340,12 @@ make_bed() {
 start_bed() {
     make_bed
     make_server
-    export SSH_HOST SSH_PORT SSH_USER
 }
 
 stop_bed() {
     [ -n "${BED:-}" ] || return 0
     stop_gate
-    stop_sshd
+    stop_server
     rm -rf "$BED"
 }
 

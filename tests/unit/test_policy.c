@@ -319,6 +319,12 @@ static void git_s_words_become_a_reason(void **state)
         {"Host key verification failed.", "spec.upstreams[3].ssh.knownHostKeys"},
         {"git@git.example.com: Permission denied (publickey).", "refused the key"},
         {"fatal: '/srv/app.git' does not appear to be a git repository", "no such repository"},
+        {"fatal: unable to access 'https://git.example.com/a/': The requested URL returned error: "
+         "302",
+         "redirects this repository"},
+        {"The requested URL returned error: 401", "asks for a credential"},
+        {"The requested URL returned error: 503", "out of order"},
+        {"server certificate verification failed. CAfile: none CRLfile: none", "not trusted"},
         {"something new in /git/app.git", "could not talk to git.example.com"},
         {"", "could not talk to git.example.com"},
     };
