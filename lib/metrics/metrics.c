@@ -8,8 +8,6 @@
 
 #include "metrics/process.h"
 
-#define OTHER "other"
-
 enum kind { COUNTER, GAUGE, HISTOGRAM };
 
 static const char *const kinds[] = {"counter", "gauge", "histogram"};
@@ -21,6 +19,9 @@ struct series {
     uint64_t count;   /* of a histogram */
     uint64_t *bucket; /* of a histogram: not cumulated */
 };
+
+/* As long as any value may be: strndup and strncmp are told that bound. */
+static const char other[METRIC_LABEL_VALUE_MAX + 1] = "other";
 
 struct metric {
     struct metric *next;
@@ -85,7 +86,7 @@ static struct series *add_series(struct metric *metric, const char *const *value
     bool ok = series;
 
     for (size_t i = 0; ok && i < metric->n_labels; i++)
-        ok = (series->values[i] = strndup(values ? values[i] : OTHER, METRIC_LABEL_VALUE_MAX));
+        ok = (series->values[i] = strndup(values ? values[i] : other, METRIC_LABEL_VALUE_MAX));
     if (ok && metric->kind == HISTOGRAM)
         ok = (series->bucket = calloc(metric->n_bounds + 1, sizeof *series->bucket));
     if (!ok) {
@@ -103,7 +104,7 @@ static bool is_series(const struct metric *metric, const struct series *series,
                       const char *const *values)
 {
     for (size_t i = 0; i < metric->n_labels; i++)
-        if (strncmp(series->values[i], values ? values[i] : OTHER, METRIC_LABEL_VALUE_MAX) != 0)
+        if (strncmp(series->values[i], values ? values[i] : other, METRIC_LABEL_VALUE_MAX) != 0)
             return false;
     return true;
 }
