@@ -1,9 +1,11 @@
 #include "connection.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lock.h"
 
@@ -29,6 +31,8 @@ struct connection {
     int open; /* handles not closed yet */
     char drain[4096];
 };
+
+#define ARRIVED_SIZE (sizeof ENV_ARRIVED + 21) /* "=" and 20 digits */
 
 static const char *const kept[] = {ENV_CONFIG_DIR, ENV_CREDS_DIR,   ENV_REPOS_DIR,
                                    "POD_NAME",     "POD_NAMESPACE", "SERVICE_ACCOUNT"};
@@ -141,9 +145,24 @@ static void on_life_over(uv_timer_t *timer)
 
 /* ---- the start of one ---- */
 
+/* The environment that all share, and when this client came. */
+static char **own_env(const struct connection *c, char arrived[ARRIVED_SIZE])
+{
+    const struct child_env *env = &c->all->env;
+    char **list = calloc(env->n + 2, sizeof *list);
+
+    if (!list)
+        return NULL;
+    memcpy(list, env->list, env->n * sizeof *list);
+    snprintf(arrived, ARRIVED_SIZE, ENV_ARRIVED "=%" PRIu64, c->started_ns);
+    list[env->n] = arrived;
+    return list;
+}
+
 static int spawn(struct connection *c, struct error *err)
 {
-    char base[PATH_MAX + 32], hook[PATH_MAX + 32];
+    char base[PATH_MAX + 32], hook[PATH_MAX + 32], arrived[ARRIVED_SIZE];
+    cleanup_free char **env = own_env(c, arrived); /* not its strings */
     const char *const argv[] = {"git",
                                 "daemon",
                                 "--inetd",
@@ -159,7 +178,7 @@ static int spawn(struct connection *c, struct error *err)
     uv_stdio_container_t stdio[CHILD_FDS];
     uv_process_options_t options = {.file = argv[0],
                                     .args = (char **)argv,
-                                    .env = c->all->env.list,
+                                    .env = env,
                                     .cwd = c->all->gate->repos_dir,
                                     .flags = UV_PROCESS_DETACHED,
                                     .stdio = stdio,
@@ -168,6 +187,8 @@ static int spawn(struct connection *c, struct error *err)
     uv_os_fd_t fd;
     int r;
 
+    if (!env)
+        return error_errno(err, -ENOMEM, "cannot run git daemon");
     snprintf(base, sizeof base, "--base-path=%s", c->all->gate->repos_dir);
     snprintf(hook, sizeof hook, "--access-hook=%s/access-hook", c->all->gate->config_dir);
     r = uv_fileno((uv_handle_t *)&c->socket, &fd);

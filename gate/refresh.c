@@ -1,13 +1,16 @@
 /* refresh SERVICE REPOSITORY [HOST CANONHOST IP PORT]: git daemon's access hook.
  *
  * Of the clients that arrive while a refresh runs, all share the next one: it started after they
- * arrived, so nobody gets what is older than the question. A failure is shared in the same way. The
- * first line on standard output is what a refused client reads (git-daemon(1), --access-hook). */
+ * connected, so nobody gets what is older than the start of what they ran. A failure is shared in
+ * the same way. The first line on standard output is what a refused client reads (git-daemon(1),
+ * --access-hook). */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/parse.h"
 #include "event.h"
 #include "gate.h"
 #include "lock.h"
@@ -99,9 +102,19 @@ static int refuse(const char *message)
     return 1;
 }
 
+/* When the client connected: by the time that this program runs, on a machine that many clients
+ * keep busy, seconds may have gone, and each would ask the upstream for itself. */
+static uint64_t arrival(void)
+{
+    const char *text = getenv(ENV_ARRIVED);
+    uint64_t now = clock_now_ns(), arrived;
+
+    return text && parse_u64(text, now, &arrived) == 0 ? arrived : now;
+}
+
 int verb_refresh(int argc, char **argv)
 {
-    struct request request = {.arrived_ns = clock_now_ns(), .client = ""};
+    struct request request = {.arrived_ns = arrival(), .client = ""};
     cleanup_gate struct gate gate = {0};
     struct outcome outcome = {0};
     const struct upstream *upstream;
