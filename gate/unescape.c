@@ -1,0 +1,193 @@
+#include "unescape.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "transcode.h"
+#include "unpack.h"
+
+/* One text on the way down: what was found in it, and the view that is made of a part of it. */
+struct level {
+    const char *text;
+    size_t len;
+    const struct spans *spans; /* back to the first text; NULL: it is that */
+    struct segments found;
+    struct buf view;
+    struct spans view_spans;
+};
+
+#define LEVEL_INIT ((struct level){.found = SEGMENTS_INIT, .view = BUF_INIT(ENCODED_TEXT_MAX)})
+#define cleanup_level CLEANUP(level_done)
+
+static void level_done(struct level *l)
+{
+    segments_done(&l->found);
+    buf_done(&l->view);
+    free(l->view_spans.list);
+}
+
+/* ---- spans ---- */
+
+size_t spans_origin(const struct spans *spans, size_t pos)
+{
+    size_t low = 0, high = spans->n, origin;
+
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+
+        if (spans->list[middle].at <= pos)
+            low = middle;
+        else
+            high = middle;
+    }
+    origin = spans->list[low].from + (pos - spans->list[low].at);
+    /* Inside of a decoded part that is longer than what stands for it. */
+    return low + 1 < spans->n && origin > spans->list[low + 1].from ? spans->list[low + 1].from
+                                                                    : origin;
+}
+
+/* `from` in the level's text. */
+static int add_span(struct level *l, size_t from)
+{
+    struct spans *s = &l->view_spans;
+
+    if (s->n == s->size) {
+        size_t size = s->size ? 2 * s->size : 64;
+        struct span *list = realloc(s->list, size * sizeof *list);
+
+        if (!list)
+            return -ENOMEM;
+        s->list = list;
+        s->size = size;
+    }
+    s->list[s->n++] =
+        (struct span){.at = (uint32_t)l->view.len,
+                      .from = (uint32_t)(l->spans ? spans_origin(l->spans, from) : from)};
+    return 0;
+}
+
+/* ---- views ---- */
+
+static size_t context_end(const struct level *l, const struct segment *s)
+{
+    return l->len - s->to < UNESCAPE_CONTEXT ? l->len : s->to + UNESCAPE_CONTEXT;
+}
+
+static size_t context_start(const struct segment *s)
+{
+    return s->from < UNESCAPE_CONTEXT ? 0 : s->from - UNESCAPE_CONTEXT;
+}
+
+/* The view from segment `i` on, up to the first gap between two that is too wide for both; returns
+ * the segment behind. */
+static size_t make_view(struct level *l, size_t i)
+{
+    size_t at = context_start(&l->found.list[i]), end = at;
+    int r;
+
+    buf_reset(&l->view);
+    l->view_spans.n = 0;
+    r = add_span(l, at);
+    for (; r == 0 && i < l->found.n; i++) {
+        const struct segment *s = &l->found.list[i];
+
+        if (end > at && context_start(s) > end)
+            break;
+        end = context_end(l, s);
+        buf_add(&l->view, l->text + at, s->from - at);
+        r = add_span(l, s->from);
+        strip_nuls(l->found.bytes.data + s->at, s->len, &l->view); /* UTF-16 becomes ASCII */
+        at = s->to;
+        if (r == 0)
+            r = add_span(l, at);
+    }
+    buf_add(&l->view, l->text + at, end - at);
+    if (r < 0)
+        l->view.err = r;
+    return i;
+}
+
+static int show_containers(const struct level *l, const struct unescaper *to, struct error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && to->container && i < l->found.n; i++) {
+        const struct segment *s = &l->found.list[i];
+        const char *bytes = l->found.bytes.data + s->at;
+
+        if (unpack_recognises(bytes, s->len))
+            r = to->container(to->data, bytes, s->len,
+                              l->spans ? spans_origin(l->spans, s->from) : s->from, err);
+    }
+    return r;
+}
+
+/* ---- depth ---- */
+
+enum readings { BOTH, WIDELY, AS_GITLEAKS };
+
+static int descend(const char *text, size_t len, const struct spans *spans, enum readings readings,
+                   unsigned depth, const struct unescaper *to, struct error *err);
+
+static int show_views(struct level *l, enum readings next, unsigned depth,
+                      const struct unescaper *to, struct error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < l->found.n;) {
+        i = make_view(l, i);
+        if (buf_error(&l->view))
+            return error_errno(err, buf_error(&l->view), "cannot decode a text");
+        r = to->view(to->data, &l->view, &l->view_spans, err);
+        if (r == 0 && depth > 1)
+            r = descend(l->view.data, l->view.len, &l->view_spans, next, depth - 1, to, err);
+    }
+    return r;
+}
+
+static bool same(const struct segments *a, const struct segments *b)
+{
+    return a->n == b->n && a->bytes.len == b->bytes.len &&
+           memcmp(a->list, b->list, a->n * sizeof *a->list) == 0 &&
+           memcmp(a->bytes.data, b->bytes.data, a->bytes.len) == 0;
+}
+
+static int find(struct level *l, enum reading reading, struct error *err)
+{
+    int r = segments_find(l->text, l->len, reading, &l->found);
+
+    return r < 0 ? error_errno(err, r, "cannot decode a text") : 0;
+}
+
+/* Both readings as long as they find the same; gitleaks' finds nothing where ours finds nothing. */
+static int descend(const char *text, size_t len, const struct spans *spans, enum readings readings,
+                   unsigned depth, const struct unescaper *to, struct error *err)
+{
+    cleanup_level struct level ours = LEVEL_INIT, theirs = LEVEL_INIT;
+    int r;
+
+    ours.text = theirs.text = text;
+    ours.len = theirs.len = len;
+    ours.spans = theirs.spans = spans;
+    if (readings == AS_GITLEAKS) {
+        r = find(&theirs, READ_AS_GITLEAKS, err);
+        return r < 0 ? r : show_views(&theirs, AS_GITLEAKS, depth, to, err);
+    }
+    r = find(&ours, READ_WIDELY, err);
+    if (r < 0 || ours.found.n == 0)
+        return r;
+    r = show_containers(&ours, to, err);
+    if (r == 0 && readings == BOTH)
+        r = find(&theirs, READ_AS_GITLEAKS, err);
+    if (r < 0)
+        return r;
+    if (readings == BOTH && same(&ours.found, &theirs.found))
+        return show_views(&ours, BOTH, depth, to, err);
+    r = show_views(&ours, WIDELY, depth, to, err);
+    return r < 0 ? r : show_views(&theirs, AS_GITLEAKS, depth, to, err);
+}
+
+int unescape(const char *text, size_t len, const struct unescaper *to, struct error *err)
+{
+    return descend(text, len, NULL, BOTH, UNESCAPE_DEPTH, to, err);
+}

@@ -1,0 +1,43 @@
+/* A text as it reads once what is encoded in it is decoded in place, and again what comes out of
+ * that. Pure. */
+#ifndef GITGATE_GATE_UNESCAPE_H
+#define GITGATE_GATE_UNESCAPE_H
+
+#include "base/error.h"
+#include "encodings.h"
+
+/* Base64 in hex in base64 ...: gitleaks' own default (--max-decode-depth). */
+#define UNESCAPE_DEPTH 5
+
+/* Around each decoded part this much of the text is shown with it: a rule may want a word before or
+ * behind. gitleaks itself never sees more at once than 125 kB (sources/file.go: 100 kB and at most
+ * 25 kB up to a safe boundary). */
+#define UNESCAPE_CONTEXT (128u << 10)
+
+/* From view[at] on stands what begins at text[from]; the two advance alike until the next span. */
+struct span {
+    uint32_t at, from;
+};
+
+struct spans {
+    struct span *list; /* the first has at 0 */
+    size_t n, size;
+};
+
+/* Where view[pos] comes from in the text. */
+size_t spans_origin(const struct spans *spans, size_t pos);
+
+struct unescaper {
+    /* A part of the text with at least one encoded part decoded; borrowed during the call. */
+    int (*view)(void *data, const struct buf *view, const struct spans *spans, struct error *err);
+    /* Decoded bytes that start as a container does (unpack.h); they stand at text[from]. */
+    int (*container)(void *data, const char *bytes, size_t len, size_t from, struct error *err);
+    void *data;
+};
+
+/* Calls the above for all of the text; what they return below 0 ends it. Takes at most
+ * 2 * UNESCAPE_DEPTH times the work of reading the text once, and about ten times its size in
+ * memory. */
+int unescape(const char *text, size_t len, const struct unescaper *to, struct error *err);
+
+#endif
