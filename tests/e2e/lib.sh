@@ -160,6 +160,23 @@ within() {
 	pass "$text"
 }
 
+# rss NAMESPACE LABEL CONTAINER : resident memory of all processes of that container, in the first pod
+# of that label. Seen from the node: the images need not have a shell.
+rss() {
+	local pod
+	pod=$(kubectl -n "$1" get pods -l "$2" -o jsonpath='{.items[0].metadata.name}')
+	"$KIND_EXPERIMENTAL_PROVIDER" exec "$cluster-control-plane" sh -euc '
+		id=$(crictl ps --quiet --label "io.kubernetes.pod.name=$1" --name "^$2\$")
+		pid=$(crictl inspect --output go-template --template "{{.info.pid}}" "$id")
+		space=$(readlink "/proc/$pid/ns/pid")
+		for process in /proc/[0-9]*; do
+			[ "$(readlink "$process/ns/pid")" != "$space" ] || cat "$process/status" || :
+		done' sh "$pod" "$3" |
+		awk '$1 == "Name:" { name = $2 }
+			$1 == "VmRSS:" { list = list name " " $2 " kB  "; sum += $2 }
+			END { print list "= " sum " kB" }'
+}
+
 # dump : what helps to see why
 dump() {
 	local pod

@@ -371,18 +371,10 @@ nothing_gets_out() {
 # searched WHAT CONTAINER
 searched() { kubectl -n team-a exec -i "$1" -c "$2" -- sh -c "$search" <"$work/needles"; }
 
-# rss NAMESPACE WHAT CONTAINER : resident memory of its processes, beside those that look
-rss() {
-	kubectl -n "$1" exec "$2" -c "$3" -- sh -c 'grep -h -E "^(Name|VmRSS):" /proc/[0-9]*/status' |
-		awk '$1 == "Name:" { name = $2 }
-			$1 == "VmRSS:" && name !~ /^(sh|grep)$/ { list = list name " " $2 " kB  "; sum += $2 }
-			END { print list "= " sum " kB" }'
-}
-
 memory() {
-	figure "memory, controller" "$(rss gitgate-system deploy/gitgate-controller controller)"
-	figure "memory, a webhook" "$(rss gitgate-system deploy/gitgate-webhook webhook)"
-	figure "memory, a gate" "$(rss team-a deploy/agent gitgate)"
+	figure "memory, controller" "$(rss gitgate-system app.kubernetes.io/component=controller controller)"
+	figure "memory, a webhook" "$(rss gitgate-system app.kubernetes.io/component=webhook webhook)"
+	figure "memory, a gate" "$(rss team-a app=agent gitgate)"
 }
 
 a_cluster_is_up
