@@ -1,11 +1,16 @@
 #include "judge.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <limits.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 
 #include "base/file.h"
 #include "base/parse.h"
@@ -13,6 +18,7 @@
 #include "lock.h"
 #include "policy.h"
 
+#define CONTENT_DIR "judged"
 #define CONFIG_FILE "gitleaks.toml"
 #define REPORT_FILE "report.json"
 #define CANARY_FILE "canary"
@@ -20,18 +26,221 @@
 #define CANARY_DEFAULT_RULE "github-pat" /* of gitleaks' own: they are loaded, too */
 #define CANARY_LEN 36                    /* what a GitHub token has behind its prefix */
 
-#define CONFIG_MAX (4u << 20)
+/* Each file starts with a line end of ours: gitleaks skips what looks like a program or an archive
+ * by its first bytes. */
+#define LEAD "\n"
+#define LEAD_LEN 1u
+/* Between a window and the keywords behind it: wider than any rule reaches over white space. */
+#define GAP "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"
+
+#define KEYWORDS_ROOM (2u << 20) /* for what stands behind the text of a window */
+#define CONFIG_MAX (16u << 20)
 #define REPORT_MAX (64u << 20) /* 100,000 findings; more is no verdict either */
 #define SAID_MAX (256u << 10)
 #define SAID_SHOWN 400
 #define CODE_FOUND 77 /* what we make gitleaks exit with: 1 is also its general failure */
 #define CODE_TEXT "77"
-#define DECODE_DEPTH "5" /* base64 in hex in base64 ...: gitleaks' own default */
+#define DECODE_DEPTH "5"         /* base64 in hex in base64 ...: gitleaks' own default */
+#define FINGERPRINT_ROUNDS 20000 /* about 5 ms: nothing for a refusal, much for who guesses */
+
+struct judge {
+    const struct workdir *dir;
+    int fd; /* of CONTENT_DIR; -1: not there yet */
+    struct origin *list;
+    size_t n, size;
+    uint64_t bytes, counted; /* of windows; of whole files, as gitleaks counts */
+};
 
 void verdicts_done(struct verdicts *verdicts)
 {
     free(verdicts->list);
     *verdicts = (struct verdicts){0};
+}
+
+/* ---- what is to be judged ---- */
+
+int judge_new(const struct workdir *dir, struct judge **ret, struct error *err)
+{
+    struct judge *j = calloc(1, sizeof *j);
+
+    if (!j)
+        return error_errno(err, -ENOMEM, "cannot scan the push");
+    j->dir = dir;
+    j->fd = -1;
+    *ret = j;
+    return 0;
+}
+
+static void origin_done(struct origin *origin)
+{
+    free(origin->object);
+    free(origin->path);
+    free(origin->member);
+    free(origin->form);
+    free(origin->name);
+    free(origin->lines);
+}
+
+void judge_free(struct judge *j)
+{
+    if (!j)
+        return;
+    for (size_t i = 0; i < j->n; i++)
+        origin_done(&j->list[i]);
+    free(j->list);
+    cleanup_close_(&j->fd);
+    free(j);
+}
+
+size_t judge_files(const struct judge *j)
+{
+    return j->n;
+}
+
+uint64_t judge_bytes(const struct judge *j)
+{
+    return j->bytes;
+}
+
+static int open_content(struct judge *j, struct error *err)
+{
+    char path[PATH_MAX];
+
+    if (j->fd >= 0)
+        return 0;
+    workdir_path(j->dir, CONTENT_DIR, path);
+    if (mkdir(path, 0700) < 0 || (j->fd = open(path, O_DIRECTORY | O_CLOEXEC)) < 0)
+        return error_errno(err, -errno, "cannot make a folder for the scan");
+    return 0;
+}
+
+static int write_file(struct judge *j, const char *name, struct iovec *parts, int n,
+                      struct error *err)
+{
+    cleanup_close int fd =
+        openat(j->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0)
+        return error_errno(err, -errno, "cannot write the scan's files");
+    while (n > 0) {
+        ssize_t written = writev(fd, parts, n);
+
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return error_errno(err, -errno, "cannot write the scan's files");
+        j->counted += (uint64_t)written;
+        for (; n > 0 && (size_t)written >= parts->iov_len; n--, parts++)
+            written -= (ssize_t)parts->iov_len;
+        if (n > 0) {
+            parts->iov_base = (char *)parts->iov_base + written;
+            parts->iov_len -= (size_t)written;
+        }
+    }
+    return 0;
+}
+
+static void name_file(const struct judge *j, size_t index, char to[NAME_MAX + 1])
+{
+    snprintf(to, NAME_MAX + 1, "%zu%s.x", index, j->list[index].markers);
+}
+
+static unsigned count_lines(const char *text, size_t len)
+{
+    unsigned n = 0;
+
+    for (const char *end = text + len; (text = memchr(text, '\n', (size_t)(end - text))); text++)
+        n++;
+    return n;
+}
+
+/* The decoder's lines that begin in the window, and the one that it begins in. */
+static int copy_lines(const struct piece *piece, const struct window *window, struct origin *to)
+{
+    size_t first = 0, end;
+
+    while (first + 1 < piece->n_lines && piece->lines[first + 1].at <= window->from)
+        first++;
+    for (end = first; end < piece->n_lines && piece->lines[end].at < window->to; end++)
+        ;
+    to->lines = calloc(end - first + 1, sizeof *to->lines);
+    if (!to->lines)
+        return -ENOMEM;
+    for (size_t i = first; i < end; i++) {
+        size_t at = piece->lines[i].at;
+
+        to->lines[to->n_lines++] = (struct piece_line){
+            .at = at > window->from ? at - window->from : 0, .line = piece->lines[i].line};
+    }
+    return 0;
+}
+
+static int fill_in(const struct piece *piece, const struct window *window, struct origin *to)
+{
+    *to = (struct origin){.place = piece->place,
+                          .object = strdup(piece->object),
+                          .path = strdup(piece->path),
+                          .member = strdup(piece->member),
+                          .form = strdup(piece->form),
+                          .offset = piece->offset + window->from,
+                          .line = piece->line,
+                          .len = window->to - window->from};
+    if (piece->place == PLACE_NAME)
+        to->name = strndup(piece->data, piece->len);
+    if (!to->object || !to->path || !to->member || !to->form ||
+        (piece->place == PLACE_NAME && !to->name))
+        return -ENOMEM;
+    if (snprintf(to->markers, sizeof to->markers, "%s", window->markers) >= (int)sizeof to->markers)
+        return -E2BIG;
+    if (piece->lines)
+        return copy_lines(piece, window, to);
+    to->line += count_lines(piece->data, window->from);
+    return 0;
+}
+
+static struct origin *add_origin(struct judge *j)
+{
+    if (j->n == j->size) {
+        size_t size = j->size ? 2 * j->size : 64;
+        struct origin *list = realloc(j->list, size * sizeof *list);
+
+        if (!list)
+            return NULL;
+        j->list = list;
+        j->size = size;
+    }
+    return &j->list[j->n];
+}
+
+int judge_take(void *data, const struct piece *piece, const struct window *window,
+               struct error *err)
+{
+    struct judge *j = data;
+    struct iovec parts[] = {
+        {(char *)LEAD, LEAD_LEN},
+        {(char *)piece->data + window->from, window->to - window->from},
+        {(char *)GAP, strlen(GAP)},
+        {(char *)window->keywords, strlen(window->keywords)},
+    };
+    struct origin *origin = add_origin(j);
+    char name[NAME_MAX + 1];
+    int r = open_content(j, err);
+
+    if (r < 0)
+        return r;
+    if (j->n == JUDGED_FILES_MAX || j->bytes + parts[1].iov_len > JUDGED_BYTES_MAX)
+        return error_set(err, -EFBIG,
+                         "the push holds too much that may be a secret for the gate to look at; "
+                         "push it in parts");
+    r = origin ? fill_in(piece, window, origin) : -ENOMEM;
+    if (r < 0) {
+        if (origin)
+            origin_done(origin);
+        return error_errno(err, r, "cannot scan the push");
+    }
+    j->bytes += parts[1].iov_len;
+    name_file(j, j->n++, name);
+    return write_file(j, name, parts, *window->keywords ? 4 : 2, err);
 }
 
 /* ---- the canary ---- */
@@ -50,76 +259,39 @@ static int random_word(char to[CANARY_LEN + 1])
     return 0;
 }
 
-int judge_canary(const struct workdir *dir, const char *content, struct error *err)
+static int write_canary(struct judge *j, struct error *err)
 {
     cleanup_buf struct buf text = BUF_INIT(1024);
-    char path[PATH_MAX], name[NAME_MAX], ours[CANARY_LEN + 1], theirs[CANARY_LEN + 1];
-    int r;
+    char ours[CANARY_LEN + 1], theirs[CANARY_LEN + 1];
 
     if (random_word(ours) < 0 || random_word(theirs) < 0)
         return error_set(err, -EIO, "no random numbers");
     buf_addf(&text, CANARY_RULE "-%s\n%s_%s\n", ours, "ghp", theirs);
-    snprintf(name, sizeof name, "%s/" CANARY_FILE, content);
-    workdir_path(dir, name, path);
-    r = file_write(path, text.data, text.len, 0600, err);
-    return r < 0 ? r : (int)text.len;
-}
-
-/* ---- the configuration ---- */
-
-/* A JSON string is a TOML basic string, except that TOML wants DEL escaped. */
-static void add_string(struct buf *to, const char *text)
-{
-    json_auto_t *value = json_string(text);
-    cleanup_free char *quoted = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
-
-    if (!quoted || strchr(quoted, 0x7f))
-        to->err = to->err ? to->err : -EINVAL;
-    else
-        buf_adds(to, quoted);
-}
-
-static void add_rule(struct buf *to, const json_t *rule)
-{
-    const char *description = json_string_value(json_object_get(rule, "description"));
-    json_t *keywords = json_object_get(rule, "keywords"), *keyword;
-    size_t i;
-
-    buf_adds(to, "\n[[rules]]\nid = ");
-    add_string(to, json_string_value(json_object_get(rule, "id")));
-    buf_adds(to, "\ndescription = ");
-    add_string(to, description ? description : "a rule of this GitGate");
-    buf_adds(to, "\nregex = ");
-    add_string(to, json_string_value(json_object_get(rule, "regex")));
-    buf_adds(to, "\nkeywords = [");
-    json_array_foreach(keywords, i, keyword)
-    {
-        buf_adds(to, i ? ", " : "");
-        add_string(to, json_string_value(keyword));
-    }
-    buf_adds(to, "]\n");
-}
-
-static int write_config(const struct workdir *dir, const struct scan_policy *policy,
-                        struct error *err)
-{
-    cleanup_buf struct buf text = BUF_INIT(CONFIG_MAX);
-    char path[PATH_MAX];
-    json_t *rule;
-    size_t i;
-
-    buf_adds(&text, "title = \"gitgate\"\n[extend]\nuseDefault = true\n"
-                    "\n[[rules]]\nid = \"" CANARY_RULE "\"\ndescription = \"canary\"\n"
-                    "regex = '''" CANARY_RULE "-[0-9a-zA-Z]{36}'''\n"
-                    "keywords = [\"" CANARY_RULE "\"]\n");
-    json_array_foreach(policy->rules, i, rule) add_rule(&text, rule);
-    if (buf_error(&text))
-        return error_errno(err, buf_error(&text), "cannot write gitleaks' configuration");
-    workdir_path(dir, CONFIG_FILE, path);
-    return file_write(path, text.data, text.len, 0600, err);
+    return write_file(j, CANARY_FILE, &(struct iovec){text.data, text.len}, 1, err);
 }
 
 /* ---- the run ---- */
+
+static int write_config(const struct judge *j, struct rulebook *book, struct error *err)
+{
+    cleanup_buf struct buf text = BUF_INIT(CONFIG_MAX);
+    char path[PATH_MAX];
+    int r = 0;
+
+    buf_adds(&text, "title = \"gitgate\"\n\n[[rules]]\nid = \"" CANARY_RULE "\"\n"
+                    "regex = '''" CANARY_RULE "-[0-9a-zA-Z]{36}'''\n"
+                    "keywords = [\"" CANARY_RULE "\"]\n");
+    for (size_t i = 0; r == 0 && i < book->n; i++) {
+        r = rules_detail(&book->sets[i], err);
+        buf_adds(&text, rules_judge(&book->sets[i]));
+    }
+    if (r < 0)
+        return r;
+    if (buf_error(&text))
+        return error_errno(err, buf_error(&text), "cannot write gitleaks' configuration");
+    workdir_path(j->dir, CONFIG_FILE, path);
+    return file_write(path, text.data, text.len, 0600, err);
+}
 
 static int check_end(const struct proc_spec *spec, const struct proc_result *result,
                      struct error *err)
@@ -165,8 +337,7 @@ static uint64_t ms_until(uint64_t deadline_ns)
     return deadline_ns > now ? (deadline_ns - now) / 1000000u + 1 : 1;
 }
 
-static int run_gitleaks(const struct workdir *dir, const char *content, uint64_t bytes,
-                        uint64_t deadline_ns, struct error *err)
+static int run_gitleaks(const struct judge *j, uint64_t deadline_ns, struct error *err)
 {
     static const char *const argv[] = {"gitleaks",
                                        "dir",
@@ -190,84 +361,216 @@ static int run_gitleaks(const struct workdir *dir, const char *content, uint64_t
 
     if (r < 0)
         return error_errno(err, r, "cannot run gitleaks");
-    workdir_path(dir, content, cwd);
+    workdir_path(j->dir, CONTENT_DIR, cwd);
     spec.cwd = cwd;
     spec.env = (const char *const *)env.list;
     r = proc_run(&spec, &result, err);
     if (r == 0)
         r = check_end(&spec, &result, err);
-    return r < 0 ? r : check_bytes(&result, bytes, err);
+    return r < 0 ? r : check_bytes(&result, j->counted, err);
+}
+
+/* ---- places ---- */
+
+/* What gitleaks says of a match: lines from 1. Columns count from the line end before, so that the
+ * first byte of a line is 2; in the first line it is 1. */
+struct match {
+    unsigned start_line, end_line, start_column, end_column;
+};
+
+/* What its columns of that line count from. */
+static size_t line_base(const struct buf *text, unsigned line)
+{
+    const char *at = text->data, *end = text->data + text->len;
+
+    for (unsigned i = 1; i < line && at; i++)
+        at = memchr(at + (i > 1), '\n', (size_t)(end - at - (i > 1)));
+    return at ? (size_t)(at - text->data) : text->len;
+}
+
+/* Bytes of the file that matched; none for a rule that looks at the path alone. */
+static void locate_match(const struct buf *text, const struct match *match, size_t *from,
+                         size_t *to)
+{
+    *from = line_base(text, match->start_line) + match->start_column;
+    *to = line_base(text, match->end_line) + match->end_column;
+    *from -= *from > 0;
+    if (match->start_line == 0)
+        *from = *to = LEAD_LEN;
+    if (*from > text->len)
+        *from = text->len;
+    if (*to < *from || *to > text->len)
+        *to = *from;
+}
+
+static unsigned line_at(const struct origin *origin, const char *text, size_t at)
+{
+    unsigned line = origin->line;
+
+    if (!origin->lines)
+        return line + count_lines(text, at);
+    for (size_t i = 0; i < origin->n_lines && origin->lines[i].at <= at; i++)
+        line = origin->lines[i].line;
+    return line;
 }
 
 /* ---- the report ---- */
 
-static bool take(const json_t *finding, struct verdict *to)
+static int fingerprint(const char *rule, const char *text, size_t len, char to[FINGERPRINT_LEN + 1],
+                       struct error *err)
+{
+    unsigned char hash[FINGERPRINT_LEN / 2];
+
+    if (PKCS5_PBKDF2_HMAC(text, (int)len, (const unsigned char *)rule, (int)strlen(rule),
+                          FINGERPRINT_ROUNDS, EVP_sha256(), sizeof hash, hash) != 1)
+        return error_set(err, -EIO, "cannot hash a finding");
+    for (size_t i = 0; i < sizeof hash; i++)
+        snprintf(to + 2 * i, 3, "%02x", hash[i]);
+    return 0;
+}
+
+static unsigned number(const json_t *finding, const char *key)
+{
+    json_int_t n = json_integer_value(json_object_get(finding, key));
+
+    return n < 0 || n > INT_MAX ? 0 : (unsigned)n;
+}
+
+/* The file's text is read again rather than kept: that of a finding is seldom needed. */
+static int read_text(const struct judge *j, size_t index, struct buf *to, struct error *err)
+{
+    char file[NAME_MAX + 1], name[NAME_MAX + 32], path[PATH_MAX];
+    int r;
+
+    name_file(j, index, file);
+    snprintf(name, sizeof name, CONTENT_DIR "/%s", file);
+    workdir_path(j->dir, name, path);
+    buf_reset(to);
+    r = file_read(path, to, NULL);
+    return r < 0 ? error_errno(err, r, "cannot read the scan's files") : 0;
+}
+
+/* 1 for a finding, 0 for one in the keywords that we have put behind a window. */
+static int take_place(const struct judge *j, const json_t *finding, size_t index, struct buf *text,
+                      struct verdict *to, struct error *err)
+{
+    const struct origin *origin = &j->list[index];
+    struct match match = {.start_line = number(finding, "StartLine"),
+                          .end_line = number(finding, "EndLine"),
+                          .start_column = number(finding, "StartColumn"),
+                          .end_column = number(finding, "EndColumn")};
+    size_t from, end;
+    int r = read_text(j, index, text, err);
+
+    if (r < 0)
+        return r;
+    locate_match(text, &match, &from, &end);
+    if (from > LEAD_LEN + origin->len)
+        return 0;
+    r = fingerprint(to->rule, text->data + from, end - from, to->fingerprint, err);
+    if (r < 0)
+        return r;
+    /* A match may begin with line ends, of which the first one may be ours. */
+    while (from < end && text->data[from] == '\n')
+        from++;
+    from = from > LEAD_LEN ? from - LEAD_LEN : 0;
+    to->origin = origin;
+    to->offset = origin->offset + from;
+    to->line = line_at(origin, text->data + LEAD_LEN, from);
+    return 1;
+}
+
+struct report {
+    const struct judge *judge;
+    struct buf text; /* of the file at hand */
+    bool ours, theirs;
+    struct verdicts verdicts;
+    uint64_t deadline_ns;
+};
+
+static int take_finding(struct report *report, const json_t *finding, struct error *err)
 {
     const char *rule = json_string_value(json_object_get(finding, "RuleID"));
     const char *file = json_string_value(json_object_get(finding, "File"));
-    json_int_t line = json_integer_value(json_object_get(finding, "StartLine"));
-
-    if (!rule || !file || line < 0 || line > INT_MAX)
-        return false;
-    to->line = (unsigned)line;
-    return snprintf(to->rule, sizeof to->rule, "%s", rule) < (int)sizeof to->rule &&
-           snprintf(to->file, sizeof to->file, "%s", file) < (int)sizeof to->file;
-}
-
-/* Fills in what is not the canary's; says whether both rules have found that. */
-static int take_findings(const json_t *report, struct verdicts *ret, struct error *err)
-{
-    bool ours = false, theirs = false;
-    json_t *finding;
-    size_t i;
-
-    json_array_foreach(report, i, finding)
-    {
-        struct verdict *to = &ret->list[ret->n];
-
-        if (!take(finding, to))
-            return error_set(err, -EIO, "gitleaks' report can't be understood");
-        if (strcmp(to->file, CANARY_FILE) == 0) {
-            ours = ours || strcmp(to->rule, CANARY_RULE) == 0;
-            theirs = theirs || strcmp(to->rule, CANARY_DEFAULT_RULE) == 0;
-        } else if (strcmp(to->rule, CANARY_RULE) != 0) {
-            ret->n++;
-        }
-    }
-    return ours && theirs ? 0 : error_set(err, -EIO, "gitleaks did not find its canary");
-}
-
-static int read_report(const struct workdir *dir, struct verdicts *ret, struct error *err)
-{
-    cleanup_buf struct buf text = BUF_INIT(REPORT_MAX);
-    cleanup_verdicts struct verdicts verdicts = {0};
-    json_auto_t *report = NULL;
-    char path[PATH_MAX];
+    struct verdict *to = &report->verdicts.list[report->verdicts.n];
+    char digits[24];
+    uint64_t index;
     int r;
 
-    workdir_path(dir, REPORT_FILE, path);
-    r = file_read(path, &text, NULL);
-    if (r == 0)
-        report = json_loadb(text.data, text.len, 0, NULL);
-    if (!json_is_array(report))
-        return error_set(err, -EIO, "gitleaks wrote no report that can be read");
-    verdicts.list = calloc(json_array_size(report) + 1, sizeof *verdicts.list);
-    if (!verdicts.list)
-        return error_errno(err, -ENOMEM, "cannot read gitleaks' report");
-    r = take_findings(report, &verdicts, err);
-    if (r == 0) {
-        *ret = verdicts;
-        verdicts = (struct verdicts){0};
+    if (!rule || !file || snprintf(to->rule, sizeof to->rule, "%s", rule) >= (int)sizeof to->rule)
+        return error_set(err, -EIO, "gitleaks' report can't be understood");
+    if (strcmp(file, CANARY_FILE) == 0) {
+        report->ours = report->ours || strcmp(rule, CANARY_RULE) == 0;
+        report->theirs = report->theirs || strcmp(rule, CANARY_DEFAULT_RULE) == 0;
+        return 0;
     }
+    if (strcmp(rule, CANARY_RULE) == 0)
+        return 0;
+    snprintf(digits, sizeof digits, "%.*s", (int)strcspn(file, "."), file);
+    if (parse_u64(digits, UINT64_MAX, &index) < 0 || index >= report->judge->n)
+        return error_set(err, -EIO, "gitleaks' report names a file that is not there");
+    if (clock_now_ns() > report->deadline_ns)
+        return error_set(err, -ETIMEDOUT, "the scan took too long (spec.scan.timeout)");
+    r = take_place(report->judge, finding, index, &report->text, to, err);
+    report->verdicts.n += r > 0;
+    return r < 0 ? r : 0;
+}
+
+static int take_findings(struct report *report, const json_t *findings, struct error *err)
+{
+    const json_t *finding;
+    size_t i;
+    int r = 0;
+
+    report->verdicts.list = calloc(json_array_size(findings) + 1, sizeof *report->verdicts.list);
+    if (!report->verdicts.list)
+        return error_errno(err, -ENOMEM, "cannot read gitleaks' report");
+    json_array_foreach(findings, i, finding)
+    {
+        if (r == 0)
+            r = take_finding(report, finding, err);
+    }
+    if (r == 0 && !(report->ours && report->theirs))
+        r = error_set(err, -EIO, "gitleaks did not find its canary");
     return r;
 }
 
-int judge_run(const struct workdir *dir, const char *content, const struct scan_policy *policy,
-              uint64_t bytes, uint64_t deadline_ns, struct verdicts *ret, struct error *err)
+static int read_report(const struct judge *j, uint64_t deadline_ns, struct verdicts *ret,
+                       struct error *err)
 {
-    int r = write_config(dir, policy, err);
+    cleanup_buf struct buf json = BUF_INIT(REPORT_MAX);
+    struct report report = {
+        .judge = j, .text = BUF_INIT(PIECE_MAX + KEYWORDS_ROOM), .deadline_ns = deadline_ns};
+    json_auto_t *findings = NULL;
+    char path[PATH_MAX];
+    int r;
 
+    workdir_path(j->dir, REPORT_FILE, path);
+    if (file_read(path, &json, NULL) == 0)
+        findings = json_loadb(json.data, json.len, 0, NULL);
+    if (!json_is_array(findings))
+        return error_set(err, -EIO, "gitleaks wrote no report that can be read");
+    r = take_findings(&report, findings, err);
+    buf_done(&report.text);
+    if (r < 0)
+        verdicts_done(&report.verdicts);
+    else
+        *ret = report.verdicts;
+    return r;
+}
+
+int judge_run(struct judge *j, struct rulebook *book, uint64_t deadline_ns, struct verdicts *ret,
+              struct error *err)
+{
+    int r;
+
+    *ret = (struct verdicts){0};
+    if (j->n == 0)
+        return 0;
+    r = write_canary(j, err);
     if (r == 0)
-        r = run_gitleaks(dir, content, bytes, deadline_ns, err);
-    return r < 0 ? r : read_report(dir, ret, err);
+        r = write_config(j, book, err);
+    if (r == 0)
+        r = run_gitleaks(j, deadline_ns, err);
+    return r < 0 ? r : read_report(j, deadline_ns, ret, err);
 }

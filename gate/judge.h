@@ -1,15 +1,42 @@
-/* gitleaks over a folder of files: which of them hold a secret. Its verdict counts only when it is
- * proven to have looked: at every byte, and at a canary that is made for this run. */
+/* gitleaks over what the finder found: which of it is a secret. Its verdict counts only when it is
+ * proven to have looked: at every byte, and at a canary that is made for this run.
+ *
+ * gitleaks gets each window as a file of its own, by rules that are ours alone (rulebook.h):
+ * nothing in a push configures it, no path of a push allows anything. */
 #ifndef GITGATE_GATE_JUDGE_H
 #define GITGATE_GATE_JUDGE_H
 
 #include "api/gitgate.h"
+#include "find.h"
+#include "rulebook.h"
 #include "workdir.h"
+
+/* Of one push. A push with more places that look like secrets is refused. */
+#define JUDGED_FILES_MAX 50000
+#define JUDGED_BYTES_MAX (512ull << 20)
+
+/* Where a window came from. */
+struct origin {
+    enum place place;
+    char *object, *path, *member, *form; /* as in struct piece; owned */
+    char *name;      /* PLACE_NAME: the name itself, which may hold the secret */
+    uint64_t offset; /* of the window in the content */
+    unsigned line;   /* of its first byte */
+    size_t len;
+    struct piece_line *lines; /* as in struct piece, of this window; or NULL */
+    size_t n_lines;
+    char markers[200];
+};
+
+#define FINGERPRINT_LEN 16
 
 struct verdict {
     char rule[128];
-    char file[256]; /* name in the folder */
-    unsigned line;
+    const struct origin *origin; /* the judge's */
+    unsigned line;               /* in the content, from 1 */
+    uint64_t offset;             /* in the content, of the match */
+    /* A hash of the rule and what matched, slow to make, so that nobody finds the secret by it. */
+    char fingerprint[FINGERPRINT_LEN + 1];
 };
 
 struct verdicts {
@@ -21,14 +48,23 @@ struct verdicts {
 
 void verdicts_done(struct verdicts *verdicts);
 
-/* Writes the canary into the folder `content` of the work folder; the number of its bytes, which
- * count as content, or negative. */
-int judge_canary(const struct workdir *dir, const char *content, struct error *err);
+struct judge; /* opaque */
 
-/* Runs gitleaks with its own rules and the policy's over `content`, of which it must read exactly
- * `bytes`. Any error means that nothing is known of the content: refuse. Neither the verdicts nor
- * the error hold what was found. */
-int judge_run(const struct workdir *dir, const char *content, const struct scan_policy *policy,
-              uint64_t bytes, uint64_t deadline_ns, struct verdicts *ret, struct error *err);
+/* Files go below `dir`, into a folder that is made at the first one. */
+int judge_new(const struct workdir *dir, struct judge **ret, struct error *err);
+void judge_free(struct judge *judge);
+
+/* One more window to be judged (a window_fn). */
+int judge_take(void *judge, const struct piece *piece, const struct window *window,
+               struct error *err);
+
+/* How many windows, and their bytes. */
+size_t judge_files(const struct judge *judge);
+uint64_t judge_bytes(const struct judge *judge);
+
+/* Runs gitleaks once over all of them; none, and it is not run. Any error means that nothing is
+ * known of the content: refuse. Neither the verdicts nor the error hold what was found. */
+int judge_run(struct judge *judge, struct rulebook *book, uint64_t deadline_ns,
+              struct verdicts *ret, struct error *err);
 
 #endif

@@ -7,6 +7,7 @@
 #include "lock.h"
 
 #define LINE "gitgate: "
+#define LEAD_LINES 1 /* lines of a file before the object's own (objects_impl.h) */
 #define SHORT_OID 12 /* what git itself abbreviates large repositories to */
 
 void findings_done(struct findings *findings)
@@ -38,9 +39,12 @@ static bool allowed(const struct scan_policy *policy, const struct finding *find
     {
         const char *rule = json_string_value(json_object_get(entry, "rule"));
         const char *path = json_string_value(json_object_get(entry, "path"));
+        const char *print = json_string_value(json_object_get(entry, "fingerprint"));
 
-        if (rule && strcmp(rule, finding->rule) == 0 &&
-            (!path || path_allowed(path, finding->at.path)))
+        /* All that the entry names has to fit. */
+        if ((rule || path || print) && (!rule || strcmp(rule, finding->rule) == 0) &&
+            (!path || path_allowed(path, finding->at.path)) &&
+            (!print || strcmp(print, finding->fingerprint) == 0))
             return true;
     }
     return false;
@@ -53,7 +57,8 @@ static void withhold_path(const struct verdicts *verdicts, const struct objects 
                           struct location *at)
 {
     for (size_t i = 0; *at->path && i < verdicts->n; i++)
-        if (objects_flags_path(objects, verdicts->list[i].file, verdicts->list[i].line, at->path))
+        if (objects_flags_path(objects, verdicts->list[i].origin->object,
+                               verdicts->list[i].line + LEAD_LINES, at->path))
             at->path[0] = '\0';
 }
 
@@ -71,8 +76,8 @@ static void confirm(const struct verdicts *verdicts, const struct objects *objec
 static bool same(const struct finding *a, const struct finding *b)
 {
     return strcmp(a->rule, b->rule) == 0 && a->at.place == b->at.place &&
-           a->at.line == b->at.line && strcmp(a->at.object, b->at.object) == 0 &&
-           strcmp(a->at.commit, b->at.commit) == 0;
+           a->at.line == b->at.line && strcmp(a->member, b->member) == 0 &&
+           strcmp(a->at.object, b->at.object) == 0 && strcmp(a->at.commit, b->at.commit) == 0;
 }
 
 static bool listed(const struct findings *findings, const struct finding *finding)
@@ -92,11 +97,14 @@ int findings_take(const struct verdicts *verdicts, const struct objects *objects
         return error_errno(err, -ENOMEM, "cannot report what was found");
     for (size_t i = 0; i < verdicts->n; i++) {
         const struct verdict *verdict = &verdicts->list[i];
-        struct finding finding = {.rule = verdict->rule};
+        struct finding finding = {.rule = verdict->rule,
+                                  .member = verdict->origin->member,
+                                  .form = verdict->origin->form,
+                                  .fingerprint = verdict->fingerprint};
 
         if (clock_now_ns() > deadline_ns)
             return error_set(err, -ETIMEDOUT, "the scan took too long (spec.scan.timeout)");
-        objects_locate(objects, verdict->file, verdict->line, &finding.at);
+        objects_locate(objects, verdict->origin->object, verdict->line + LEAD_LINES, &finding.at);
         if (allowed(policy, &finding) || listed(ret, &finding))
             continue;
         if (ret->n == FINDINGS_SHOWN) {
@@ -112,14 +120,20 @@ int findings_take(const struct verdicts *verdicts, const struct objects *objects
 
 /* ---- printing ---- */
 
-static void print_place(const struct location *at, struct buf *to)
+static void print_place(const struct finding *finding, struct buf *to)
 {
+    const struct location *at = &finding->at;
+
     switch (at->place) {
     case PLACE_BLOB:
         if (*at->path)
             printable(to, at->path, strlen(at->path));
         else
             buf_addf(to, "blob %.*s", SHORT_OID, at->object);
+        if (*finding->member) {
+            buf_addc(to, '!');
+            printable(to, finding->member, strlen(finding->member));
+        }
         buf_addf(to, ", line %u", at->line);
         break;
     case PLACE_COMMIT:
@@ -149,16 +163,19 @@ void findings_print(const struct findings *findings, struct buf *to)
         buf_adds(to, LINE "  rule ");
         printable(to, findings->list[i].rule, strlen(findings->list[i].rule));
         buf_adds(to, ": ");
-        print_place(&findings->list[i].at, to);
-        buf_addc(to, '\n');
+        print_place(&findings->list[i], to);
+        if (*findings->list[i].form)
+            buf_addf(to, " (%s)", findings->list[i].form);
+        buf_addf(to, "; fingerprint %s\n", findings->list[i].fingerprint);
     }
     if (findings->more)
         buf_adds(to, LINE "  and more\n");
-    buf_adds(to,
-             LINE "Take it out of every commit named here (git commit --amend for the last one, "
-                  "git rebase -i for older ones);\n" LINE
-                  "a later commit that removes it is not enough. If it is real, revoke it. Then "
-                  "push again.\n" LINE
-                  "If it is none, the owner of this GitGate can add the rule, with the path, to "
-                  "spec.scan.allow.\n");
+    buf_adds(
+        to, LINE
+        "Take it out of every commit named here (git commit --amend for the last one, "
+        "git rebase -i for older ones);\n" LINE
+        "a later commit that removes it is not enough. If it is real, revoke it. Then "
+        "push again.\n" LINE
+        "If it is none, the owner of this GitGate can add the fingerprint, or the rule with the "
+        "path, to spec.scan.allow.\n");
 }

@@ -7,7 +7,7 @@
 #include "objects.h"
 
 struct finding {
-    const char *rule; /* borrowed from the verdicts */
+    const char *rule, *member, *form, *fingerprint; /* borrowed from the verdicts */
     struct location at;
 };
 
@@ -23,8 +23,8 @@ struct findings {
 
 void findings_done(struct findings *findings);
 
-/* Verdicts on places, less what the GitGate allows (spec.scan.allow: a rule, and if it has one a
- * path that the blob's must match; POSIX extended). */
+/* Verdicts on places, less what the GitGate allows (spec.scan.allow: a rule, a path that the
+ * blob's must match (POSIX extended), a fingerprint; all that an entry names must fit). */
 int findings_take(const struct verdicts *verdicts, const struct objects *objects,
                   const struct scan_policy *policy, uint64_t deadline_ns, struct findings *ret,
                   struct error *err);

@@ -16,6 +16,7 @@
 #include "judge.h"
 #include "lock.h"
 #include "objects.h"
+#include "pieces.h"
 #include "policy.h"
 #include "repo.h"
 #include "report.h"
@@ -158,11 +159,6 @@ static bool judge_policy(const struct scan *s)
 
 /* ---- secrets ---- */
 
-static void free_objects(struct objects **objects)
-{
-    objects_free(*objects);
-}
-
 static void report_findings(const struct scan *s, const struct findings *findings)
 {
     json_t *rules = json_array();
@@ -180,31 +176,61 @@ static void tell_findings(const struct findings *findings)
     tell("%s", text.data);
 }
 
+/* What a scan is made of, from the push to the verdicts. */
+struct work {
+    struct workdir dir;
+    struct rulebook book;
+    struct objects *objects;
+    struct judge *judge;
+    struct find *find;
+    struct verdicts verdicts;
+    struct findings findings;
+};
+
+static void work_done(struct work *w)
+{
+    findings_done(&w->findings);
+    verdicts_done(&w->verdicts);
+    find_free(w->find);
+    judge_free(w->judge);
+    objects_free(w->objects);
+    rulebook_done(&w->book);
+    workdir_done(&w->dir);
+}
+
+/* Finds in everything that is new; what may be a secret lies with the judge then. */
+static int look_through(const struct scan *s, struct work *w, uint64_t deadline_ns,
+                        struct error *err)
+{
+    int r = workdir_make(s->gate.repos_dir, &w->dir, err);
+
+    if (r == 0)
+        r = rulebook_open(&s->gate, &w->book, err);
+    if (r == 0)
+        r = judge_new(&w->dir, &w->judge, err);
+    if (r == 0)
+        r = find_new(w->book.sets, w->book.n, judge_take, w->judge, &w->find, err);
+    if (r == 0)
+        r = objects_write(s->repo, &s->push, &s->options, &w->dir, deadline_ns, &w->objects, err);
+    return r < 0 ? r : pieces_of_files(&w->dir, SCAN_DIR, deadline_ns, find_piece, w->find, err);
+}
+
 /* The number of findings, or negative when the scan failed. */
 static int scan_content(const struct scan *s, struct error *err)
 {
     const struct scan_policy *policy = &s->gate.spec.scan;
     uint64_t deadline_ns = clock_now_ns() + policy->timeout_ms * 1000000u;
-    struct objects *objects CLEANUP(free_objects) = NULL;
-    cleanup_findings struct findings findings = {0};
-    cleanup_verdicts struct verdicts verdicts = {0};
-    cleanup_workdir struct workdir dir = {0};
-    int r = workdir_make(s->gate.repos_dir, &dir, err);
+    struct work w CLEANUP(work_done) = {0};
+    int r = look_through(s, &w, deadline_ns, err);
 
     if (r == 0)
-        r = objects_write(s->repo, &s->push, &s->options, &dir, deadline_ns, &objects, err);
+        r = judge_run(w.judge, &w.book, deadline_ns, &w.verdicts, err);
     if (r == 0)
-        r = judge_canary(&dir, SCAN_DIR, err);
-    if (r < 0)
+        r = findings_take(&w.verdicts, w.objects, policy, deadline_ns, &w.findings, err);
+    if (r < 0 || w.findings.n == 0)
         return r;
-    objects_add_bytes(objects, (uint64_t)r);
-    r = judge_run(&dir, SCAN_DIR, policy, objects_bytes(objects), deadline_ns, &verdicts, err);
-    if (r == 0)
-        r = findings_take(&verdicts, objects, policy, deadline_ns, &findings, err);
-    if (r < 0 || findings.n == 0)
-        return r;
-    tell_findings(&findings);
-    report_findings(s, &findings);
+    tell_findings(&w.findings);
+    report_findings(s, &w.findings);
     return 1;
 }
 

@@ -219,3 +219,10 @@ int check_rule_id(const char *text, struct error *err)
         return 0;
     return error_set(err, -EINVAL, "must be letters, digits, '-', '_' and '.' (at most 100)");
 }
+
+int check_fingerprint(const char *text, struct error *err)
+{
+    if (strlen(text) == 16 && strspn(text, "0123456789abcdef") == 16)
+        return 0;
+    return error_set(err, -EINVAL, "must be the 16 hexadecimal digits that a refused push prints");
+}

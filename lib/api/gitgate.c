@@ -103,8 +103,9 @@ static const struct field rule_fields[] = {
 };
 
 static const struct field allow_fields[] = {
-    FIELD("rule", STRING, FIELD_NOWHERE, .flags = FIELD_REQUIRED, .check = check_rule_id),
+    FIELD("rule", STRING, FIELD_NOWHERE, .check = check_rule_id),
     FIELD("path", STRING, FIELD_NOWHERE, .flags = FIELD_QUOTES, .max = REGEX_MAX),
+    FIELD("fingerprint", STRING, FIELD_NOWHERE, .check = check_fingerprint),
     FIELD_END,
 };
 

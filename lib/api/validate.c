@@ -202,6 +202,26 @@ static void validate_ports(const struct gitgate *gate, struct problems *problems
     }
 }
 
+/* ---- the scan ---- */
+
+/* An entry that names nothing would allow everything. */
+static void validate_allow(const struct gitgate *gate, struct problems *problems)
+{
+    json_t *entry;
+    size_t i;
+
+    json_array_foreach(gate->scan.allow, i, entry)
+    {
+        char path[PATH_SIZE];
+
+        if (json_object_get(entry, "rule") || json_object_get(entry, "path") ||
+            json_object_get(entry, "fingerprint"))
+            continue;
+        snprintf(path, sizeof path, "spec.scan.allow[%zu]", i);
+        problems_add(problems, path, "must name a rule, a path or a fingerprint");
+    }
+}
+
 void gitgate_validate(struct gitgate *gate, struct problems *problems)
 {
     json_t *list = json_object_get(json_object_get(gate->source, "spec"), "upstreams");
@@ -223,4 +243,5 @@ void gitgate_validate(struct gitgate *gate, struct problems *problems)
         validate_extra_hosts(gate, i, problems);
     }
     validate_ports(gate, problems);
+    validate_allow(gate, problems);
 }

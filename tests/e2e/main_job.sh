@@ -45,6 +45,7 @@ gitgate_is_installed() {
 	# A folder with nothing else in it, as all of it becomes part of the build.
 	mkdir "$work/gitleaks"
 	cp -L "$bin/gitleaks" "$work/gitleaks/"
+	"$top/rules/take" "$work/gitleaks/gitleaks.toml"
 	for name in controller webhook gate agent upstream; do
 		stage "building the image of the $name" 60 build_image "$name"
 	done

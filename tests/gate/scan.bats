@@ -275,6 +275,25 @@ refused() {
     unharmed
 }
 
+@test "a finding's fingerprint, as the refusal prints it, allows that finding and no other" {
+    commit . src/a.txt "token = $secret" >/dev/null
+    refused main
+    print=$(sed -n 's/.*rule github-pat: .*; fingerprint \([0-9a-f]\{16\}\) *$/\1/p' <<<"$output")
+    [ -n "$print" ]
+    cp "$BED/gitgate.yaml" "$BED/keep.yaml"
+    { jq --arg print "$print" '.spec.scan.allow += [{fingerprint: $print}]' "$BED/gate.json"; sed -n '/^---$/,$p' "$BED/keep.yaml"; } >"$BED/gitgate.yaml"
+    stop_gate
+    start_gate
+    git push -q origin HEAD:refs/heads/fingerprint
+    commit . src/b.txt "token = $(secret)" >/dev/null
+    run git push origin HEAD:refs/heads/fingerprint
+    [ "$status" -ne 0 ]
+    [[ $output == *"rule github-pat: src/b.txt, line 1"* ]]
+    mv "$BED/keep.yaml" "$BED/gitgate.yaml"
+    stop_gate
+    start_gate
+}
+
 @test "what the GitGate allows passes, and only that" {
     commit . testdata/a.txt "$secret" >/dev/null
     git push -q origin HEAD:refs/heads/allowed
@@ -338,9 +357,19 @@ scanner_failed() {
     [ -z "$(find "$BED/state/git/.gitgate" -mindepth 1)" ]
 }
 
+@test "a clean push starts no scanner at all" {
+    with_scanner 'echo started >"'"$BATS_TEST_TMPDIR"'/started"; exit 1'
+    commit . clean "package main, and nothing that reads like a password" >/dev/null
+    git push -q origin HEAD:refs/heads/no-scanner
+    [ "$(up app rev-parse no-scanner)" = "$(git rev-parse HEAD)" ]
+    [ ! -e "$BATS_TEST_TMPDIR/started" ]
+    stop_gate
+    start_gate
+}
+
 @test "a scanner that is missing, crashes, lies or is silent lets nothing through" {
     real=$(command -v gitleaks)
-    commit . clean >/dev/null
+    commit . hit.txt "$secret" >/dev/null # so that there is something to judge
     for fake in 'exit 0' 'exit 1' 'exit 77' 'exit 127' 'kill -SEGV $$' \
         'echo "INF scanned ~1 bytes (1) in 1ms" >&2; exit 0' \
         'echo "[]" >../report.json; exit 77' \
@@ -367,7 +396,7 @@ scanner_failed() {
     mv "$BED/gitgate.yaml" "$BED/keep.yaml"
     mv "$BED/hang.yaml" "$BED/gitgate.yaml"
     with_scanner 'sleep 1000'
-    commit . clean >/dev/null
+    commit . hit.txt "$secret" >/dev/null # so that there is something to judge
     started=$SECONDS
     scanner_failed
     [ $((SECONDS - started)) -lt 20 ]

@@ -1,0 +1,49 @@
+/* A regular expression as Go reads it (RE2 syntax, https://github.com/google/re2/wiki/Syntax), made
+ * fit for an engine that looks at bytes: gitleaks is written in Go, what finds for it is not.
+ *
+ * The result matches at least what Go matches. Go counts characters and the engine counts bytes, so
+ * what may match a character of several bytes is widened; classes are written out as sets of bytes;
+ * what the two read differently (groups' names, laziness, octal escapes) is gone. */
+#ifndef GITGATE_GATE_EXPRESSION_H
+#define GITGATE_GATE_EXPRESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+
+#define EXPRESSION_MAX (64u << 10)   /* bytes of a regular expression */
+#define EXPRESSION_REPEAT_MAX 1000   /* Go's own limit */
+#define EXPRESSION_UNBOUNDED 1000000 /* larger than any window: no bound at all */
+
+struct byte_set {
+    uint64_t word[4];
+};
+
+static inline bool byte_set_has(const struct byte_set *set, unsigned char c)
+{
+    return set->word[c / 64] >> (c % 64) & 1;
+}
+
+/* How far a match can reach: at most `lines` line ends, and at most `bytes` bytes that are not in
+ * `runs`, the set of those that an unbounded repetition may take. */
+struct reach {
+    struct byte_set runs;
+    unsigned bytes, lines; /* EXPRESSION_UNBOUNDED: no bound */
+};
+
+struct expression {
+    struct buf text; /* for the engine */
+    struct reach reach;
+};
+
+#define EXPRESSION_INIT ((struct expression){.text = BUF_INIT(64 * EXPRESSION_MAX)})
+#define cleanup_expression __attribute__((cleanup(expression_done)))
+
+/* -EINVAL, with a sentence that says why: Go refuses it, too, or it can't be given to the engine
+ * (letters beyond ASCII whose case does not count). */
+int expression_parse(const char *text, struct expression *ret, struct error *err);
+void expression_done(struct expression *expression);
+
+#endif
