@@ -17,6 +17,11 @@
 /* A patch in base64, and a reason. */
 #define ANSWER_MAX (PATCH_MAX / 3 * 4 + (64u << 10))
 
+/* Most answers take a fraction of a millisecond, those with a look-up a few. */
+#define SECONDS_N 9
+static const double seconds[SECONDS_N] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025,
+                                          0.01,   0.05,    0.5,    2.5};
+
 typedef void decide_fn(const struct review *review, struct gate_list gates,
                        const struct inject_options *options, struct decision *ret);
 
@@ -27,6 +32,7 @@ struct call {
     const char *verb; /* for the log */
     decide_fn *decide;
     bool namespace_enabled;
+    uint64_t began; /* uv_hrtime */
     struct review review;
 };
 
@@ -66,6 +72,17 @@ static void log_decision(const struct call *call, const struct decision *decisio
                        "reason", decision->allowed ? NULL : decision->reason.data));
 }
 
+static void count(const struct call *call, const struct decision *decision)
+{
+    const struct admission *admission = call->admission;
+
+    metric_add(admission->requests, 1, LABELS(call->verb, result_of(decision)));
+    metric_observe(admission->duration, (double)(uv_hrtime() - call->began) / 1e9,
+                   LABELS(call->verb));
+    if (!decision->allowed)
+        metric_add(admission->refusals, 1, LABELS(decision->refusal ? decision->refusal : "other"));
+}
+
 static void answer(const struct call *call, const struct decision *decision)
 {
     cleanup_buf struct buf text = BUF_INIT(ANSWER_MAX);
@@ -77,6 +94,7 @@ static void answer(const struct call *call, const struct decision *decision)
         return;
     }
     log_decision(call, decision);
+    count(call, decision);
     exchange_answer(call->exchange, 200, "application/json", text.data, text.len);
 }
 
@@ -180,12 +198,16 @@ static void start(struct admission *admission, struct exchange *exchange, char *
     *call = template;
     call->admission = admission;
     call->exchange = exchange;
-    if (!gates_synced(admission->gates))
+    call->began = uv_hrtime();
+    if (!gates_synced(admission->gates)) {
+        metric_add(admission->requests, 1, LABELS(call->verb, "not-ready"));
         answer_line(exchange, 503, "gitgate has not read the GitGates yet: try again");
-    else if (review_parse(body, len, &call->review, &err) < 0)
+    } else if (review_parse(body, len, &call->review, &err) < 0) {
+        metric_add(admission->requests, 1, LABELS(call->verb, "bad-request"));
         answer_line(exchange, 400, err.msg);
-    else
+    } else {
         run(TAKE_PTR(call));
+    }
 }
 
 static void mutate_pod(void *data, struct exchange *exchange, char *body, size_t len)
@@ -240,9 +262,20 @@ void admission_routes(struct admission *admission, struct server_route ret[ADMIS
     memcpy(ret, routes, sizeof routes);
 }
 
-bool admission_ready(void *data)
+void admission_metrics(struct admission *admission, struct metrics *metrics)
 {
-    const struct admission *admission = data;
+    admission->requests =
+        metrics_counter(metrics, "gitgate_webhook_admission_requests_total",
+                        "Reviews answered, by what came of them.", LABELS("verb", "result"));
+    admission->duration = metrics_histogram(metrics, "gitgate_webhook_admission_duration_seconds",
+                                            "From a review's last byte to its answer.",
+                                            LABELS("verb"), seconds, SECONDS_N);
+    admission->refusals =
+        metrics_counter(metrics, "gitgate_webhook_admission_refusals_total",
+                        "Reviews answered with a refusal, by its kind.", LABELS("reason"));
+}
 
+bool admission_ready(const struct admission *admission)
+{
     return gates_synced(admission->gates);
 }

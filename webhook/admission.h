@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "gates.h"
 #include "kube/client.h"
+#include "metrics/metrics.h"
+#include "parts.h"
 #include "server.h"
 
 struct admission {
@@ -12,14 +14,18 @@ struct admission {
     struct kube_client *client;
     struct parts_options parts;
     const struct log *log;
+    struct metric *requests, *duration, *refusals; /* see admission_metrics; may be NULL */
 };
+
+/* Makes the families that admissions are counted in. */
+void admission_metrics(struct admission *admission, struct metrics *metrics);
 
 #define ADMISSION_ROUTES_MAX 6
 
 /* The server's routes, each with `admission` (which must live as long) behind it. */
 void admission_routes(struct admission *admission, struct server_route ret[ADMISSION_ROUTES_MAX]);
 
-/* For /readyz: `data` is the admission. */
-bool admission_ready(void *data);
+/* All GitGates are known. */
+bool admission_ready(const struct admission *admission);
 
 #endif

@@ -104,11 +104,8 @@ void exchange_answer(struct exchange *exchange, int status, const char *content_
 
 static void answer_text(struct exchange *exchange, int status, const char *text)
 {
-    const struct server_spec *spec = exchange->all->spec;
     cleanup_buf struct buf line = BUF_INIT(512);
 
-    if (status >= 400 && spec->refused)
-        spec->refused(spec->data, status);
     buf_addf(&line, "%s\n", text);
     exchange_answer(exchange, status, "text/plain; charset=utf-8", line.data, line.len);
 }

@@ -50,8 +50,6 @@ struct server_spec {
     struct server_limits limits;
     const struct server_route *routes; /* POST application/json; ends with a NULL path */
     bool (*ready)(void *data);         /* GET /readyz: 200 or 503; /healthz is 200 */
-    /* A request was answered by the server itself, with an error status; may be NULL. */
-    void (*refused)(void *data, int status);
     void *data;
     const struct log *log;
 };

@@ -373,6 +373,8 @@ static void start_request(struct kube_watch *watch)
     kube_path(watch->spec.resource, watch->spec.namespace_, NULL, NULL, &path);
     if (watch->spec.label_selector)
         kube_query(&query, "labelSelector", watch->spec.label_selector);
+    if (watch->spec.field_selector)
+        kube_query(&query, "fieldSelector", watch->spec.field_selector);
     if (watch->version) {
         spec.timeout_ms = watch_query(watch, &query) * 1000ull + WATCH_GRACE_MS;
         spec.accept = metadata ? ACCEPT_METADATA : ACCEPT_OBJECTS;

@@ -21,7 +21,9 @@ struct kube_watch_spec {
     const struct kube_resource *resource;
     const char *namespace_;     /* NULL: all namespaces (and for cluster-scoped resources) */
     const char *label_selector; /* NULL: none */
-    bool metadata_only; /* PartialObjectMetadata: no spec, data or status crosses the wire */
+    const char
+        *field_selector; /* NULL: none; "metadata.name=x" is what RBAC's resourceNames allow */
+    bool metadata_only;  /* PartialObjectMetadata: no spec, data or status crosses the wire */
 
     /* What the store keeps of an object, as a new value; `object` is borrowed. NULL when memory is
      * short. Without it the store keeps the json_t without metadata.managedFields (and `release`

@@ -117,14 +117,18 @@ pod_of() {
 	[ "$(kubectl -n team-a get gitgate agents -o jsonpath='{.metadata.uid}')" = "$uid" ]
 }
 
-@test "an upgrade keeps the certificate that the install made, and what trusts it" {
+@test "an upgrade keeps what the webhook wrote: its authority, and what trusts it" {
 	deploy install
-	before=$(kubectl -n gitgate-system get secret gitgate-webhook-tls -o jsonpath='{.data}')
+	kubectl -n gitgate-system create secret generic gitgate-webhook-authority --from-literal=ca.crt=its
+	for kind in mutating validating; do
+		kubectl patch "${kind}webhookconfiguration" gitgate --type=json --field-manager=gitgate-webhook \
+			-p '[{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": "'"$(base64 -w0 "$bed/ca.crt")"'"}]'
+	done
 	deploy upgrade --set webhook.replicas=3
-	[ "$(kubectl -n gitgate-system get secret gitgate-webhook-tls -o jsonpath='{.data}')" = "$before" ]
+	kubectl -n gitgate-system get secret gitgate-webhook-authority
 	for kind in mutating validating; do
 		kubectl get "${kind}webhookconfiguration" gitgate -o json |
-			jq -e --argjson data "$before" 'all(.webhooks[]; .clientConfig.caBundle == $data["ca.crt"])'
+			jq -e --arg ca "$(base64 -w0 "$bed/ca.crt")" '.webhooks[0].clientConfig.caBundle == $ca'
 	done
 }
 

@@ -1,0 +1,168 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154
+# The webhook keeps its certificate by itself: with no more rights than manifests/ give, without a
+# leader, and so that a real API server never meets a certificate that it doesn't trust.
+
+load lib
+
+setup_file() {
+	export work=$BATS_FILE_TMPDIR
+	bed_up
+	kubectl apply --server-side -f "$GITGATE_SOURCE/manifests/webhook-certificate.yaml"
+	service_account_config gitgate-webhook "$work/token"
+	kubectl --kubeconfig "$work/token" config set-context --current --namespace gitgate-system
+	kubectl -n team-a create serviceaccount default
+	gate agents "$(ns=team-a upstream app)"
+	configurations 1
+}
+
+teardown_file() {
+	bed_down
+}
+
+teardown() {
+	local pid
+	for pid in "$BATS_TEST_TMPDIR"/*.pid; do
+		[ -e "$pid" ] || continue
+		kill -KILL "$(cat "$pid")" 2>/dev/null || :
+	done
+	[ "${BATS_TEST_COMPLETED:-}" = 1 ] || tail -n 15 "$BATS_TEST_TMPDIR"/*.log
+	kubectl -n gitgate-system delete secret gitgate-webhook-authority --ignore-not-found
+}
+
+ns=team-a
+
+# webhook NAME OPTION... : starts one, returns when it listens; its port in $port
+webhook() {
+	local log=$BATS_TEST_TMPDIR/$1.log
+	"$GITGATE_BIN/gitgate-webhook" --kubeconfig "$work/token" --gate-image gate:test \
+		--listen 127.0.0.1:0 --health-addr 127.0.0.1:0 --tls-host 127.0.0.1 "${@:2}" >"$log" 2>&1 3>&- &
+	echo $! >"$BATS_TEST_TMPDIR/$1.pid"
+	timeout 20 tail -n +1 -f --pid=$! "$log" 2>/dev/null | grep -qm1 '"listening"'
+	port=$(jq -r 'select(.msg == "listening").port' "$log")
+	health=$(jq -r 'select(.msg == "listening").health_port' "$log")
+}
+
+# configurations PORT : as manifests/webhook.yaml, asked at that port of this machine; no caBundle
+configurations() {
+	kubectl create --dry-run=client -o json -f "$GITGATE_SOURCE/manifests/webhook.yaml" |
+		jq --arg url "https://127.0.0.1:$1" '(.items? // [.])[] | .webhooks |=
+			map(.clientConfig = {url: ($url + .clientConfig.service.path)})' |
+		kubectl apply --server-side --force-conflicts -f -
+}
+
+bundles() {
+	kubectl get mutatingwebhookconfiguration,validatingwebhookconfiguration gitgate -o json |
+		jq -r '.items[].webhooks[].clientConfig.caBundle'
+}
+
+wait_for() {
+	local end=$((SECONDS + $1))
+	until "${@:2}"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.1
+	done
+}
+
+ready() { [ "$(curl -s "http://127.0.0.1:$1/readyz")" = ok ]; }
+
+# one_bundle : all five hold the same, which is PEM
+one_bundle() {
+	[ "$(bundles | sort -u | wc -l)" = 1 ] && bundles | head -n 1 | base64 -d | grep -q 'BEGIN CERTIFICATE'
+}
+
+# pod OPTION... : one that asks for its gate
+pod() {
+	kubectl -n team-a create "$@" --dry-run=server -o name -f - <<-END
+		{apiVersion: v1, kind: Pod, metadata: {generateName: p-, labels: {gitgate.dev/gate: agents}},
+		 spec: {containers: [{name: agent, image: agent}]}}
+	END
+}
+
+@test "two that start at once make one authority, and the API server trusts both" {
+	webhook a
+	first=$port a=$health
+	webhook b
+	second=$port b=$health
+	wait_for 20 ready "$a"
+	wait_for 20 ready "$b"
+	one_bundle
+	[ "$(kubectl -n gitgate-system get secret gitgate-webhook-authority -o json | jq -r '.data["ca.crt"]' | base64 -d | grep -c BEGIN)" = 1 ]
+	for port in $first $second; do
+		configurations "$port"
+		wait_for 20 one_bundle
+		wait_for 10 pod
+	done
+	# Written once each: of two that were at it, one gave way.
+	[ "$(cat "$BATS_TEST_TMPDIR"/[ab].log | grep -c 'authorities written')" = 1 ]
+}
+
+@test "a caBundle that somebody edits or an upgrade takes away is put back at once" {
+	webhook a
+	configurations "$port"
+	wait_for 20 ready "$health"
+	wait_for 10 pod
+	kubectl patch mutatingwebhookconfiguration gitgate --type=json \
+		-p '[{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]'
+	wait_for 5 one_bundle
+	other=$(base64 -w0 "$bed/ca.crt")
+	kubectl patch validatingwebhookconfiguration gitgate --type=json \
+		-p '[{"op": "replace", "path": "/webhooks/1/clientConfig/caBundle", "value": "'"$other"'"}]'
+	wait_for 5 one_bundle
+	wait_for 10 pod
+}
+
+@test "a Secret that is no use is written anew, and pods are admitted again" {
+	webhook a --certificate-lifetime 60
+	configurations "$port"
+	wait_for 20 ready "$health"
+	kubectl -n gitgate-system patch secret gitgate-webhook-authority -p '{"stringData": {"ca.key": "nonsense"}}'
+	wait_for 10 grep -q 'is no use and is written anew' "$BATS_TEST_TMPDIR/a.log"
+	wait_for 10 one_bundle
+	wait_for 10 pod
+	run ! grep -E 'PRIVATE|BEGIN' "$BATS_TEST_TMPDIR/a.log"
+}
+
+@test "it starts without a right to the Secret, says so, is not ready, and goes on when it has it" {
+	kubectl -n gitgate-system delete rolebinding gitgate-webhook-certificate
+	webhook a
+	wait_for 20 grep -q 'read Secret gitgate-webhook-authority.*forbidden' "$BATS_TEST_TMPDIR/a.log"
+	run ! ready "$health"
+	kubectl apply --server-side -f "$GITGATE_SOURCE/manifests/webhook-certificate.yaml"
+	wait_for 20 ready "$health"
+}
+
+@test "through changes of certificates and authorities no admission is lost" {
+	# A certificate lives 6 s, an authority 24: each is renewed at two thirds.
+	webhook a --certificate-lifetime 6 --authority-lifetime 24
+	a=$port
+	configurations "$a"
+	webhook b --certificate-lifetime 6 --authority-lifetime 24
+	wait_for 20 ready "$health"
+	wait_for 10 pod
+	admin=(--cacert "$bed/ca.crt" --cert "$bed/admin.crt" --key "$bed/admin.key")
+	server=$(kubectl config view --minify -o 'jsonpath={.clusters[0].cluster.server}')
+	review='{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","operation":"CREATE","kind":{"kind":"Pod"},"namespace":"team-a","object":{"metadata":{"labels":{"gitgate.dev/gate":"agents"}},"spec":{"containers":[]}}}}'
+	body='{"apiVersion":"v1","kind":"Pod","metadata":{"generateName":"p-","labels":{"gitgate.dev/gate":"agents"}},"spec":{"containers":[{"name":"a","image":"a"}]}}'
+	sent=0 handshakes=0 authorities=
+	end=$((SECONDS + 40))
+	while [ $SECONDS -lt $end ]; do
+		# What API servers have of the caBundle is a moment old.
+		bundles | head -n 1 | base64 -d >"$BATS_TEST_TMPDIR/bundle.pem"
+		authorities+=" $(md5sum <"$BATS_TEST_TMPDIR/bundle.pem")"
+		for _ in 1 2 3 4 5; do
+			[ "$(curl -sS -o "$BATS_TEST_TMPDIR/answer" -w '%{http_code}' "${admin[@]}" -H 'Content-Type: application/json' \
+				-d "$body" "$server/api/v1/namespaces/team-a/pods?dryRun=All")" = 201 ] || { cat "$BATS_TEST_TMPDIR/answer"; false; }
+			sent=$((sent + 1))
+			# A handshake of its own with each replica, as after every connection that ended.
+			for port in "$a" "$(jq -r 'select(.msg == "listening").port' "$BATS_TEST_TMPDIR/b.log")"; do
+				curl -sSf --cacert "$BATS_TEST_TMPDIR/bundle.pem" -H 'Content-Type: application/json' -d "$review" \
+					"https://127.0.0.1:$port/mutate-pod" | grep -q '"allowed":true'
+				handshakes=$((handshakes + 1))
+			done
+		done
+	done
+	echo "# $sent admissions, $handshakes handshakes, none lost" >&3
+	[ "$(tr ' ' '\n' <<<"$authorities" | grep -v '^-\?$' | sort -u | wc -l)" -ge 4 ]
+	[ "$(grep -c 'certificate issued' "$BATS_TEST_TMPDIR/a.log")" -ge 8 ]
+}
