@@ -266,7 +266,7 @@ start_gate() {
     PATH=${GATE_PATH:-$PATH} setsid gitgate run -f "$BED/gitgate.yaml" --listen "127.0.0.1:$GATE_PORT" --state-dir "$BED/state" ${GATE_ARGS:-} \
         >>"$BED/gate.log" 2>>"$BED/gate.err" 3>&- &
     echo $! >"$BED/gate.pid"
-    wait_for 20 env GITGATE_LISTEN="127.0.0.1:$GATE_PORT" gitgate-gate probe || { cat "$BED/gate.err" >&2; return 1; }
+    GITGATE_LISTEN="127.0.0.1:$GATE_PORT" timeout 20 gitgate-gate probe --wait || { cat "$BED/gate.err" >&2; return 1; }
 }
 
 stop_gate() {

@@ -31,11 +31,11 @@ certificate() {
 		-addext subjectAltName=IP:127.0.0.1 -keyout "$work/tls.key" -out "$work/tls.crt"
 }
 
-# start [PORT] : returns when the webhook is ready
+# start [PORT [OPTION...]] : returns when the webhook is ready
 start() {
 	{
 		"$GITGATE_BIN/gitgate-webhook" --kubeconfig "$work/kubeconfig" --gate-image gate:test \
-			--tls-cert "$work/tls.crt" --tls-key "$work/tls.key" --listen "127.0.0.1:${1:-0}" &
+			--tls-cert "$work/tls.crt" --tls-key "$work/tls.key" --listen "127.0.0.1:${1:-0}" "${@:2}" &
 		echo $! >"$work/pid"
 		wait $! && echo 0 >"$work/status" || echo $? >"$work/status"
 	} >>"$work/log" 2>&1 3>&- &
@@ -288,6 +288,23 @@ review() {
 	ns=team-a pod logged agents --dry-run=server
 	run ! grep -E 'eyJ|volumeMounts"|kube-api-access|certificate-authority' "$work/log"
 	jq -es 'map(select(.msg == "admission")) | last | .name == "logged" and .gate == "agents"' "$work/log"
+}
+
+@test "a plain container is what clusters older than 1.29 get, and the API server takes it" {
+	local port
+	port=$(cat "$work/port")
+	stop
+	start "$port" --sidecar-mode=container
+	ns=team-a spec=$'initContainers: [{name: first, image: i}]\n  containers: [{name: agent, image: agent}]' pod plain agents
+	run -0 kubectl -n team-a get pod plain -o json
+	stop
+	start "$port"
+	[ "$(jq -c '[.spec.initContainers, .spec.containers | map(.name)]' <<<"$output")" = '[["gitgate-isolate","first"],["gitgate","agent"]]' ]
+	jq -e '.spec.containers[0].lifecycle.postStart.exec.command == ["gitgate-gate", "probe", "--wait"]' <<<"$output"
+	jq -e '[.spec.containers[0].restartPolicy, .spec.initContainers[].restartPolicy] | all(. == null)' <<<"$output"
+	# It keeps its image in this mode too.
+	run ! kubectl -n team-a set image pod/plain gitgate=other
+	[[ $output == *'container "gitgate" of a running pod'* ]]
 }
 
 @test "a webhook that is gone stops gated pods alone" {
