@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "advice.h"
 #include "parts.h"
 #include "select.h"
 
@@ -122,6 +123,7 @@ void validate_gitgate(const struct review *review, struct decision *ret)
 
     if (r == 0) {
         ret->allowed = true;
+        advise(&gate, review->old_object, &ret->warnings);
         return;
     }
     if (r != -EINVAL) {
