@@ -1,18 +1,9 @@
-/* From a finding in a file of SCAN_DIR back to its place in the push. */
+/* From a finding back to its place in the push. */
 #include <stdio.h>
 #include <string.h>
 
 #include "git.h"
 #include "objects_impl.h"
-
-static const struct new_path *name_at(const struct objects *o, unsigned line)
-{
-    const struct new_path *found = NULL;
-
-    for (size_t i = 0; i < o->n_names && o->list[i].line <= line; i++)
-        found = &o->list[i];
-    return found;
-}
 
 /* What a tag points at directly is listed behind some commit, and is in none. */
 bool objects_commit_has(const struct objects *o, const char *commit, const char *path,
@@ -57,48 +48,15 @@ static void locate_object(const struct objects *o, const char *oid, struct locat
         fclose(list);
 }
 
-static void locate_record(const char *suffix, struct location *ret)
+void objects_locate(const struct objects *o, enum place place, const char *object, unsigned line,
+                    struct location *ret)
 {
-    if (strncmp(suffix, COMMIT_SUFFIX, strlen(COMMIT_SUFFIX)) == 0) {
-        ret->place = PLACE_COMMIT;
-        memcpy(ret->commit, ret->object, sizeof ret->commit);
-    } else if (strncmp(suffix, TAG_SUFFIX, strlen(TAG_SUFFIX)) == 0) {
-        ret->place = PLACE_TAG;
-    }
-}
-
-void objects_locate(const struct objects *o, const char *name, unsigned line, struct location *ret)
-{
-    size_t digits = strspn(name, "0123456789abcdef");
-
-    *ret = (struct location){.place = PLACE_NONE};
-    if (strcmp(name, REFS_FILE) == 0) {
-        ret->place = PLACE_REF;
-    } else if (strcmp(name, NAMES_FILE) == 0) {
-        const struct new_path *entry = name_at(o, line);
-
-        ret->place = PLACE_NAME;
-        if (!entry)
-            return;
-        snprintf(ret->object, sizeof ret->object, "%s", o->names.data + entry->object);
+    *ret = (struct location){.place = place};
+    snprintf(ret->object, sizeof ret->object, "%s", object);
+    if (place == PLACE_COMMIT)
+        snprintf(ret->commit, sizeof ret->commit, "%s", object);
+    if (place == PLACE_BLOB)
+        ret->line = line;
+    if (place == PLACE_BLOB || place == PLACE_NAME)
         locate_object(o, ret->object, ret);
-    } else if (digits == 40 || digits == 64) {
-        snprintf(ret->object, sizeof ret->object, "%.*s", (int)digits, name);
-        locate_record(name + digits, ret);
-        if (ret->place != PLACE_NONE)
-            return;
-        ret->place = PLACE_BLOB;
-        ret->line = line > LEAD_LEN ? line - LEAD_LEN : 1;
-        locate_object(o, ret->object, ret);
-    }
-}
-
-bool objects_flags_path(const struct objects *o, const char *name, unsigned line, const char *path)
-{
-    const struct new_path *entry = strcmp(name, NAMES_FILE) == 0 ? name_at(o, line) : NULL;
-    size_t len = strlen(path), n = entry ? strlen(o->names.data + entry->path) : 0;
-
-    /* Its own name, or that of a folder above it. */
-    return entry && n <= len && memcmp(o->names.data + entry->path, path, n) == 0 &&
-           (path[n] == '\0' || path[n] == '/');
 }

@@ -15,21 +15,7 @@
 
 void objects_free(struct objects *objects)
 {
-    if (!objects)
-        return;
-    buf_done(&objects->names);
-    free(objects->list);
     free(objects);
-}
-
-uint64_t objects_bytes(const struct objects *objects)
-{
-    return objects->bytes;
-}
-
-void objects_add_bytes(struct objects *objects, uint64_t len)
-{
-    objects->bytes += len;
 }
 
 /* ---- files ---- */
@@ -42,42 +28,6 @@ int objects_open(const struct objects *o, const char *name, int flags, struct er
     workdir_path(o->dir, name, path);
     fd = open(path, flags | O_CLOEXEC, 0600);
     return fd < 0 ? error_errno(err, -errno, "cannot write the scan's files") : fd;
-}
-
-int objects_append(struct objects *o, int fd, const char *data, size_t len, struct error *err)
-{
-    o->bytes += len;
-    if (o->bytes > UNPACKED_MAX)
-        return error_set(err, -EFBIG,
-                         "the push unpacks to more than %llu MiB, which the gate can't scan; push "
-                         "it in parts",
-                         UNPACKED_MAX >> 20);
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_errno(err, -errno, "cannot write the scan's files");
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
-int objects_put(struct objects *o, const char *name, const char *data, size_t len,
-                struct error *err)
-{
-    char in_scan[NAME_MAX];
-    cleanup_close int fd = -1;
-    int r;
-
-    snprintf(in_scan, sizeof in_scan, SCAN_DIR "/%s", name);
-    fd = objects_open(o, in_scan, O_WRONLY | O_CREAT | O_EXCL, err);
-    if (fd < 0)
-        return fd;
-    r = objects_append(o, fd, LEAD, LEAD_LEN, err);
-    return r < 0 ? r : objects_append(o, fd, data, len, err);
 }
 
 /* ---- which objects ---- */
@@ -142,7 +92,7 @@ static int list_objects(struct objects *o, const struct push *push, struct error
                           in, &child, err);
     if (r < 0)
         return r;
-    while ((n = child_read(&child, chunk, sizeof chunk, o->deadline_ns)) > 0) {
+    while ((n = child_read(&child, chunk, sizeof chunk, o->dissection->budget.deadline_ns)) > 0) {
         for (const char *p = chunk; (p = memchr(p, '\n', (size_t)(chunk + n - p))); p++)
             o->n++;
         if (o->n > OBJECTS_MAX)
@@ -153,92 +103,41 @@ static int list_objects(struct objects *o, const struct push *push, struct error
         if (write(list, chunk, (size_t)n) != n)
             return error_errno(err, -errno, "cannot write the scan's files");
     }
-    return objects_expect_clean(o, n < 0 ? (int)n : child_wait(&child, o->deadline_ns), "rev-list",
-                                err);
+    return objects_expect_clean(
+        o, n < 0 ? (int)n : child_wait(&child, o->dissection->budget.deadline_ns), "rev-list", err);
 }
 
-/* ---- names and refs ---- */
+/* ---- refs ---- */
 
-static int compare_names(const void *a, const void *b, void *text)
+static int take_refs(const struct objects *o, const struct push *push, const struct buf *options,
+                     struct error *err)
 {
-    const struct new_path *x = a, *y = b;
+    struct piece where = {.place = PLACE_REF, .object = "", .path = "", .member = ""};
+    int r = 0;
 
-    return strcmp((const char *)text + x->path, (const char *)text + y->path);
-}
-
-static unsigned lines_in(const char *text)
-{
-    unsigned n = 1;
-
-    for (; (text = strchr(text, '\n')); text++)
-        n++;
-    return n;
-}
-
-/* Each path once, a line each (more when it holds line ends itself). */
-static int write_names(struct objects *o, struct error *err)
-{
-    cleanup_buf struct buf text = BUF_INIT(NAMES_MAX);
-    unsigned line = 1 + LEAD_LEN;
-    size_t kept = 0;
-
-    if (o->n_names > 0)
-        qsort_r(o->list, o->n_names, sizeof *o->list, compare_names, o->names.data);
-    for (size_t i = 0; i < o->n_names; i++) {
-        const char *path = o->names.data + o->list[i].path;
-
-        if (kept > 0 && strcmp(o->names.data + o->list[kept - 1].path, path) == 0)
-            continue;
-        o->list[kept] = o->list[i];
-        o->list[kept++].line = line;
-        buf_addf(&text, "%s\n", path);
-        line += lines_in(path);
-    }
-    o->n_names = kept;
-    if (buf_error(&text))
-        return error_errno(err, buf_error(&text), "cannot list the paths");
-    return objects_put(o, NAMES_FILE, text.data, text.len, err);
-}
-
-static int write_refs(struct objects *o, const struct push *push, const struct buf *options,
-                      struct error *err)
-{
-    cleanup_buf struct buf text = BUF_INIT(PUSH_COMMANDS_BYTES_MAX + options->max);
-
-    for (size_t i = 0; i < push->n; i++)
+    for (size_t i = 0; r == 0 && i < push->n; i++)
         if (push->commands[i].change != CHANGE_DELETE)
-            buf_addf(&text, "%s\n", push->commands[i].ref);
-    buf_add(&text, options->data, options->len);
-    if (buf_error(&text))
-        return error_errno(err, buf_error(&text), "cannot list the refs");
-    return objects_put(o, REFS_FILE, text.data, text.len, err);
+            r = dissect_bytes(o->dissection, &where, push->commands[i].ref,
+                              strlen(push->commands[i].ref), err);
+    return r < 0 ? r : dissect_bytes(o->dissection, &where, options->data, options->len, err);
 }
 
-int objects_write(const char *repo, const struct push *push, const struct buf *options,
-                  const struct workdir *dir, uint64_t deadline_ns, struct objects **ret,
-                  struct error *err)
+int objects_take_apart(const char *repo, const struct push *push, const struct buf *options,
+                       struct dissection *dissection, struct objects **ret, struct error *err)
 {
     struct objects *o = calloc(1, sizeof *o);
-    char content[PATH_MAX];
     int r;
 
     if (!o)
         return error_errno(err, -ENOMEM, "cannot scan the push");
     o->repo = repo;
-    o->dir = dir;
-    o->deadline_ns = deadline_ns;
-    o->names = BUF_INIT(NAMES_MAX);
-    workdir_path(dir, SCAN_DIR, content);
-    r = mkdir(content, 0700) < 0 ? error_errno(err, -errno, "cannot make a folder for the scan")
-                                 : 0;
+    o->dissection = dissection;
+    o->dir = dissection->dir;
+    r = take_refs(o, push, options, err);
     if (r == 0)
         r = list_objects(o, push, err);
     if (r == 0)
         r = objects_read(o, err);
-    if (r == 0)
-        r = write_names(o, err);
-    if (r == 0)
-        r = write_refs(o, push, options, err);
     if (r < 0)
         objects_free(o);
     else

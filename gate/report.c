@@ -7,7 +7,6 @@
 #include "lock.h"
 
 #define LINE "gitgate: "
-#define LEAD_LINES 1 /* lines of a file before the object's own (objects_impl.h) */
 #define SHORT_OID 12 /* what git itself abbreviates large repositories to */
 
 void findings_done(struct findings *findings)
@@ -52,13 +51,20 @@ static bool allowed(const struct scan_policy *policy, const struct finding *find
 
 /* ---- taking ---- */
 
+/* Whether the finding is about this path itself: its own name, or that of a folder above it. */
+static bool flags_path(const struct origin *origin, const char *path)
+{
+    size_t len = origin->place == PLACE_NAME && origin->name ? strlen(origin->name) : 0;
+
+    return len > 0 && strncmp(origin->name, path, len) == 0 &&
+           (path[len] == '\0' || path[len] == '/');
+}
+
 /* A path with a secret in it must not be shown beside one of the blob's. */
-static void withhold_path(const struct verdicts *verdicts, const struct objects *objects,
-                          struct location *at)
+static void withhold_path(const struct verdicts *verdicts, struct location *at)
 {
     for (size_t i = 0; *at->path && i < verdicts->n; i++)
-        if (objects_flags_path(objects, verdicts->list[i].origin->object,
-                               verdicts->list[i].line + LEAD_LINES, at->path))
+        if (flags_path(verdicts->list[i].origin, at->path))
             at->path[0] = '\0';
 }
 
@@ -70,7 +76,7 @@ static void confirm(const struct verdicts *verdicts, const struct objects *objec
         return;
     if (!objects_commit_has(objects, at->commit, at->path, at->object))
         at->commit[0] = '\0';
-    withhold_path(verdicts, objects, at);
+    withhold_path(verdicts, at);
 }
 
 static bool same(const struct finding *a, const struct finding *b)
@@ -104,7 +110,8 @@ int findings_take(const struct verdicts *verdicts, const struct objects *objects
 
         if (clock_now_ns() > deadline_ns)
             return error_set(err, -ETIMEDOUT, "the scan took too long (spec.scan.timeout)");
-        objects_locate(objects, verdict->origin->object, verdict->line + LEAD_LINES, &finding.at);
+        objects_locate(objects, verdict->origin->place, verdict->origin->object, verdict->line,
+                       &finding.at);
         if (allowed(policy, &finding) || listed(ret, &finding))
             continue;
         if (ret->n == FINDINGS_SHOWN) {

@@ -16,7 +16,6 @@
 #include "judge.h"
 #include "lock.h"
 #include "objects.h"
-#include "pieces.h"
 #include "policy.h"
 #include "repo.h"
 #include "report.h"
@@ -180,6 +179,7 @@ static void tell_findings(const struct findings *findings)
 struct work {
     struct workdir dir;
     struct rulebook book;
+    struct dissection dissection;
     struct objects *objects;
     struct judge *judge;
     struct find *find;
@@ -210,9 +210,15 @@ static int look_through(const struct scan *s, struct work *w, uint64_t deadline_
         r = judge_new(&w->dir, &w->judge, err);
     if (r == 0)
         r = find_new(w->book.sets, w->book.n, judge_take, w->judge, &w->find, err);
-    if (r == 0)
-        r = objects_write(s->repo, &s->push, &s->options, &w->dir, deadline_ns, &w->objects, err);
-    return r < 0 ? r : pieces_of_files(&w->dir, SCAN_DIR, deadline_ns, find_piece, w->find, err);
+    if (r < 0)
+        return r;
+    w->dissection = (struct dissection){.take = find_piece,
+                                        .data = w->find,
+                                        .dir = &w->dir,
+                                        .budget = {.members = DISSECT_MEMBERS_MAX,
+                                                   .bytes = DISSECT_BYTES_MAX,
+                                                   .deadline_ns = deadline_ns}};
+    return objects_take_apart(s->repo, &s->push, &s->options, &w->dissection, &w->objects, err);
 }
 
 /* The number of findings, or negative when the scan failed. */

@@ -28,9 +28,10 @@ static void level_done(struct level *l)
 
 /* ---- spans ---- */
 
-size_t spans_origin(const struct spans *spans, size_t pos)
+/* The index of the span that view[pos] is in. */
+static size_t span_of(const struct spans *spans, size_t pos)
 {
-    size_t low = 0, high = spans->n, origin;
+    size_t low = 0, high = spans->n;
 
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
@@ -40,17 +41,21 @@ size_t spans_origin(const struct spans *spans, size_t pos)
         else
             high = middle;
     }
-    origin = spans->list[low].from + (pos - spans->list[low].at);
-    /* Inside of a decoded part that is longer than what stands for it. */
-    return low + 1 < spans->n && origin > spans->list[low + 1].from ? spans->list[low + 1].from
-                                                                    : origin;
+    return low;
 }
 
-/* `from` in the level's text. */
-static int add_span(struct level *l, size_t from)
+static size_t origin_in(const struct span *span, size_t pos)
 {
-    struct spans *s = &l->view_spans;
+    return span->from + (span->decoded ? 0 : pos - span->at);
+}
 
+size_t spans_origin(const struct spans *spans, size_t pos)
+{
+    return origin_in(&spans->list[span_of(spans, pos)], pos);
+}
+
+static int add_span(struct spans *s, size_t at, size_t from, bool decoded)
+{
     if (s->n == s->size) {
         size_t size = s->size ? 2 * s->size : 64;
         struct span *list = realloc(s->list, size * sizeof *list);
@@ -61,8 +66,7 @@ static int add_span(struct level *l, size_t from)
         s->size = size;
     }
     s->list[s->n++] =
-        (struct span){.at = (uint32_t)l->view.len,
-                      .from = (uint32_t)(l->spans ? spans_origin(l->spans, from) : from)};
+        (struct span){.at = (uint32_t)at, .from = (uint32_t)from & INT32_MAX, .decoded = decoded};
     return 0;
 }
 
@@ -78,32 +82,59 @@ static size_t context_start(const struct segment *s)
     return s->from < UNESCAPE_CONTEXT ? 0 : s->from - UNESCAPE_CONTEXT;
 }
 
+/* text[from, to) as it is; what it came from itself stays known. */
+static void add_copy(struct level *l, size_t from, size_t to)
+{
+    size_t at = l->view.len;
+    int r = 0;
+
+    if (!l->spans) {
+        r = add_span(&l->view_spans, at, from, false);
+    } else {
+        for (size_t i = span_of(l->spans, from); r == 0 && i < l->spans->n; i++) {
+            const struct span *span = &l->spans->list[i];
+            size_t start = span->at > from ? span->at : from;
+
+            if (start >= to && start > from)
+                break;
+            r = add_span(&l->view_spans, at + (start - from), origin_in(span, start),
+                         span->decoded);
+        }
+    }
+    buf_add(&l->view, l->text + from, to - from);
+    if (r < 0)
+        l->view.err = r;
+}
+
+static void add_decoded(struct level *l, const struct segment *s)
+{
+    size_t from = l->spans ? spans_origin(l->spans, s->from) : s->from;
+    int r = add_span(&l->view_spans, l->view.len, from, true);
+
+    strip_nuls(l->found.bytes.data + s->at, s->len, &l->view); /* UTF-16 becomes ASCII */
+    if (r < 0)
+        l->view.err = r;
+}
+
 /* The view from segment `i` on, up to the first gap between two that is too wide for both; returns
  * the segment behind. */
 static size_t make_view(struct level *l, size_t i)
 {
     size_t at = context_start(&l->found.list[i]), end = at;
-    int r;
 
     buf_reset(&l->view);
     l->view_spans.n = 0;
-    r = add_span(l, at);
-    for (; r == 0 && i < l->found.n; i++) {
+    for (; i < l->found.n; i++) {
         const struct segment *s = &l->found.list[i];
 
         if (end > at && context_start(s) > end)
             break;
         end = context_end(l, s);
-        buf_add(&l->view, l->text + at, s->from - at);
-        r = add_span(l, s->from);
-        strip_nuls(l->found.bytes.data + s->at, s->len, &l->view); /* UTF-16 becomes ASCII */
+        add_copy(l, at, s->from);
+        add_decoded(l, s);
         at = s->to;
-        if (r == 0)
-            r = add_span(l, at);
     }
-    buf_add(&l->view, l->text + at, end - at);
-    if (r < 0)
-        l->view.err = r;
+    add_copy(l, at, end);
     return i;
 }
 

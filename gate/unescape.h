@@ -14,9 +14,12 @@
  * 25 kB up to a safe boundary). */
 #define UNESCAPE_CONTEXT (128u << 10)
 
-/* From view[at] on stands what begins at text[from]; the two advance alike until the next span. */
+/* From view[at] on stands what begins at text[from]: the same bytes, or what text[from] and some
+ * behind it were decoded to. */
 struct span {
-    uint32_t at, from;
+    uint32_t at;
+    uint32_t from : 31; /* ENCODED_TEXT_MAX */
+    uint32_t decoded : 1;
 };
 
 struct spans {
@@ -24,7 +27,7 @@ struct spans {
     size_t n, size;
 };
 
-/* Where view[pos] comes from in the text. */
+/* Where view[pos] comes from in the text; of decoded bytes where what they were begins. */
 size_t spans_origin(const struct spans *spans, size_t pos);
 
 struct unescaper {

@@ -95,6 +95,7 @@ static void free_reader(reader **a)
 /* One way of reading it. */
 struct unpacking {
     uint64_t in, out;
+    bool filters; /* a compressed file, no archive */
     struct unpack_budget *budget;
     const struct unpack_sink *sink;
 };
@@ -162,6 +163,8 @@ static int read_members(struct unpacking *u, reader *a, struct error *err)
         const char *name = archive_entry_pathname_utf8(entry);
         size_t len;
 
+        if (u->filters && archive_filter_code(a, 0) == ARCHIVE_FILTER_NONE)
+            break; /* not compressed after all: it would come out as it is */
         if (status < ARCHIVE_WARN)
             continue;
         name = name ? name : archive_entry_pathname(entry);
@@ -171,8 +174,10 @@ static int read_members(struct unpacking *u, reader *a, struct error *err)
             r = u->sink->begin(u->sink->data, name, len, err);
         if (r == 0)
             r = read_member(u, a, entry, err);
-        if (r >= 0 && u->sink->end(u->sink->data, err) < 0)
-            return -EIO;
+        if (r == 0)
+            r = u->sink->end(u->sink->data, err);
+        else if (r > 0 && (status = u->sink->end(u->sink->data, err)) < 0)
+            r = status;
     }
     return r < 0 ? r : 0;
 }
@@ -180,7 +185,7 @@ static int read_members(struct unpacking *u, reader *a, struct error *err)
 static int read_as(const char *data, size_t len, int (*format)(reader *), bool filters,
                    struct unpack_budget *budget, const struct unpack_sink *sink, struct error *err)
 {
-    struct unpacking u = {.in = len, .budget = budget, .sink = sink};
+    struct unpacking u = {.in = len, .filters = filters, .budget = budget, .sink = sink};
     reader *a CLEANUP(free_reader) = archive_read_new();
 
     if (!a || format(a) != ARCHIVE_OK)

@@ -182,6 +182,7 @@ static void a_magic_with_nothing_behind_is_no_error(void **state)
 
         assert_true(unpack_may(b.data, b.len));
         assert_int_equal(see(&b, &seen, &budget, &err), 0);
+        assert_int_equal(seen.all.len, 0);
         buf_done(&seen.all);
     }
 }
