@@ -6,6 +6,7 @@
 
 #include "api/names.h"
 #include "base/cleanup.h"
+#include "data/json_text.h"
 #include "inject.h"
 #include "kube/apply.h"
 #include "validate.h"
@@ -13,6 +14,9 @@
 /* The API server waits as long as the webhook's timeoutSeconds (5): the look-up must be over
  * before. */
 #define LOOKUP_TIMEOUT_MS 2000
+
+#define LOG_MEMBERS_MAX 16000 /* a reason of 4096 bytes, most of them escaped */
+#define LINE_USUAL 400
 
 /* A patch in base64, and a reason. */
 #define ANSWER_MAX (PATCH_MAX / 3 * 4 + (64u << 10))
@@ -60,16 +64,32 @@ static const char *result_of(const struct decision *decision)
     return decision->patch.n > 0 ? "patched" : "allowed";
 }
 
+static void add_member(struct buf *line, const char *key, const char *value)
+{
+    buf_adds(line, line->len ? ",\"" : "\"");
+    buf_adds(line, key);
+    buf_adds(line, "\":");
+    json_text_write(line, value, strlen(value));
+}
+
 /* One line a decision, never the object. */
 static void log_decision(const struct call *call, const struct decision *decision)
 {
     const struct review *review = &call->review;
+    cleanup_buf struct buf line = BUF_INIT(LOG_MEMBERS_MAX);
 
-    log_info(call->admission->log, "admission",
-             json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s*}", "verb", call->verb, "operation",
-                       review->operation, "kind", review->kind, "namespace", review->namespace_,
-                       "name", review->name, "gate", decision->gate, "result", result_of(decision),
-                       "reason", decision->allowed ? NULL : decision->reason.data));
+    buf_reserve(&line, LINE_USUAL);
+    add_member(&line, "verb", call->verb);
+    add_member(&line, "operation", review->operation);
+    add_member(&line, "kind", review->kind);
+    add_member(&line, "namespace", review->namespace_);
+    add_member(&line, "name", review->name);
+    add_member(&line, "gate", decision->gate);
+    add_member(&line, "result", result_of(decision));
+    if (!decision->allowed)
+        add_member(&line, "reason", decision->reason.data);
+    log_members(call->admission->log, LOG_INFO_, "admission",
+                buf_error(&line) ? "\"result\":\"too long to be logged\"" : line.data);
 }
 
 static void count(const struct call *call, const struct decision *decision)

@@ -27,9 +27,11 @@ struct exchange {
     size_t body_size; /* its part of all->body_size */
     int refused;      /* status that the request gets when it has been read, or 0 */
     const char *reason;
-    bool handed;  /* to the handler, whose answer is awaited */
-    bool reading; /* within a call of libwebsockets for it: an answer is written there */
-    bool close;   /* the connection ends with the answer */
+    uint64_t left; /* of the body, in bytes, read or dropped */
+    bool timed;    /* its time runs */
+    bool handed;   /* to the handler, whose answer is awaited */
+    bool reading;  /* within a call of libwebsockets for it: an answer is written there */
+    bool close;    /* the connection ends with the answer */
     int status;
     const char *content_type;
     struct buf answer; /* room for LWS_PRE and the head, then the body */
@@ -77,7 +79,7 @@ void exchange_leave(struct session *session)
 
 int exchange_expire(struct session *session)
 {
-    return session && session->exchange ? -1 : 0;
+    return session && session->exchange && session->exchange->timed ? -1 : 0;
 }
 
 /* ---- The answer ---------------------------------------------------------------------------- */
@@ -228,6 +230,7 @@ static void start_post(struct exchange *exchange, struct lws *wsi, const char *p
     uint64_t len;
 
     judge_post(exchange, wsi, path, &len);
+    exchange->left = len;
     if (len > DRAIN_MAX)
         exchange->close = true;
     if (len > 0 && len <= DRAIN_MAX)
@@ -258,7 +261,6 @@ int exchange_start(struct exchanges *exchanges, struct session *session, struct 
     if (!exchange)
         return -1;
     session->exchange = exchange;
-    lws_set_timer_usecs(wsi, exchanges->spec->limits.request_s * LWS_US_PER_SEC);
     exchange->reading = true;
     if (lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0) {
         start_post(exchange, wsi, path);
@@ -274,12 +276,24 @@ int exchange_start(struct exchanges *exchanges, struct session *session, struct 
     return 0;
 }
 
+/* Most bodies come whole behind their header; those that don't have their time from here on. That
+ * one that doesn't begin ends, libwebsockets sees to. */
+static void time_body(struct exchange *exchange, size_t len)
+{
+    exchange->left -= len < exchange->left ? len : exchange->left;
+    if (exchange->left == 0 || exchange->timed)
+        return;
+    exchange->timed = true;
+    lws_set_timer_usecs(exchange->wsi, exchange->all->spec->limits.request_s * LWS_US_PER_SEC);
+}
+
 int exchange_body(struct session *session, const char *bytes, size_t len)
 {
     struct exchange *exchange = session->exchange;
 
     if (!exchange)
         return -1;
+    time_body(exchange, len);
     if (!exchange->refused)
         buf_add(&exchange->body, bytes, len);
     if (buf_error(&exchange->body) && !exchange->refused)

@@ -27,7 +27,7 @@ int exchange_start(struct exchanges *exchanges, struct session *session, struct 
 int exchange_body(struct session *session, const char *bytes, size_t len);
 int exchange_body_end(struct session *session, struct lws *wsi);
 int exchange_write(struct session *session, struct lws *wsi);
-/* Its time is up; 0 when there is none. */
+/* A time is up, maybe that of an earlier exchange of the connection: 0 then. */
 int exchange_expire(struct session *session);
 /* The client is through with it, or has gone; one that a handler has stays until it answers. */
 void exchange_leave(struct session *session);

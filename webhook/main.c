@@ -10,6 +10,7 @@
 #include "admission.h"
 #include "base/cleanup.h"
 #include "base/health.h"
+#include "base/memory.h"
 #include "certs.h"
 #include "issuer.h"
 #include "kube/config.h"
@@ -31,6 +32,7 @@ struct program {
     struct issuer_spec issuer_spec;
     struct issuer *issuer; /* ... or what keeps a certificate by itself */
     char *namespace_, *host;
+    uv_timer_t settled;
     uv_signal_t signals[2];
 };
 
@@ -114,6 +116,16 @@ static int start_health(struct program *program, struct error *err)
                         err);
 }
 
+/* ---- Memory -------------------------------------------------------------------------------- */
+
+#define SETTLED_MS 1000 /* all is listed and issued by then, or it doesn't matter */
+
+static void on_settled(uv_timer_t *timer)
+{
+    (void)timer;
+    memory_give_back();
+}
+
 /* ---- Starting and stopping ----------------------------------------------------------------- */
 
 static void on_server_stopped(void *data)
@@ -125,6 +137,7 @@ static void on_server_stopped(void *data)
     kube_client_free(program->client);
     certs_free(program->certs);
     health_stop(program->health);
+    uv_close((uv_handle_t *)&program->settled, NULL);
     for (size_t i = 0; i < 2; i++)
         uv_close((uv_handle_t *)&program->signals[i], NULL);
 }
@@ -232,6 +245,8 @@ static int run(const struct options *options, struct error *err)
     if (r < 0)
         return r; /* the process ends with it */
     start_signals(&program);
+    uv_timer_init(&program.loop, &program.settled);
+    uv_timer_start(&program.settled, on_settled, SETTLED_MS, 0);
     log_info(&program.log, "listening",
              json_pack("{s:s, s:i, s:i}", "address", options->address, "port",
                        server_port(program.server), "health_port",

@@ -10,6 +10,7 @@
 
 /* A reader's buffer: longer lines are replaced by their message alone. */
 #define LINE_MAX_BYTES 16384
+#define LINE_HEAD 160 /* what time, level, program and msg take */
 
 static const char *const level_names[] = {
     [LOG_DEBUG_] = "debug",
@@ -58,6 +59,35 @@ static void write_line(int fd, const char *data, size_t len)
     (void)n;
 }
 
+static void write_too_long(const struct log *log, enum log_level level, const char *time)
+{
+    cleanup_buf struct buf out = BUF_INIT(LINE_MAX_BYTES);
+
+    buf_addf(&out, "{\"time\":\"%s\",\"level\":\"%s\",\"msg\":\"line too long\"}\n", time,
+             level_names[level]);
+    write_line(log->fd, out.data, out.len);
+}
+
+void log_members(const struct log *log, enum log_level level, const char *msg, const char *members)
+{
+    cleanup_buf struct buf out = BUF_INIT(LINE_MAX_BYTES);
+    char time[48];
+
+    if (!log || level < log->min)
+        return;
+    format_time(time, sizeof time);
+    buf_reserve(&out, strlen(members) + LINE_HEAD);
+    buf_addf(&out, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"msg\":\"%s\"", time,
+             level_names[level], log->program, msg);
+    buf_adds(&out, *members ? "," : "");
+    buf_adds(&out, members);
+    buf_adds(&out, "}\n");
+    if (buf_error(&out))
+        write_too_long(log, level, time);
+    else
+        write_line(log->fd, out.data, out.len);
+}
+
 void log_line(const struct log *log, enum log_level level, const char *msg, json_t *fields)
 {
     json_auto_t *extra = fields;
@@ -76,9 +106,8 @@ void log_line(const struct log *log, enum log_level level, const char *msg, json
         json_object_update_missing(line, extra);
     if (json_dump_callback(line, append_json, &out, JSON_COMPACT | JSON_REAL_PRECISION(PRECISION)) <
         0) {
-        buf_reset(&out);
-        buf_addf(&out, "{\"time\":\"%s\",\"level\":\"%s\",\"msg\":\"line too long\"}", time,
-                 level_names[level]);
+        write_too_long(log, level, time);
+        return;
     }
     buf_addc(&out, '\n');
     write_line(log->fd, out.data, out.len);

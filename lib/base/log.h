@@ -22,6 +22,10 @@ int log_level_parse(const char *text, enum log_level *ret);
 /* Steals `fields` (an object, or NULL); its members follow time, level, program and msg. */
 void log_line(const struct log *log, enum log_level level, const char *msg, json_t *fields);
 
+/* The same with its members as JSON text ("\"a\":1,\"b\":\"c\""), for lines that are written with
+ * every request: no tree is made of them. `msg` needs no escape. */
+void log_members(const struct log *log, enum log_level level, const char *msg, const char *members);
+
 #define log_debug(log, msg, fields) log_line(log, LOG_DEBUG_, msg, fields)
 #define log_info(log, msg, fields) log_line(log, LOG_INFO_, msg, fields)
 #define log_warn(log, msg, fields) log_line(log, LOG_WARN_, msg, fields)
