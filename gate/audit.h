@@ -1,5 +1,5 @@
-/* What the log says of a push's refs. A name that was not scanned may be a secret, or hold one: of a
- * push that was not let through, only names that the upstream has already are said. */
+/* What the log says of a push's refs. A name that was not scanned may be a secret, or hold one: of
+ * a push that was not let through, only names that the upstream has already are said. */
 #ifndef GITGATE_GATE_AUDIT_H
 #define GITGATE_GATE_AUDIT_H
 
