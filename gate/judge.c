@@ -450,7 +450,8 @@ static int read_text(const struct judge *j, size_t index, struct buf *to, struct
     return r < 0 ? error_errno(err, r, "cannot read the scan's files") : 0;
 }
 
-/* 1 for a finding, 0 for one in the keywords that we have put behind a window. */
+/* One that gitleaks places in the keywords behind the window counts, too, at the window's end: they
+ * stand in the piece as well, and a place that can't be right is no reason to let a finding go. */
 static int take_place(const struct judge *j, const json_t *finding, size_t index, struct buf *text,
                       struct verdict *to, struct error *err)
 {
@@ -465,8 +466,6 @@ static int take_place(const struct judge *j, const json_t *finding, size_t index
     if (r < 0)
         return r;
     locate_match(text, &match, &from, &end);
-    if (from > LEAD_LEN + origin->len)
-        return 0;
     r = fingerprint(to->rule, text->data + from, end - from, to->fingerprint, err);
     if (r < 0)
         return r;
@@ -474,10 +473,11 @@ static int take_place(const struct judge *j, const json_t *finding, size_t index
     while (from < end && text->data[from] == '\n')
         from++;
     from = from > LEAD_LEN ? from - LEAD_LEN : 0;
+    from = from < origin->len ? from : origin->len;
     to->origin = origin;
     to->offset = origin->offset + from;
     to->line = line_at(origin, text->data + LEAD_LEN, from);
-    return 1;
+    return 0;
 }
 
 struct report {
@@ -512,8 +512,8 @@ static int take_finding(struct report *report, const json_t *finding, struct err
     if (clock_now_ns() > report->deadline_ns)
         return error_set(err, -ETIMEDOUT, "the scan took too long (spec.scan.timeout)");
     r = take_place(report->judge, finding, index, &report->text, to, err);
-    report->verdicts.n += r > 0;
-    return r < 0 ? r : 0;
+    report->verdicts.n += r == 0;
+    return r;
 }
 
 static int take_findings(struct report *report, const json_t *findings, struct error *err)
