@@ -155,6 +155,7 @@ static void on_acquired(void *data)
     if (controller->synced)
         kube_store_each(kube_watch_store(controller->gates), NULL, add_each, controller);
     queue_pause(controller->queue, false);
+    measure_leads(&controller->measure, LEASE_NAME, true);
 }
 
 static void on_lost(void *data)
@@ -163,12 +164,14 @@ static void on_lost(void *data)
 
     queue_pause(controller->queue, true);
     jobs_cancel(controller);
+    measure_leads(&controller->measure, LEASE_NAME, false);
 }
 
 static void on_released(void *data)
 {
     struct controller *controller = data;
 
+    measure_leads(&controller->measure, LEASE_NAME, false);
     controller->finished(controller->data);
 }
 
@@ -266,8 +269,26 @@ static int watch_all(struct controller *controller, const char *namespace_, stru
     return r;
 }
 
+static void collect(void *data)
+{
+    const struct controller *controller = data;
+
+    if (controller->queue)
+        queue_collect(controller->queue);
+}
+
+static void count(struct controller *controller, struct metrics *metrics, const char *server)
+{
+    measure_init(&controller->measure, metrics, server, WORKERS);
+    measure_leads(&controller->measure, LEASE_NAME, false);
+    queue_measure(controller->queue, metrics, MEASURE_NAME);
+    kube_client_observe(controller->client, measure_answer, &controller->measure);
+    metrics_on_print(metrics, collect, controller);
+}
+
 int controller_start(uv_loop_t *loop, const struct kube_config *config, const char *namespace_,
-                     const struct log *log, struct controller *ret, struct error *err)
+                     const struct log *log, struct metrics *metrics, struct controller *ret,
+                     struct error *err)
 {
     int r;
 
@@ -280,8 +301,10 @@ int controller_start(uv_loop_t *loop, const struct kube_config *config, const ch
         r = error_set(err, -ENOMEM, "memory is short");
     else
         r = kube_client_new(loop, config, &ret->client, err);
-    if (r == 0)
+    if (r == 0) {
+        count(ret, metrics, config->server);
         r = watch_all(ret, namespace_, err);
+    }
     if (r == 0)
         r = ask_for_lease(ret, namespace_ ? namespace_ : kube_client_namespace(ret->client), err);
     if (r < 0)

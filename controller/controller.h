@@ -10,6 +10,8 @@
 #include "kube/client.h"
 #include "kube/lease.h"
 #include "kube/watch.h"
+#include "measure.h"
+#include "metrics/metrics.h"
 #include "queue.h"
 #include "reconcile.h"
 #include "resolve.h"
@@ -32,15 +34,18 @@ struct controller {
     bool synced;                   /* all four */
     struct kube_lease *lease;      /* without it nothing is written */
     char identity[128];            /* in it: host name and chance */
-    bool stopping;                 /* see controller_finish */
+    struct measure measure;
+    bool stopping; /* see controller_finish */
     void (*finished)(void *data);
     void *data;
 };
 
 /* Watches one namespace, or all (NULL; borrowed). The Lease that decides who of several replicas
- * works is in that namespace, else in the config's. `log` is borrowed. */
+ * works is in that namespace, else in the config's. `log` and `metrics` (may be NULL) are borrowed.
+ */
 int controller_start(uv_loop_t *loop, const struct kube_config *config, const char *namespace_,
-                     const struct log *log, struct controller *ret, struct error *err);
+                     const struct log *log, struct metrics *metrics, struct controller *ret,
+                     struct error *err);
 
 /* Ends in order: each job ends with the write that it has on its way, the lease is given back, and
  * `finished` is called. No more is written after that; controller_stop follows. */

@@ -19,7 +19,7 @@ struct job {
     struct gate_state *state;     /* stays: a key is in work once */
     struct kube_request *request; /* the one on its way: one at a time */
     char *ns, *name;
-    uint64_t started; /* uv_now */
+    uint64_t begun; /* uv_hrtime */
 
     json_t *object; /* the GitGate as it was when the job began */
     struct gitgate gate;
@@ -79,6 +79,7 @@ void jobs_cancel(struct controller *controller)
 
         kube_request_cancel(job->request);
         queue_done(controller->queue, job->ns, job->name, QUEUE_FAILED, 0);
+        measure_cancel(&controller->measure);
         job_free(job);
     }
 }
@@ -86,6 +87,13 @@ void jobs_cancel(struct controller *controller)
 static json_t *fields_of(const struct job *job)
 {
     return json_pack("{s:s, s:s}", "namespace", job->ns, "gitgate", job->name);
+}
+
+static enum outcome outcome_of(enum queue_result result, uint64_t again_ms)
+{
+    if (result == QUEUE_FAILED)
+        return OUTCOME_ERROR;
+    return again_ms ? OUTCOME_REQUEUE_AFTER : OUTCOME_SUCCESS;
 }
 
 static void job_end(struct job *job, enum queue_result result, uint64_t again_ms)
@@ -97,9 +105,10 @@ static void job_end(struct job *job, enum queue_result result, uint64_t again_ms
 
         json_object_set_new(fields, "writes", json_integer(job->writes));
         json_object_set_new(fields, "ms",
-                            json_integer((json_int_t)(uv_now(controller->loop) - job->started)));
+                            json_integer((json_int_t)((uv_hrtime() - job->begun) / 1000000)));
         log_info(controller->log, "reconciled", fields);
     }
+    measure_end(&controller->measure, outcome_of(result, again_ms), job->begun);
     queue_done(controller->queue, job->ns, job->name, result, again_ms);
     job_free(job);
     controller_job_ended(controller);
@@ -469,7 +478,7 @@ static struct job *job_new(struct controller *controller, const char *ns, const 
     if (job->next)
         job->next->link = &job->next;
     controller->jobs = job;
-    job->started = uv_now(controller->loop);
+    job->begun = uv_hrtime();
     job->object = json_incref(object);
     job->ns = strdup(ns);
     job->name = strdup(name);
@@ -503,6 +512,7 @@ void job_start(void *data, const char *ns, const char *name)
         queue_done(controller->queue, ns, name, QUEUE_FAILED, 0);
         return;
     }
+    measure_begin(&controller->measure);
     job->decoded = gitgate_decode(object, false, &job->gate, &job->problems) == 0;
     if (state_hold_hosts(job->state, job->decoded ? &job->gate : NULL) < 0 ||
         see_sources(job) < 0 || state_refer(job->state, &job->sources) < 0) {

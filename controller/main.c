@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "controller.h"
 #include "kube/config.h"
+#include "metrics/metrics.h"
 #include "wipe.h"
 
 /* For the writes on their way and the lease, whose answers may never come. A second signal does not
@@ -27,7 +28,7 @@ static const char usage[] =
     "  --kubeconfig FILE   where the API server is (default: the pod's ServiceAccount, else\n"
     "                      $KUBECONFIG, else ~/.kube/config)\n"
     "  --namespace NAME    watch this namespace alone (default: all)\n"
-    "  --health-addr ADDR  answer /healthz and /readyz here (default: nowhere)\n"
+    "  --health-addr ADDR  answer /healthz, /readyz and /metrics here (default: nowhere)\n"
     "  --log-level LEVEL   default: info\n";
 
 struct options {
@@ -38,6 +39,7 @@ struct options {
 struct program {
     uv_loop_t loop;
     struct log log;
+    struct metrics *metrics;
     struct controller controller;
     struct health *health;
     uv_signal_t on_term, on_int;
@@ -85,9 +87,16 @@ static int parse_options(int argc, char **argv, struct options *ret, int *status
 
 static bool is_ready(void *data)
 {
-    const struct controller *controller = data;
+    const struct program *program = data;
 
-    return controller->synced;
+    return program->controller.synced;
+}
+
+static void print_metrics(void *data, struct buf *out)
+{
+    const struct program *program = data;
+
+    metrics_print(program->metrics, out);
 }
 
 static void close_handles(struct program *program)
@@ -133,17 +142,16 @@ static void on_signal(uv_signal_t *handle, int number)
 static int start(struct program *program, const struct options *options, struct error *err)
 {
     cleanup_kube_config struct kube_config config = KUBE_CONFIG_INIT;
+    struct health_source source = {.ready = is_ready, .metrics = print_metrics, .data = program};
     int r = kube_config_load(options->kubeconfig, &config, err);
 
     if (r == 0)
         r = controller_start(&program->loop, &config, options->namespace_, &program->log,
-                             &program->controller, err);
+                             program->metrics, &program->controller, err);
     if (r < 0)
         return r;
     if (options->health_addr)
-        r = health_start(&program->loop, options->health_addr,
-                         &(struct health_source){.ready = is_ready, .data = &program->controller},
-                         &program->health, err);
+        r = health_start(&program->loop, options->health_addr, &source, &program->health, err);
     if (r < 0)
         controller_stop(&program->controller);
     else
@@ -167,13 +175,16 @@ static void watch_signals(struct program *program)
 
 int main(int argc, char **argv)
 {
-    struct program program = {.log = {.fd = STDERR_FILENO, .program = "gitgate-controller"}};
+    struct program program = {.log = {.fd = STDERR_FILENO, .program = "gitgate-controller"},
+                              .metrics = metrics_new()};
     struct error err = ERROR_INIT;
     struct options options;
     int status, r;
 
-    if (parse_options(argc, argv, &options, &status) < 0)
+    if (parse_options(argc, argv, &options, &status) < 0) {
+        metrics_free(program.metrics);
         return status;
+    }
     program.log.min = options.level;
     mallopt(M_ARENA_MAX, 1); /* look-ups run in threads: one heap, not one each */
     uv_loop_init(&program.loop);
@@ -187,5 +198,6 @@ int main(int argc, char **argv)
     }
     uv_run(&program.loop, UV_RUN_DEFAULT);
     uv_loop_close(&program.loop);
+    metrics_free(program.metrics);
     return r < 0 ? 1 : 0;
 }

@@ -23,9 +23,15 @@ struct item {
     enum state state;
     bool again; /* added while in work */
     unsigned failures;
+    uint64_t since; /* uv_hrtime: when it became READY, then WORKING */
     uv_timer_t later;
     char *name;
     char ns[];
+};
+
+struct counted {
+    const char *name;
+    struct metric *depth, *adds, *retries, *waited, *worked, *unfinished, *longest;
 };
 
 struct queue {
@@ -34,7 +40,8 @@ struct queue {
     uv_idle_t idle;   /* keeps the loop from sleeping while the check has work */
     struct kube_store *items;
     struct item *first, **end;
-    unsigned workers, working;
+    unsigned workers, working, ready;
+    struct counted counted;
     bool paused;
     unsigned closing;
     void (*work)(void *data, const char *ns, const char *name);
@@ -69,6 +76,69 @@ static struct item *item_new(struct queue *queue, const char *ns, const char *na
     return kube_store_put(queue->items, ns, name, item) < 0 ? NULL : item;
 }
 
+/* ---- What is counted ---------------------------------------------------------------------- */
+
+/* client-go's: 10 ns to 10 s in steps of ten. Below a millisecond nothing happens here. */
+static const double seconds[] = {0.001, 0.01, 0.1, 1, 10, 100};
+
+static double seconds_since(uint64_t since)
+{
+    return (double)(uv_hrtime() - since) / 1e9;
+}
+
+void queue_measure(struct queue *queue, struct metrics *metrics, const char *name)
+{
+    const size_t n = sizeof seconds / sizeof *seconds;
+    const char *const *labels = LABELS("name");
+
+    queue->counted = (struct counted){
+        .name = name,
+        .depth = metrics_gauge(metrics, "workqueue_depth", "Keys that wait for a worker.", labels),
+        .adds = metrics_counter(metrics, "workqueue_adds_total", "Keys that came to wait.", labels),
+        .retries = metrics_counter(metrics, "workqueue_retries_total",
+                                   "Keys that come again because they failed.", labels),
+        .waited = metrics_histogram(metrics, "workqueue_queue_duration_seconds",
+                                    "How long a key waited for a worker.", labels, seconds, n),
+        .worked = metrics_histogram(metrics, "workqueue_work_duration_seconds",
+                                    "How long a key was in work.", labels, seconds, n),
+        .unfinished = metrics_gauge(metrics, "workqueue_unfinished_work_seconds",
+                                    "How long the keys in work have been so, together.", labels),
+        .longest = metrics_gauge(metrics, "workqueue_longest_running_processor_seconds",
+                                 "How long the one has been in work that is it longest.", labels),
+    };
+    metric_add(queue->counted.adds, 0, LABELS(name));
+    metric_add(queue->counted.retries, 0, LABELS(name));
+}
+
+struct unfinished {
+    double sum, longest;
+};
+
+static bool add_unfinished(void *data, const char *ns, const char *name, void *value)
+{
+    const struct item *item = value;
+    struct unfinished *unfinished = data;
+    double age = item->state == WORKING ? seconds_since(item->since) : 0;
+
+    (void)ns;
+    (void)name;
+    unfinished->sum += age;
+    if (age > unfinished->longest)
+        unfinished->longest = age;
+    return true;
+}
+
+void queue_collect(struct queue *queue)
+{
+    const struct counted *counted = &queue->counted;
+    struct unfinished unfinished = {0};
+
+    kube_store_each(queue->items, NULL, add_unfinished, &unfinished);
+    metric_set(counted->depth, queue->ready, LABELS(counted->name));
+    metric_set(counted->unfinished, unfinished.sum, LABELS(counted->name));
+    metric_set(counted->longest, unfinished.longest, LABELS(counted->name));
+}
+
 /* ---- Starting work ------------------------------------------------------------------------ */
 
 static void no_sleep(uv_idle_t *idle)
@@ -86,7 +156,11 @@ static void start_work(uv_check_t *check)
         queue->first = item->next;
         if (!queue->first)
             queue->end = &queue->first;
+        metric_observe(queue->counted.waited, seconds_since(item->since),
+                       LABELS(queue->counted.name));
         item->state = WORKING;
+        item->since = uv_hrtime();
+        queue->ready--;
         queue->working++;
         queue->work(queue->data, item->ns, item->name);
     }
@@ -108,6 +182,9 @@ static void make_ready(struct item *item)
 
     uv_timer_stop(&item->later);
     item->state = READY;
+    item->since = uv_hrtime();
+    queue->ready++;
+    metric_add(queue->counted.adds, 1, LABELS(queue->counted.name));
     item->next = NULL;
     *queue->end = item;
     queue->end = &item->next;
@@ -205,8 +282,11 @@ void queue_done(struct queue *queue, const char *ns, const char *name, enum queu
         return;
     queue->working--;
     item->state = IDLE;
+    metric_observe(queue->counted.worked, seconds_since(item->since), LABELS(queue->counted.name));
     if (result == QUEUE_OK)
         item->failures = 0;
+    else
+        metric_add(queue->counted.retries, 1, LABELS(queue->counted.name));
     delay = result == QUEUE_FAILED ? backoff(item) : again_ms;
     if (item->again && result == QUEUE_FAILED && delay > AGAIN_AFTER_FAILURE_MS)
         delay = AGAIN_AFTER_FAILURE_MS;

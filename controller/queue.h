@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "base/error.h"
+#include "metrics/metrics.h"
 
 struct queue;
 
@@ -17,6 +18,12 @@ struct queue;
  * most `workers` keys are in work. */
 struct queue *queue_new(uv_loop_t *loop, unsigned workers,
                         void (*work)(void *data, const char *ns, const char *name), void *data);
+
+/* Counts under client-go's names, workqueue_*{name}. `name` is borrowed; `metrics` may be NULL. */
+void queue_measure(struct queue *queue, struct metrics *metrics, const char *name);
+
+/* Sets the gauges that grow by themselves: before each print of the metrics. */
+void queue_collect(struct queue *queue);
 
 /* Its timers close on the loop. NULL is fine. */
 void queue_free(struct queue *queue);

@@ -353,6 +353,51 @@ memory() {
 	controller_stop
 }
 
+# metric LINE : waits until /metrics of $port has a line that matches the expression
+metric() {
+	timeout 20 bash -c 'until curl -fsS "http://127.0.0.1:$0/metrics" | grep -E "$1" >/dev/null; do sleep 0.2; done' "$port" "$1" || {
+		curl -fsS "http://127.0.0.1:$port/metrics"
+		return 1
+	}
+}
+
+@test "/metrics tells of queue, reconciles, lease, requests and process by the names people know" {
+	controller_start --health-addr 127.0.0.1:0
+	port=$(grep -o '"health_port":[0-9]*' "$log" | cut -d: -f2)
+	metric '^leader_election_master_status\{name="gitgate-controller"\} 1$'
+	metric '^gitgate_controller_reconcile_total\{controller="gitgate",result="error"\} [0-9]'
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	metric '^gitgate_controller_reconcile_total\{controller="gitgate",result="success"\} [1-9]'
+	metric '^gitgate_controller_reconcile_time_seconds_count\{controller="gitgate"\} [1-9]'
+	metric '^gitgate_controller_active_workers\{controller="gitgate"\} 0$'
+	metric '^gitgate_controller_max_concurrent_reconciles\{controller="gitgate"\} [1-9]'
+	metric '^workqueue_adds_total\{name="gitgate"\} [1-9]'
+	metric '^workqueue_depth\{name="gitgate"\} 0$'
+	metric '^workqueue_unfinished_work_seconds\{name="gitgate"\} 0$'
+	metric '^workqueue_longest_running_processor_seconds\{name="gitgate"\} 0$'
+	metric '^workqueue_queue_duration_seconds_count\{name="gitgate"\} [1-9]'
+	metric '^workqueue_work_duration_seconds_count\{name="gitgate"\} [1-9]'
+	metric '^workqueue_retries_total\{name="gitgate"\} [0-9]'
+	# Five objects and the status; the lease is a PUT.
+	metric "^rest_client_requests_total\\{code=\"20[01]\",method=\"PATCH\",host=\"127.0.0.1:$(cat "$bed/port")\"\\} [1-9]"
+	metric '^process_resident_memory_bytes [1-9]'
+	metric '^process_open_fds [1-9]'
+	# Nothing that a gate is called by is a label: whoever makes many makes no process grow.
+	curl -fsS "http://127.0.0.1:$port/metrics" | lacks "$ns"
+
+	# What can't be written is an error that comes again.
+	kubectl -n "$ns" create quota none --hard=count/configmaps=0 >/dev/null
+	kubectl -n "$ns" patch quota none --subresource=status --type merge \
+		-p '{"status": {"hard": {"count/configmaps": "0"}, "used": {"count/configmaps": "0"}}}' >/dev/null
+	gate more "$(upstream app)"
+	metric '^gitgate_controller_reconcile_errors_total\{controller="gitgate"\} [1-9]'
+	metric '^workqueue_retries_total\{name="gitgate"\} [1-9]'
+	metric '^rest_client_requests_total\{code="403",method="PATCH"'
+	controller_stop
+}
+
 @test "a fresh gate's objects, counted and timed" {
 	controller_start
 	secret app-key "$(key app)" >/dev/null
