@@ -1,4 +1,4 @@
-/* gitgate run: a gate without a cluster. Writes the files that a pod would mount and becomes the
+/* gitgate run: a gate without a cluster. Writes the files that a pod would mount and runs the
  * gate's entrypoint. */
 #include <errno.h>
 #include <getopt.h>
@@ -9,6 +9,7 @@
 #include "api/ip.h"
 #include "base/parse.h"
 #include "cli.h"
+#include "guard.h"
 #include "input.h"
 #include "state.h"
 
@@ -111,7 +112,7 @@ static void print_authority(const struct listen *listen, char to[AUTHORITY_MAX])
         snprintf(to + len, AUTHORITY_MAX - (size_t)len, ":%u", listen->port);
 }
 
-/* ---- becoming the gate ---- */
+/* ---- running the gate ---- */
 
 /* The gate's messages are JSON on standard output; these are for a person. */
 static void print_usage(const struct gitgate *gate, const char *dir, const char *authority)
@@ -187,7 +188,7 @@ static int set_environment(const char *dir, const struct options *options)
     return r < 0 ? r : set_path();
 }
 
-static int become_gate(const char *dir, const struct options *options, struct error *err)
+static int run_gate(const char *dir, const struct options *options, int *code, struct error *err)
 {
     char entrypoint[PATH_MAX];
     int r = set_environment(dir, options);
@@ -197,8 +198,7 @@ static int become_gate(const char *dir, const struct options *options, struct er
         r = -ENAMETOOLONG;
     if (r < 0)
         return error_errno(err, r, "cannot set up the gate's environment");
-    execl(entrypoint, entrypoint, (char *)NULL);
-    return error_errno(err, -errno, "cannot start %s", entrypoint);
+    return guard_run(entrypoint, code, err);
 }
 
 static int prepare(const struct options *options, const struct listen *listen, char **dir,
@@ -225,7 +225,7 @@ int command_run(int argc, char **argv)
     struct error err = ERROR_INIT;
     cleanup_free char *dir = NULL;
     struct listen listen;
-    int r = parse_options(argc, argv, &options);
+    int code, r = parse_options(argc, argv, &options);
 
     if (r != 0)
         return r;
@@ -238,7 +238,9 @@ int command_run(int argc, char **argv)
                 options.listen);
     r = prepare(&options, &listen, &dir, &err);
     if (r == 0)
-        r = become_gate(dir, &options, &err);
+        r = run_gate(dir, &options, &code, &err);
+    if (r == 0)
+        return code;
     fprintf(stderr, "gitgate: %s\n", err.msg);
     return EXIT_FAILURE;
 }

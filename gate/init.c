@@ -1,114 +1,69 @@
 #include "init.h"
 
-#include <errno.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/prctl.h>
+#include <stdbool.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "lock.h"
+#include "base/orphans.h"
 
-/* ssh masters and git end at once when asked; the kubelet waits for 30 s. */
-#define END_GRACE_NS 5000000000u
-#define POLL_NS 50000000
-
-/* Orphans (ssh's kept connections, hooks of a client that went away) become ours. */
-static void adopt(void)
-{
-    prctl(PR_SET_CHILD_SUBREAPER, 1);
-}
-
-static int exit_code(int status)
-{
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-/* Reaps what has ended. The server's exit code when it is among them, else -1. */
-static int reap(pid_t server)
-{
-    int code = -1, status;
+struct search {
     pid_t pid;
+    bool found;
+};
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        if (pid == server)
-            code = exit_code(status);
-    return code;
+static void compare_pid(uv_handle_t *handle, void *data)
+{
+    struct search *search = data;
+
+    if (handle->type == UV_PROCESS && uv_is_active(handle) &&
+        uv_process_get_pid((uv_process_t *)handle) == search->pid)
+        search->found = true;
 }
 
-static int watch(pid_t server, const sigset_t *signals)
+static bool is_known(uv_loop_t *loop, pid_t pid)
+{
+    struct search search = {.pid = pid};
+
+    uv_walk(loop, compare_pid, &search);
+    return search.found;
+}
+
+static void on_again(uv_timer_t *timer);
+
+/* waitid shows one child that has ended, without taking it. One of libuv's is in the way until
+ * libuv, which got the same signal, has taken it: before the next turn of the loop. */
+static void reap(struct init *init)
 {
     for (;;) {
-        int signal_number = sigwaitinfo(signals, NULL), code;
+        siginfo_t child = {0};
 
-        if (signal_number == SIGTERM || signal_number == SIGINT)
-            kill(server, SIGTERM);
-        code = reap(server);
-        if (code >= 0)
-            return code;
-    }
-}
-
-/* proc(5), /proc/pid/task/tid/children: whoever dies leaves us his own. */
-static void signal_children(int signal_number)
-{
-    char path[64];
-    FILE *list;
-    int pid;
-
-    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
-    list = fopen(path, "re");
-    if (!list)
-        return; /* as process 1 our end is theirs anyway */
-    while (fscanf(list, "%d", &pid) == 1)
-        kill(pid, signal_number);
-    fclose(list);
-}
-
-static void end_all(const sigset_t *signals)
-{
-    uint64_t deadline_ns = clock_now_ns() + END_GRACE_NS;
-
-    for (;;) {
-        struct timespec wait = {.tv_nsec = POLL_NS};
-
-        signal_children(clock_now_ns() < deadline_ns ? SIGTERM : SIGKILL);
-        sigtimedwait(signals, NULL, &wait);
-        while (waitpid(-1, NULL, WNOHANG) > 0)
-            ;
-        if (waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD)
+        if (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) < 0 || child.si_pid == 0)
             return;
+        if (is_known(init->ended.loop, child.si_pid)) {
+            uv_timer_start(&init->again, on_again, 1, 0);
+            return;
+        }
+        waitpid(child.si_pid, NULL, WNOHANG);
     }
 }
 
-int init_supervise(void)
+static void on_again(uv_timer_t *timer)
 {
-    sigset_t signals, before;
-    pid_t server, self = getpid();
-    int code;
+    reap(timer->data);
+}
 
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &signals, &before);
-    server = fork();
-    if (server < 0) {
-        perror("gitgate-gate: fork");
-        return 1;
-    }
-    if (server == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGTERM);
-        if (getppid() != self)
-            exit(1);
-        sigprocmask(SIG_SETMASK, &before, NULL);
-        return -1;
-    }
-    adopt();
-    code = watch(server, &signals);
-    end_all(&signals);
-    return code;
+static void on_ended(uv_signal_t *ended, int signal_number)
+{
+    (void)signal_number;
+    reap(ended->data);
+}
+
+int init_start(struct init *init, uv_loop_t *loop)
+{
+    int r = orphans_adopt();
+
+    init->ended.data = init->again.data = init;
+    uv_timer_init(loop, &init->again);
+    uv_signal_init(loop, &init->ended);
+    return r < 0 ? r : uv_signal_start(&init->ended, on_ended, SIGCHLD);
 }

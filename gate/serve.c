@@ -12,6 +12,8 @@
 #include "address.h"
 #include "base/file.h"
 #include "base/health.h"
+#include "base/memory.h"
+#include "base/orphans.h"
 #include "connection.h"
 #include "gate.h"
 #include "init.h"
@@ -36,6 +38,7 @@ struct server {
     uv_fs_event_t watch;
     uv_fs_poll_t poll;
     uv_timer_t settle;
+    struct init init;
     struct connections connections;
     struct journal journal;
     struct health *health;
@@ -284,6 +287,8 @@ static void on_stop(uv_signal_t *signal_handle, int number)
     struct server *s = signal_handle->data;
 
     (void)number;
+    if (uv_is_closing((uv_handle_t *)&s->listener)) /* Ctrl-C may reach us twice */
+        return;
     log_info(&s->gate.log, "stopping", NULL);
     uv_close((uv_handle_t *)&s->listener, NULL);
     health_stop(s->health);
@@ -320,8 +325,11 @@ static void put_first_in_path(void)
 static int start(struct server *s, struct error *err)
 {
     char real[PATH_MAX];
-    int r = gate_load(&s->gate, err);
+    int r = init_start(&s->init, &s->loop);
 
+    if (r < 0)
+        return error_errno(err, r, "cannot take in what git leaves behind");
+    r = gate_load(&s->gate, err);
     if (r == 0)
         r = file_mkdirs(s->gate.repos_dir, 0700, err);
     if (r == 0 && realpath(s->gate.repos_dir, real))
@@ -346,15 +354,12 @@ int verb_serve(int argc, char **argv)
     static struct server server; /* as long as the process */
     struct server *s = &server;
     struct error err = ERROR_INIT;
-    int code;
+    int code = 0;
 
     (void)argc;
     (void)argv;
     umask(077);
     put_first_in_path();
-    code = init_supervise();
-    if (code >= 0)
-        return code;
     s->gate.log = (struct log){.fd = STDERR_FILENO, .program = "gitgate-gate"};
     uv_loop_init(&s->loop);
     s->started_ns = clock_now_ns();
@@ -364,8 +369,11 @@ int verb_serve(int argc, char **argv)
     s->connections.data = s;
     if (gate_open(&s->gate, &err) < 0 || (s->gate.log.fd = STDOUT_FILENO, start(s, &err) < 0)) {
         log_error(&s->gate.log, "cannot start", json_pack("{s:s}", "error", err.msg));
-        return 1;
+        code = 1;
+    } else {
+        memory_give_back();
+        uv_run(&s->loop, UV_RUN_DEFAULT);
     }
-    uv_run(&s->loop, UV_RUN_DEFAULT);
-    return 0;
+    orphans_end();
+    return code;
 }

@@ -141,15 +141,9 @@ refused() {
     done
     git ls-remote --exit-code "$(gate_url app.git)" refs/heads/main
     # git daemon gives them up after ten seconds.
-    [ -n "$(server)" ]
     wait_for 20 sh -c '[ "$(ps -o args= --ppid "$0" | grep -c "[g]it daemon")" -lt 5 ]' "$(server)"
     kill $(jobs -p) 2>/dev/null || true
     wait
-}
-
-# The server below the supervisor that was started.
-server() {
-    pgrep -P "$(cat "$BED/gate.pid")" -x gitgate-gate | head -n 1
 }
 
 @test "noise instead of git is survived" {
@@ -203,26 +197,113 @@ server() {
     [ -z "$output" ]
 }
 
-@test "the end of the gate is the end of all that it started" {
-    git ls-remote "$(gate_url app.git)" >/dev/null
-    pid=$(cat "$BED/gate.pid")
-    children=$(pgrep -P "$pid")
-    [ -n "$children" ] # the server
-    [ "$upstreams" != ssh ] || [ "$(echo "$children" | wc -l)" -ge 2 ] # and a kept connection that was orphaned
-    stop_gate
-    for child in $children; do
-        [ ! -e "/proc/$child" ]
+# unreaped : children of the gate that have ended, and that nobody has asked about
+unreaped() {
+    ps -o stat= --ppid "$(server)" | grep -c ^Z || true
+}
+
+none_unreaped() {
+    [ "$(unreaped)" = 0 ]
+}
+
+@test "what git and ssh leave behind is reaped" {
+    ssh_only
+    for _ in 1 2 3; do
+        git ls-remote "$(gate_url app.git)" >/dev/null
+        for i in 1 2 3 4; do git ls-remote "$(gate_url app.git)" >/dev/null 3>&- & done
+        end_kept app # while git daemons end, too
+        wait
+        wait_for 10 none_unreaped
     done
-    [ -z "$(find "$BED/state/git" -path '*gitgate/ssh-*' -type s)" ]
+    git ls-remote --exit-code "$(gate_url app.git)" refs/heads/main
+}
+
+# end_kept REPO : its kept connections
+end_kept() {
+    local pid
+    for pid in $(pgrep -P "$(server)" -x ssh); do
+        [ "$(readlink "/proc/$pid/cwd")" != "$BED/state/git/$1.git" ] || kill "$pid"
+    done
+}
+
+# below PID : it, and all processes below it
+below() {
+    local child
+    echo "$1"
+    for child in $(pgrep -P "$1"); do below "$child"; done
+}
+
+all_gone() {
+    local pid
+    for pid; do gone "$pid" || return 1; done
+}
+
+# At work: a client that is being served and, with ssh, a kept connection that was orphaned.
+put_to_work() {
+    git ls-remote "$(gate_url app.git)" >/dev/null
+    exec 4<>"/dev/tcp/127.0.0.1/$GATE_PORT"
+    printf '002dgit-receive-pack /app.git\0host=127.0.0.1\0' >&4
+    head -c 4 <&4 >/dev/null # its answer begins
+    working=$(below "$(cat "$BED/gate.pid")")
+    [ "$(echo "$working" | wc -l)" -ge 5 ] # gitgate run, gate, git, git daemon, receive-pack
+    [ "$upstreams" != ssh ] || pgrep -P "$(server)" -x ssh >/dev/null
+}
+
+serves_again() {
+    exec 4>&-
     start_gate
     git ls-remote --exit-code "$(gate_url app.git)" refs/heads/main
+}
+
+@test "the end of the gate is the end of all that it started" {
+    put_to_work
+    stop_gate
+    # shellcheck disable=SC2086 # a list
+    all_gone $working
+    [ -z "$(find "$BED/state/git" -path '*gitgate/ssh-*' -type s)" ]
+    serves_again
+}
+
+@test "a gate that is killed takes with it all that it started" {
+    put_to_work
+    kill -9 "$(server)"
+    # shellcheck disable=SC2086 # a list
+    wait_for 20 all_gone $working
+    rm "$BED/gate.pid"
+    serves_again
+}
+
+@test "when gitgate run is killed the gate ends, and all that it started" {
+    put_to_work
+    kill -9 "$(cat "$BED/gate.pid")"
+    # shellcheck disable=SC2086 # a list
+    wait_for 20 all_gone $working
+    rm "$BED/gate.pid"
+    serves_again
+}
+
+@test "in a PID namespace of its own, as in a pod, a killed gate leaves nothing" {
+    [ "$(id -u)" = 0 ] || skip "needs root"
+    stop_gate
+    setsid unshare --pid --fork --mount-proc --kill-child env "GITGATE_LISTEN=127.0.0.1:$GATE_PORT" GITGATE_METRICS=off \
+        "GITGATE_CONFIG_DIR=$BED/state/config" "GITGATE_CREDS_DIR=$BED/state/creds" "GITGATE_REPOS_DIR=$BED/state/git" \
+        "$BED/state/config/entrypoint" >>"$BED/gate.log" 2>>"$BED/gate.err" 3>&- &
+    echo $! >"$BED/gate.pid"
+    GITGATE_LISTEN="127.0.0.1:$GATE_PORT" timeout 20 gitgate-gate probe --wait
+    put_to_work
+    kill -9 "$(server)"
+    # shellcheck disable=SC2086 # a list
+    wait_for 20 all_gone $working
+    rm "$BED/gate.pid"
+    serves_again
 }
 
 @test "a gate that was killed starts again and serves" {
     clone app "$work"
     commit "$work" d >/dev/null
+    killed=$(server)
     kill -9 "$(cat "$BED/gate.pid")"
-    wait_for 10 gone "$(cat "$BED/gate.pid")"
+    wait_for 10 gone "$killed"
     start_gate
     git -C "$work" push -q
     agree app refs/heads/main "$(git -C "$work" rev-parse HEAD)"

@@ -210,7 +210,7 @@ count_refreshes() {
 
 @test "a client can't make the gate ask for names" {
     [ "$(id -u)" = 0 ] && command -v strace >/dev/null || skip "needs root and strace"
-    server=$(pgrep -P "$(cat "$BED/gate.pid")" -x gitgate-gate | head -n 1)
+    server=$(server)
     strace -f -e trace=connect,sendto,sendmmsg,sendmsg -o "$BATS_TEST_TMPDIR/trace" -p "$server" 3>&- &
     trace=$!
     wait_for 5 grep -q "^TracerPid:[[:space:]]*[1-9]" "/proc/$server/status"

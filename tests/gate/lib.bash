@@ -273,6 +273,11 @@ stop_gate() {
     end "$BED/gate.pid"
 }
 
+# The gate itself, below the `gitgate run` that watches over it.
+server() {
+    pgrep -P "$(cat "$BED/gate.pid")" -x gitgate-gate
+}
+
 gate_url() {
     echo "git://127.0.0.1:$GATE_PORT/$1"
 }

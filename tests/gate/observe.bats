@@ -224,7 +224,7 @@ is_ready() {
     args=$GATE_ARGS
     GATE_ARGS=
     start_gate
-    pid=$(pgrep -P "$(cat "$BED/gate.pid")" -x gitgate-gate | head -n 1)
+    pid=$(server)
     ss -Hltnp | grep "pid=$pid," >"$BATS_TEST_TMPDIR/listening"
     stop_gate
     GATE_ARGS=$args
