@@ -8,12 +8,14 @@ setup_file() {
     start_bed
     new_upstream app
     new_upstream spare
-    write_gitgate app spare absent unresolved silent nokeys -- '
-        def server($host): .url |= sub("127.0.0.1:[0-9]+"; $host);
-        (.spec.upstreams[3] | server("no-such-host.invalid")) as $unresolved |
-        (.spec.upstreams[4] | server("192.0.2.1")) as $silent |
-        .spec.upstreams[3] = $unresolved | .spec.upstreams[4] = $silent |
-        del(.spec.upstreams[5].ssh.knownHostKeys)'
+    start_listeners
+    write_gitgate app spare absent unresolved full nokeys -- "
+        def server(authority): .url |= sub(\"127.0.0.1:[0-9]+\"; authority);
+        .spec.upstreams |= map(
+            if .name == \"unresolved\" then server(\"no-such-host.invalid\")
+            elif .name == \"full\" then server(\"127.0.0.1:$FULL_PORT\")
+            elif .name == \"nokeys\" then del(.ssh.knownHostKeys)
+            else . end)"
     start_gate
 }
 
@@ -107,15 +109,14 @@ refused() {
 }
 
 @test "an upstream that does not answer is given up within seconds" {
-    ip route get 192.0.2.1 >/dev/null 2>&1 || skip "there is no route at all here"
     started=$SECONDS
     for i in 1 2 3 4; do
-        git ls-remote "$(gate_url silent.git)" >"$BATS_TEST_TMPDIR/out-$i" 2>&1 3>&- &
+        git ls-remote "$(gate_url full.git)" >"$BATS_TEST_TMPDIR/out-$i" 2>&1 3>&- &
     done
     wait
     [ $((SECONDS - started)) -lt 90 ] # two time-outs, of 10 s for ssh and 30 for https: the others share
     for i in 1 2 3 4; do
-        grep -q "192.0.2.1" "$BATS_TEST_TMPDIR/out-$i"
+        grep -q "127.0.0.1 \(does not answer\|did not answer in time\)" "$BATS_TEST_TMPDIR/out-$i"
     done
 }
 

@@ -41,39 +41,11 @@ setup_file() {
 }
 
 teardown_file() {
-    end "$BED/listeners.pid"
     stop_bed
 }
 
 setup() {
     work=$BATS_TEST_TMPDIR/work
-}
-
-# A server that takes a connection and says nothing, and one that takes none: its queue is full, and
-# what comes beyond is dropped as on a network that swallows packets.
-start_listeners() {
-    python3 - "$BED/ports" 3>&- <<-'END' &
-	import os, socket, sys, time
-	def listen(backlog):
-	    s = socket.socket()
-	    s.bind(("127.0.0.1", 0))
-	    s.listen(backlog)
-	    return s
-	silent, full, clients = listen(50), listen(0), []
-	for _ in range(3):
-	    client = socket.socket()
-	    client.setblocking(False)
-	    client.connect_ex(full.getsockname())
-	    clients.append(client)
-	with open(sys.argv[1] + ".new", "w") as f:
-	    print(silent.getsockname()[1], full.getsockname()[1], file=f)
-	os.rename(sys.argv[1] + ".new", sys.argv[1])
-	while True:
-	    time.sleep(3600)
-	END
-    echo $! >"$BED/listeners.pid"
-    wait_for 10 test -e "$BED/ports"
-    read -r SILENT_PORT FULL_PORT <"$BED/ports"
 }
 
 # refused REPO TEXT : listing it fails with that text, in one line of ours without a path or credential

@@ -326,6 +326,36 @@ log_count() {
     jq -c "select($1)" "$BED/gate.log" | wc -l
 }
 
+# ---- servers that don't answer
+
+# A server that takes a connection and says nothing, and one that takes none: its queue is full, and
+# what comes beyond is dropped as on a network that swallows packets.
+start_listeners() {
+    python3 - "$BED/ports" 3>&- <<-'END' &
+	import os, socket, sys, time
+	def listen(backlog):
+	    s = socket.socket()
+	    s.bind(("127.0.0.1", 0))
+	    s.listen(backlog)
+	    return s
+	silent, full, clients = listen(50), listen(0), []
+	for _ in range(3):
+	    client = socket.socket()
+	    client.setblocking(False)
+	    client.connect_ex(full.getsockname())
+	    clients.append(client)
+	with open(sys.argv[1] + ".new", "w") as f:
+	    print(silent.getsockname()[1], full.getsockname()[1], file=f)
+	os.rename(sys.argv[1] + ".new", sys.argv[1])
+	while True:
+	    time.sleep(3600)
+	END
+    echo $! >"$BED/listeners.pid"
+    wait_for 10 test -e "$BED/ports"
+    read -r SILENT_PORT FULL_PORT <"$BED/ports"
+    export SILENT_PORT FULL_PORT
+}
+
 # ---- the bed
 
 make_bed() {
@@ -351,6 +381,7 @@ stop_bed() {
     [ -n "${BED:-}" ] || return 0
     stop_gate
     stop_server
+    end "$BED/listeners.pid"
     rm -rf "$BED"
 }
 
