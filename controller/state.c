@@ -9,18 +9,9 @@
 
 /* ---- Hosts -------------------------------------------------------------------------------- */
 
-static const char *extra_address(const struct gitgate *gate, const char *host)
-{
-    for (size_t i = 0; i < gate->n_upstreams; i++)
-        for (size_t j = 0; j < gate->upstreams[i].n_extra_hosts; j++)
-            if (strcmp(gate->upstreams[i].extra_hosts[j].host, host) == 0)
-                return gate->upstreams[i].extra_hosts[j].ip;
-    return NULL;
-}
-
 const char *fixed_address(const struct gitgate *gate, const struct upstream *upstream)
 {
-    const char *extra = extra_address(gate, upstream->url.host);
+    const char *extra = gitgate_extra_ip(gate, upstream->url.host);
     struct ip ip;
 
     if (extra)

@@ -31,8 +31,10 @@ static void add_quoted(struct buf *to, const char *value)
     buf_addc(to, '"');
 }
 
-static void add_upstream(struct buf *to, const struct upstream *upstream)
+static void add_upstream(struct buf *to, const struct gate *gate, const struct upstream *upstream)
 {
+    const char *address = upstream_address(gate, upstream);
+
     buf_adds(to, "[remote \"origin\"]\n\turl = ");
     add_quoted(to, upstream->url_text);
     /* Canonical places, as `remote add --mirror=fetch` has it; not remote.origin.mirror, which
@@ -44,6 +46,9 @@ static void add_upstream(struct buf *to, const struct upstream *upstream)
      * bound to the URL that it began with) and the pushed commits wherever a redirect leads. */
     buf_addf(to, "[http]\n\tfollowRedirects = false\n\tlowSpeedLimit = 1\n\tlowSpeedTime = %d\n",
              SILENT_SECONDS);
+    if (address)
+        buf_addf(to, "\tcurloptResolve = %s:%u:%s\n", upstream->url.host, upstream->url.port,
+                 address);
     if (upstream->ca_config_map)
         buf_adds(to, "\tsslCAInfo = " OWN_DIR "/ca.crt\n");
     if (upstream->auth == AUTH_HTTP)
@@ -69,7 +74,7 @@ static void compose_config(const struct gate *gate, const struct upstream *upstr
                  "[receive]\n\tprocReceiveRefs = refs\n\tdenyCurrentBranch = ignore\n"
                  "\tdenyDeleteCurrent = ignore\n\tadvertisePushOptions = true\n\tautogc = false\n");
     buf_addf(to, "\tmaxInputSize = %" PRIu64 "\n", gate->spec.scan.max_push_size);
-    add_upstream(to, upstream);
+    add_upstream(to, gate, upstream);
 }
 
 static int write_if_changed(const char *path, const struct buf *content, struct error *err)

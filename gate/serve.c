@@ -34,7 +34,7 @@ struct server {
     struct gate gate;
     uv_loop_t loop;
     uv_tcp_t listener;
-    uv_signal_t term, interrupt;
+    uv_signal_t term, interrupt, hang_up;
     uv_fs_event_t watch;
     uv_fs_poll_t poll;
     uv_timer_t settle;
@@ -300,9 +300,11 @@ static void watch_signals(struct server *s)
 {
     uv_signal_init(&s->loop, &s->term);
     uv_signal_init(&s->loop, &s->interrupt);
-    s->term.data = s->interrupt.data = s;
+    uv_signal_init(&s->loop, &s->hang_up);
+    s->term.data = s->interrupt.data = s->hang_up.data = s;
     uv_signal_start(&s->term, on_stop, SIGTERM);
     uv_signal_start(&s->interrupt, on_stop, SIGINT);
+    uv_signal_start(&s->hang_up, on_stop, SIGHUP);
 }
 
 /* The hooks call this program by its name: the one that runs, not another that is installed. */

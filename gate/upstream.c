@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "api/ip.h"
 #include "base/buf.h"
 #include "base/file.h"
 #include "git.h"
@@ -23,6 +24,15 @@
 #define DIGEST_HEX 16 /* names a socket among a handful: no need for more */
 #define SOCKET_PREFIX "ssh-"
 #define EXIT_TIMEOUT_MS 5000
+
+const char *upstream_address(const struct gate *gate, const struct upstream *upstream)
+{
+    struct ip literal;
+
+    if (ip_parse(upstream->url.host, &literal) == 0)
+        return NULL; /* no name: /etc/hosts would not be asked either */
+    return gitgate_extra_ip(&gate->spec, upstream->url.host);
+}
 
 /* ---- links from the repository to the credentials ---- */
 
@@ -85,8 +95,9 @@ static void free_md(EVP_MD_CTX **md)
     EVP_MD_CTX_free(*md);
 }
 
-/* Whoever holds another key must not ride on a connection that the old key opened. */
-static int connection_name(const struct upstream *upstream, const char *repo,
+/* Whoever holds another key must not ride on a connection that the old key opened, nor on one to
+ * another address. */
+static int connection_name(const struct upstream *upstream, const char *address, const char *repo,
                            char to[DIGEST_HEX + 1], struct error *err)
 {
     EVP_MD_CTX *md CLEANUP(free_md) = EVP_MD_CTX_new();
@@ -94,7 +105,8 @@ static int connection_name(const struct upstream *upstream, const char *repo,
     int r;
 
     if (!md || !EVP_DigestInit_ex(md, EVP_sha256(), NULL) ||
-        !EVP_DigestUpdate(md, upstream->url_text, strlen(upstream->url_text) + 1))
+        !EVP_DigestUpdate(md, upstream->url_text, strlen(upstream->url_text) + 1) ||
+        !EVP_DigestUpdate(md, address ? address : "", address ? strlen(address) : 0))
         return error_errno(err, -ENOMEM, "cannot name the connection");
     r = digest_file(md, repo, "key", err);
     if (r == 0)
@@ -108,11 +120,26 @@ static int connection_name(const struct upstream *upstream, const char *repo,
     return 0;
 }
 
-/* No word of the GitGate gets in here: names are constants, relative to the repository. */
-static void compose_config(struct buf *to, const char *connection)
+/* An extra host's address, for the one host that this repository's ssh is called with; its host key
+ * is looked up by the name all the same, as known_hosts spells it. */
+static void add_address(struct buf *to, const struct url *url, const char *address)
 {
+    buf_addf(to, "Host %s\n    HostName %s\n", url->host, address);
+    if (url->port == url_default_port(URL_SSH))
+        buf_addf(to, "    HostKeyAlias %s\n", url->host);
+    else
+        buf_addf(to, "    HostKeyAlias [%s]:%u\n", url->host, url->port);
+}
+
+/* Beside a host's name and address, which were checked, no word of the GitGate gets in here: names
+ * are constants, relative to the repository. */
+static void compose_config(struct buf *to, const struct url *url, const char *address,
+                           const char *connection)
+{
+    buf_adds(to, "# Written by gitgate-gate.\n");
+    if (address)
+        add_address(to, url, address);
     buf_addf(to,
-             "# Written by gitgate-gate.\n"
              "Host *\n"
              "    IdentityFile " OWN_DIR "/key\n"
              "    IdentitiesOnly yes\n"
@@ -173,14 +200,15 @@ static void end_other_connections(const char *repo, const char *connection)
     }
 }
 
-static int write_config(const char *repo, const char *connection, struct error *err)
+static int write_config(const char *repo, const struct url *url, const char *address,
+                        const char *connection, struct error *err)
 {
     cleanup_buf struct buf config = BUF_INIT(CONFIG_MAX), there = BUF_INIT(CONFIG_MAX);
     char path[PATH_MAX];
 
     if (path_make(path, err, "%s/" SSH_CONFIG_FILE, repo) < 0)
         return -ENAMETOOLONG;
-    compose_config(&config, connection);
+    compose_config(&config, url, address, connection);
     if (file_read(path, &there, NULL) == 0 && strcmp(there.data, config.data) == 0)
         return 0;
     end_other_connections(repo, connection);
@@ -193,6 +221,7 @@ static int prepare_ssh(const struct gate *gate, const struct upstream *upstream,
                        struct error *err)
 {
     char connection[DIGEST_HEX + 1];
+    const char *address = upstream_address(gate, upstream);
     size_t i = gate_upstream_index(gate, upstream);
     bool key, hosts;
     int r = link_cred(gate, upstream, repo, "key", &key, err);
@@ -210,8 +239,8 @@ static int prepare_ssh(const struct gate *gate, const struct upstream *upstream,
         return error_set(err, -ENOENT,
                          "the gate has no key for %s: see spec.upstreams[%zu].ssh.secretRef",
                          upstream->url.host, i);
-    r = connection_name(upstream, repo, connection, err);
-    return r < 0 ? r : write_config(repo, connection, err);
+    r = connection_name(upstream, address, repo, connection, err);
+    return r < 0 ? r : write_config(repo, &upstream->url, address, connection, err);
 }
 
 static int prepare_http(const struct gate *gate, const struct upstream *upstream, const char *repo,

@@ -10,6 +10,10 @@
  * folder. */
 #define SSH_COMMAND "ssh -F " SSH_CONFIG_FILE
 
+/* The address that extraHosts give the upstream's host, or NULL. In a pod /etc/hosts has it too, as
+ * of the pod's start; a gate without a cluster has only this. */
+const char *upstream_address(const struct gate *gate, const struct upstream *upstream);
+
 /* Checks that the credential is there, links to it from the repository's own folder, and writes
  * what ssh reads. A kept connection that was opened with another key, host key or address is ended.
  * The repository's lock is held. The error is for the client to read. For https upstreams the same,

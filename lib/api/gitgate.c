@@ -308,6 +308,15 @@ const struct upstream *gitgate_upstream(const struct gitgate *gate, const char *
     return NULL;
 }
 
+const char *gitgate_extra_ip(const struct gitgate *gate, const char *host)
+{
+    for (size_t i = 0; i < gate->n_upstreams; i++)
+        for (size_t j = 0; j < gate->upstreams[i].n_extra_hosts; j++)
+            if (strcmp(gate->upstreams[i].extra_hosts[j].host, host) == 0)
+                return gate->upstreams[i].extra_hosts[j].ip;
+    return NULL;
+}
+
 static bool listed(const struct extra_host *list, size_t n, const char *host)
 {
     for (size_t i = 0; i < n; i++)

@@ -106,6 +106,10 @@ void gitgate_done(struct gitgate *gate);
 
 const struct upstream *gitgate_upstream(const struct gitgate *gate, const char *name);
 
+/* The address that spec.upstreams[].extraHosts give the host (those of all upstreams hold for
+ * each), or NULL: then it is for the resolver. Borrowed. */
+const char *gitgate_extra_ip(const struct gitgate *gate, const char *host);
+
 /* All upstreams' extra hosts as one list without doubles (borrowed strings; free() the array).
  * Returns their number. A conflict cannot occur in a decoded gate. */
 int gitgate_extra_hosts(const struct gitgate *gate, struct extra_host **ret, struct error *err);

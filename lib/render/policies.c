@@ -34,19 +34,10 @@ json_t *render_policy_internal(const struct gitgate *gate)
 
 /* ---- names and addresses ---- */
 
-static const char *extra_ip(const struct gitgate *gate, const char *host)
-{
-    for (size_t i = 0; i < gate->n_upstreams; i++)
-        for (size_t j = 0; j < gate->upstreams[i].n_extra_hosts; j++)
-            if (strcmp(gate->upstreams[i].extra_hosts[j].host, host) == 0)
-                return gate->upstreams[i].extra_hosts[j].ip;
-    return NULL;
-}
-
 /* The address that needs no resolver: from /etc/hosts, or because the host is one. */
 static const char *fixed_ip(const struct gitgate *gate, const struct url *url)
 {
-    const char *ip = extra_ip(gate, url->host);
+    const char *ip = gitgate_extra_ip(gate, url->host);
     struct ip literal;
 
     if (ip)

@@ -20,14 +20,14 @@ make_authority() {
         -keyout "$BED/ca/$1.key" -out "$BED/ca/$1.crt" 2>/dev/null
 }
 
-# make_certificate NAME AUTHORITY START END : for 127.0.0.1, valid from START to END (as date reads them)
+# make_certificate NAME AUTHORITY START END : for 127.0.0.1 and git.example.com, valid from START to END (as date reads them)
 make_certificate() {
     local dir=$BED/ca/$1
     mkdir "$dir"
     : >"$dir/index"
     printf '[ca]\ndefault_ca = this\n[this]\npolicy = any\nx509_extensions = ext\ndatabase = %s\n' "$dir/index" >"$dir/config"
     printf 'default_md = sha256\nnew_certs_dir = %s\nrand_serial = yes\n' "$dir" >>"$dir/config"
-    printf '[any]\ncommonName = supplied\n[ext]\nsubjectAltName = IP:127.0.0.1\n' >>"$dir/config"
+    printf '[any]\ncommonName = supplied\n[ext]\nsubjectAltName = IP:127.0.0.1,DNS:git.example.com\n' >>"$dir/config"
     openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=$1" \
         -keyout "$dir/key" -out "$dir/request" 2>/dev/null
     openssl ca -batch -notext -config "$dir/config" -cert "$BED/ca/$2.crt" -keyfile "$BED/ca/$2.key" \

@@ -208,6 +208,8 @@ static void extra_hosts_are_merged_once_each(void **state)
     assert_int_equal(gitgate_extra_hosts(&gate, &hosts, NULL), 3);
     assert_string_equal(hosts[0].host, "h.example");
     assert_string_equal(hosts[0].ip, "2001:db8::1");
+    assert_string_equal(gitgate_extra_ip(&gate, "y.example"), "10.0.0.1");
+    assert_null(gitgate_extra_ip(&gate, "example"));
 }
 
 static void unknown_fields_pass_from_the_api_server_and_not_from_a_file(void **state)
