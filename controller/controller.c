@@ -218,7 +218,7 @@ void controller_finish(struct controller *controller, void (*finished)(void *dat
     controller_job_ended(controller);
 }
 
-static void *keep_seen(json_t *object)
+static void *keep_seen(const struct node *object)
 {
     return seen_new(object);
 }

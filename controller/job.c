@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kube/apply.h"
+#include "kube/object.h"
 #include "sources.h"
 #include "state.h"
 
@@ -138,6 +139,13 @@ static const char *metadata_of(const struct job *job, const char *key)
     return text ? text : "";
 }
 
+/* One that can't be read is as one that never came: the watch tells what was written. */
+static void read_answer(const struct kube_response *response, struct document *ret)
+{
+    object_mend(response->body, response->len);
+    document_parse(response->body, response->len, ret, NULL);
+}
+
 static void finish(struct job *job)
 {
     job_end(job, job->again ? QUEUE_FAILED : QUEUE_OK, 0);
@@ -153,13 +161,14 @@ static void on_status(void *data, const struct kube_response *response)
     } else if (response->err.code) {
         job_fail(job, "status not written, will try again", response->err.msg);
     } else {
-        json_auto_t *gate = json_loadb(response->body, response->len, 0, NULL);
+        cleanup_document struct document answer = DOCUMENT_INIT;
+        const struct node *metadata;
 
+        read_answer(response, &answer);
+        metadata = node_get(document_root(&answer), "metadata");
         job->writes++;
         state_wrote_status(job->state, metadata_of(job, "resourceVersion"),
-                           json_string_value(json_object_get(json_object_get(gate, "metadata"),
-                                                             "resourceVersion")),
-                           job->status);
+                           node_string(node_get(metadata, "resourceVersion")), job->status);
         finish(job);
     }
 }
@@ -226,11 +235,12 @@ static void on_step(void *data, const struct kube_response *response)
 
     job->request = NULL;
     if (done) {
-        json_auto_t *object =
-            step->verb == STEP_DELETE ? NULL : json_loadb(response->body, response->len, 0, NULL);
+        cleanup_document struct document answer = DOCUMENT_INIT;
 
         job->writes++;
-        state_wrote(job->state, step->which, job->before[step->which], object);
+        if (step->verb != STEP_DELETE)
+            read_answer(response, &answer);
+        state_wrote(job->state, step->which, job->before[step->which], document_root(&answer));
     } else if (is_conflict(step, response)) {
         job->again = true;
     } else {

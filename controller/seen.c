@@ -6,21 +6,20 @@
 #include "api/gitgate.h"
 #include "kube/apply.h"
 
-static const char *text_of(const json_t *object, const char *key)
+static const char *text_of(const struct node *object, const char *key)
 {
-    const char *text = json_string_value(json_object_get(object, key));
+    const char *text = node_string(node_get(object, key));
 
     return text ? text : "";
 }
 
-static const json_t *owner_of(const json_t *metadata)
+static const struct node *owner_of(const struct node *metadata)
 {
-    size_t i;
-    json_t *reference;
+    const struct node *reference;
 
-    json_array_foreach(json_object_get(metadata, "ownerReferences"), i, reference)
+    node_each(node_get(metadata, "ownerReferences"), reference)
     {
-        if (json_is_true(json_object_get(reference, "controller")) &&
+        if (node_is(node_get(reference, "controller"), NODE_TRUE) &&
             strcmp(text_of(reference, "kind"), GITGATE_KIND) == 0 &&
             strncmp(text_of(reference, "apiVersion"), GITGATE_GROUP "/", sizeof GITGATE_GROUP) == 0)
             return reference;
@@ -28,29 +27,28 @@ static const json_t *owner_of(const json_t *metadata)
     return NULL;
 }
 
-static bool is_labelled(const json_t *metadata, const json_t *owner)
+static bool is_labelled(const struct node *metadata, const struct node *owner)
 {
-    const json_t *labels = json_object_get(metadata, "labels");
+    const struct node *labels = node_get(metadata, "labels");
 
     return strcmp(text_of(labels, GITGATE_LABEL_MANAGED_BY), GITGATE_MANAGER) == 0 &&
            strcmp(text_of(labels, GITGATE_LABEL_GATE), text_of(owner, "name")) == 0;
 }
 
-static bool is_ours(const json_t *entry)
+static bool is_ours(const struct node *entry)
 {
     return strcmp(text_of(entry, "manager"), KUBE_FIELD_MANAGER) == 0 &&
            strcmp(text_of(entry, "operation"), "Apply") == 0;
 }
 
-static bool owns_content(const json_t *entry)
+static bool owns_content(const struct node *entry)
 {
-    const json_t *fields = json_object_get(entry, "fieldsV1");
-    const char *field;
-    json_t *below;
+    const struct node *fields = node_get(entry, "fieldsV1");
+    const struct node *field;
 
-    json_object_foreach((json_t *)fields, field, below)
+    node_each(fields, field)
     {
-        if (strcmp(field, "f:metadata") != 0)
+        if (strcmp(field->key, "f:metadata") != 0)
             return true;
     }
     return false;
@@ -58,12 +56,11 @@ static bool owns_content(const json_t *entry)
 
 /* Whoever changes a field of ours becomes its manager; so an edit shows without its content
  * (https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management). */
-static bool has_foreign_content(const json_t *metadata)
+static bool has_foreign_content(const struct node *metadata)
 {
-    size_t i;
-    json_t *entry;
+    const struct node *entry;
 
-    json_array_foreach(json_object_get(metadata, "managedFields"), i, entry)
+    node_each(node_get(metadata, "managedFields"), entry)
     {
         if (!is_ours(entry) && owns_content(entry))
             return true;
@@ -80,13 +77,13 @@ static const char *put(char **at, const char *text)
     return start;
 }
 
-struct seen *seen_new(const json_t *object)
+struct seen *seen_new(const struct node *object)
 {
-    const json_t *metadata = json_object_get(object, "metadata");
+    const struct node *metadata = node_get(object, "metadata");
     const char *uid = text_of(metadata, "uid"), *version = text_of(metadata, "resourceVersion");
-    const json_t *reference = owner_of(metadata);
+    const struct node *reference = owner_of(metadata);
     const char *owner = text_of(reference, "uid");
-    const char *applied = text_of(json_object_get(metadata, "annotations"), ANNOTATION_APPLIED);
+    const char *applied = text_of(node_get(metadata, "annotations"), ANNOTATION_APPLIED);
     struct seen *seen;
     char *at;
 

@@ -2,8 +2,9 @@
 #ifndef GITGATE_CONTROLLER_SEEN_H
 #define GITGATE_CONTROLLER_SEEN_H
 
-#include <jansson.h>
 #include <stdbool.h>
+
+#include "data/document.h"
 
 /* On owned objects: the digest of what was applied (of a Secret: of what it was made from). */
 #define ANNOTATION_APPLIED "gitgate.dev/applied"
@@ -20,6 +21,6 @@ struct seen {
 
 /* From a PartialObjectMetadata or a whole object, with managedFields. NULL when memory is short or
  * uid or version are missing. Free with free(). */
-struct seen *seen_new(const json_t *object);
+struct seen *seen_new(const struct node *object);
 
 #endif

@@ -187,7 +187,7 @@ static void set_text(char **to, const char *text)
 }
 
 void state_wrote(struct gate_state *state, enum owned which, const char *before,
-                 const json_t *object)
+                 const struct node *object)
 {
     struct written *written = &state->objects[which];
     struct seen *seen = object ? seen_new(object) : NULL;

@@ -61,7 +61,7 @@ const struct seen *state_see(struct gate_state *state, const char *ns, const cha
 /* `before`: the version that was seen when the write was decided. `object`: the API server's
  * answer, or NULL after a delete. */
 void state_wrote(struct gate_state *state, enum owned which, const char *before,
-                 const json_t *object);
+                 const struct node *object);
 
 const json_t *state_see_status(struct gate_state *state, const json_t *gate);
 

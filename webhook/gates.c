@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "kube/object.h"
 #include "kube/watch.h"
 
 struct gates {
@@ -12,9 +13,11 @@ struct gates {
     size_t n, size;
 };
 
-static void *keep(json_t *object)
+static void *keep(const struct node *object)
 {
-    return gate_new(object);
+    json_auto_t *copy = object_to_json(object, &kube_gitgates);
+
+    return copy ? gate_new(copy) : NULL;
 }
 
 static void release(void *gate)

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "api/selector.h"
+
 static const struct node *labels_of(const struct node *pod)
 {
     return node_get(node_get(pod, "metadata"), "labels");
@@ -12,59 +14,14 @@ const char *pod_gate_label(const struct node *pod)
     return node_string(node_get(labels_of(pod), GITGATE_LABEL_GATE));
 }
 
-static bool contains(const json_t *values, const char *text)
+static const char *label_of(const void *labels, const char *key)
 {
-    const json_t *value;
-    size_t i;
-
-    json_array_foreach(values, i, value)
-    {
-        if (json_is_string(value) && strcmp(json_string_value(value), text) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* NotIn and DoesNotExist also hold for a label that is not there. */
-static bool requirement_holds(const json_t *requirement, const struct node *labels)
-{
-    const char *key = json_string_value(json_object_get(requirement, "key"));
-    const char *operator= json_string_value(json_object_get(requirement, "operator"));
-    const json_t *values = json_object_get(requirement, "values");
-    const char *label = key ? node_string(node_get(labels, key)) : NULL;
-
-    if (!key || !operator)
-        return false;
-    if (strcmp(operator, "In") == 0)
-        return label && contains(values, label);
-    if (strcmp(operator, "NotIn") == 0)
-        return !label || !contains(values, label);
-    if (strcmp(operator, "Exists") == 0)
-        return label;
-    if (strcmp(operator, "DoesNotExist") == 0)
-        return !label;
-    return false;
+    return node_string(node_get(labels, key));
 }
 
 bool selector_matches(const json_t *selector, const struct node *labels)
 {
-    const char *key;
-    json_t *value;
-    size_t i;
-
-    if (!json_is_object(selector))
-        return false;
-    json_object_foreach(json_object_get(selector, "matchLabels"), key, value)
-    {
-        if (!node_is_text(node_get(labels, key), json_string_value(value)))
-            return false;
-    }
-    json_array_foreach(json_object_get(selector, "matchExpressions"), i, value)
-    {
-        if (!requirement_holds(value, labels))
-            return false;
-    }
-    return true;
+    return selector_selects(selector, label_of, labels);
 }
 
 static struct gate *gate_named(struct gate_list gates, const char *name)

@@ -60,7 +60,7 @@ static int add(struct reader *reader, struct node node)
     int r = document->n == document->size ? grow(document) : 0;
 
     if (r == -E2BIG)
-        return json_text_fail(&reader->text, "has more values than gitgate reads");
+        json_text_fail(&reader->text, "has more values than gitgate reads");
     if (r < 0)
         return r;
     if (reader->depth > 0)

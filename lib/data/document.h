@@ -54,8 +54,8 @@ void document_done(struct document *document);
 #define cleanup_document CLEANUP(document_done)
 
 /* Reads text[0..len), which it changes (strings are unescaped in place) and which must stay as long
- * as the document. -EINVAL with a sentence that follows "the body ": it never quotes the text;
- * -ENOMEM. */
+ * as the document. -EINVAL, or -E2BIG for more values than the cap, with a sentence that follows
+ * "the body ": it never quotes the text; -ENOMEM. */
 int document_parse(char *text, size_t len, struct document *ret, struct error *err);
 
 static inline const struct node *document_root(const struct document *document)

@@ -115,7 +115,7 @@ static void describe_failure(struct kube_request *request, CURLcode code)
 {
     struct kube_response *response = &request->response;
 
-    response->body = "";
+    response->body = buf_empty;
     if (request->stream_err.code) {
         response->err = request->stream_err;
         error_wrap(&response->err, request->stream_err.code, "%s", request->what);

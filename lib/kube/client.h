@@ -23,7 +23,7 @@ struct kube_request;
 
 struct kube_response {
     int status;       /* HTTP; 0 when no answer came */
-    const char *body; /* NUL-terminated, borrowed for the call; "" when streamed */
+    char *body;       /* NUL-terminated, good for the call, may be changed; "" when streamed */
     size_t len;       /* of body */
     struct error err; /* .code 0 on 2xx; else what went wrong, from the Status object's message */
     char reason[64];  /* Status.reason ("NotFound", "Conflict", "Expired"), or "" */

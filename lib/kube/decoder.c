@@ -3,6 +3,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "kube/object.h"
+
+#define LINE_KEPT 16384 /* an object's metadata, or a small object */
+
 void kube_decoder_done(struct kube_decoder *decoder)
 {
     buf_done(&decoder->line);
@@ -13,22 +17,29 @@ void kube_decoder_reset(struct kube_decoder *decoder)
     buf_reset(&decoder->line);
 }
 
-/* One whole line. Empty ones are allowed between documents (keepalives of proxies). */
-static int decode_line(struct kube_decoder *decoder, const char *line, size_t len,
-                       struct error *err)
+/* The line that was gathered: read where it stands. Empty ones are allowed between documents
+ * (keepalives of proxies). */
+static int decode_line(struct kube_decoder *decoder, struct error *err)
 {
-    json_auto_t *document = NULL;
-    json_error_t why;
+    cleanup_document struct document document = DOCUMENT_INIT;
+    struct error why = ERROR_INIT;
+    char *line = decoder->line.data;
+    size_t len = decoder->line.len;
+    int r;
 
     while (len && (line[len - 1] == '\r' || line[len - 1] == ' '))
         len--;
     if (!len)
         return 0;
-    document = json_loadb(line, len, JSON_REJECT_DUPLICATES, &why);
-    if (!json_is_object(document))
-        return error_set(err, -EBADMSG, "the stream holds a line that is not a JSON object: %s",
-                         document ? "another value" : why.text);
-    return decoder->emit(decoder->data, document, err);
+    object_mend(line, len);
+    r = document_parse(line, len, &document, &why);
+    if (r == -ENOMEM)
+        return error_set(err, r, "memory is short");
+    if (r < 0)
+        return error_set(err, -EBADMSG, "a line of the stream %s", why.msg);
+    if (!node_is(document_root(&document), NODE_OBJECT))
+        return error_set(err, -EBADMSG, "a line of the stream is not a JSON object");
+    return decoder->emit(decoder->data, document_root(&document), err);
 }
 
 static int gather(struct kube_decoder *decoder, const char *bytes, size_t len, struct error *err)
@@ -46,20 +57,15 @@ int kube_decoder_feed(struct kube_decoder *decoder, const char *bytes, size_t le
     while (len) {
         const char *end = memchr(bytes, '\n', len);
         size_t n = end ? (size_t)(end - bytes) : len;
-        int r;
+        int r = gather(decoder, bytes, n, err);
 
-        if (!end)
-            return gather(decoder, bytes, n, err);
-        if (decoder->line.len) {
-            r = gather(decoder, bytes, n, err);
-            if (r == 0)
-                r = decode_line(decoder, decoder->line.data, decoder->line.len, err);
+        if (r < 0 || !end)
+            return r;
+        r = decode_line(decoder, err);
+        if (decoder->line.len > LINE_KEPT)
+            buf_done(&decoder->line); /* few are: their memory is not kept for the watch's life */
+        else
             buf_reset(&decoder->line);
-        } else if (n > decoder->line.max) {
-            r = gather(decoder, bytes, n, err);
-        } else {
-            r = decode_line(decoder, bytes, n, err);
-        }
         if (r < 0)
             return r;
         bytes = end + 1;

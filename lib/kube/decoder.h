@@ -4,17 +4,18 @@
 #ifndef GITGATE_KUBE_DECODER_H
 #define GITGATE_KUBE_DECODER_H
 
-#include <jansson.h>
 #include <stddef.h>
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "data/document.h"
 
 /* An object can have 1.5 MiB in etcd and grows when its strings are escaped. */
 #define KUBE_LINE_MAX (8u << 20)
 
-/* Takes a borrowed document; a negative errno stops the decoder and is returned by feed. */
-typedef int (*kube_line_fn)(void *data, json_t *document, struct error *err);
+/* Takes a document's root, good for the call; a negative errno stops the decoder and is returned by
+ * feed. */
+typedef int (*kube_line_fn)(void *data, const struct node *document, struct error *err);
 
 struct kube_decoder {
     struct buf line; /* what has come of the present line */
@@ -27,7 +28,7 @@ struct kube_decoder {
 
 void kube_decoder_done(struct kube_decoder *decoder);
 
-/* -E2BIG for a line past its cap, -EBADMSG for one that isn't a JSON object. */
+/* -E2BIG for a line past its cap, -EBADMSG for one that isn't a JSON object, -ENOMEM. */
 int kube_decoder_feed(struct kube_decoder *decoder, const char *bytes, size_t len,
                       struct error *err);
 

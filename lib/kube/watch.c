@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "kube/decoder.h"
+#include "kube/object.h"
 
 #define PAGE_OBJECTS 500u          /* client-go's page */
 #define PAGE_BYTES_MAX (64u << 20) /* a page past it is asked for again, half as long */
@@ -45,15 +46,16 @@ static void start_request(struct kube_watch *watch);
 
 /* ---- Objects into the store --------------------------------------------------------------- */
 
-static void *keep_whole(json_t *object)
-{
-    json_object_del(json_object_get(object, "metadata"), "managedFields");
-    return json_incref(object);
-}
-
 static void release_whole(void *kept)
 {
     json_decref(kept);
+}
+
+static void *keep(const struct kube_watch *watch, const struct node *object)
+{
+    if (watch->spec.keep)
+        return watch->spec.keep(object);
+    return object_to_json(object, watch->spec.resource);
 }
 
 static void tell(const struct kube_watch *watch, enum kube_change change, const char *ns,
@@ -63,46 +65,15 @@ static void tell(const struct kube_watch *watch, enum kube_change change, const 
         watch->spec.changed(watch->spec.data, change, ns, name, kept);
 }
 
-struct key {
-    const char *ns, *name, *version;
-};
-
-static int key_of(const json_t *object, struct key *ret, struct error *err)
+static int put(struct kube_watch *watch, const struct node *object, struct error *err)
 {
-    const json_t *metadata = json_object_get(object, "metadata");
-    const char *ns = json_string_value(json_object_get(metadata, "namespace"));
-
-    ret->name = json_string_value(json_object_get(metadata, "name"));
-    ret->version = json_string_value(json_object_get(metadata, "resourceVersion"));
-    ret->ns = ns ? ns : "";
-    if (!ret->name || !ret->version)
-        return error_set(err, -EBADMSG, "the API server sent an object without name or version");
-    return 0;
-}
-
-/* Objects of a list come without their type. */
-static void add_type(const struct kube_watch *watch, json_t *object)
-{
-    const struct kube_resource *resource = watch->spec.resource;
-
-    if (watch->spec.metadata_only || json_object_get(object, "kind"))
-        return;
-    json_object_set_new(object, "kind", json_string(resource->kind));
-    json_object_set_new(
-        object, "apiVersion",
-        json_sprintf("%s%s%s", resource->group, *resource->group ? "/" : "", resource->version));
-}
-
-static int put(struct kube_watch *watch, json_t *object, struct error *err)
-{
-    struct key key;
+    struct object_key key;
     void *kept;
-    int r = key_of(object, &key, err);
+    int r = object_key_of(object, &key, err);
 
     if (r < 0)
         return r;
-    add_type(watch, object);
-    kept = watch->spec.keep(object);
+    kept = keep(watch, object);
     if (!kept)
         return error_set(err, -ENOMEM, "memory is short");
     r = kube_store_put(watch->store, key.ns, key.name, kept);
@@ -112,7 +83,7 @@ static int put(struct kube_watch *watch, json_t *object, struct error *err)
     return 0;
 }
 
-static void take_out(struct kube_watch *watch, const struct key *key)
+static void take_out(struct kube_watch *watch, const struct object_key *key)
 {
     void *kept = kube_store_get(watch->store, key->ns, key->name);
 
@@ -185,16 +156,14 @@ static void fail(struct kube_watch *watch, const struct error *err, uint64_t ret
 
 /* ---- List --------------------------------------------------------------------------------- */
 
-static int read_items(struct kube_watch *watch, const json_t *list, struct error *err)
+static int read_items(struct kube_watch *watch, const struct node *list, struct error *err)
 {
-    const json_t *items = json_object_get(list, "items");
-    size_t i;
-    json_t *item;
+    const struct node *items = node_get(list, "items"), *item;
     int r;
 
-    if (!json_is_array(items) && !json_is_null(items))
+    if (!node_is(items, NODE_ARRAY) && !node_is(items, NODE_NULL))
         return error_set(err, -EBADMSG, "the API server's list has no items");
-    json_array_foreach(items, i, item)
+    node_each(items, item)
     {
         r = put(watch, item, err);
         if (r < 0)
@@ -213,14 +182,11 @@ static void end_list(struct kube_watch *watch)
         watch->spec.synced(watch->spec.data);
 }
 
-/* Also what is cut short but was reported whole fails here: it is no JSON. */
-static int read_page(struct kube_watch *watch, const struct kube_response *response,
-                     struct error *err)
+static int take_page(struct kube_watch *watch, const struct node *list, struct error *err)
 {
-    json_auto_t *list = json_loadb(response->body, response->len, JSON_REJECT_DUPLICATES, NULL);
-    const json_t *metadata = json_object_get(list, "metadata");
-    const char *version = json_string_value(json_object_get(metadata, "resourceVersion"));
-    const char *next = json_string_value(json_object_get(metadata, "continue"));
+    const struct node *metadata = node_get(list, "metadata");
+    const char *version = node_string(node_get(metadata, "resourceVersion"));
+    const char *next = node_string(node_get(metadata, "continue"));
     int r;
 
     if (!version || !*version)
@@ -241,6 +207,26 @@ static int read_page(struct kube_watch *watch, const struct kube_response *respo
         return error_set(err, -ENOMEM, "memory is short");
     end_list(watch);
     return 0;
+}
+
+/* Also what is cut short but was reported whole fails here: it is no JSON. A page of more values
+ * than a document may hold is asked for again in smaller ones, as one of too many bytes. */
+static int read_page(struct kube_watch *watch, const struct kube_response *response,
+                     struct error *err)
+{
+    cleanup_document struct document list = DOCUMENT_INIT;
+    struct error why = ERROR_INIT;
+    int r;
+
+    object_mend(response->body, response->len);
+    r = document_parse(response->body, response->len, &list, &why);
+    if (r == -ENOMEM)
+        return error_set(err, r, "memory is short");
+    if (r == -E2BIG)
+        return error_set(err, r, "a page of the list %s", why.msg);
+    if (r < 0)
+        return error_set(err, -EBADMSG, "the API server's list %s", why.msg);
+    return take_page(watch, document_root(&list), err);
 }
 
 static void on_page(void *data, const struct kube_response *response)
@@ -275,38 +261,35 @@ static void list_query(const struct kube_watch *watch, struct buf *query)
 /* ---- Watch -------------------------------------------------------------------------------- */
 
 /* ERROR events carry a Status; 410 Gone says that the version is too old to go on from. */
-static int read_error_event(struct kube_watch *watch, const json_t *status, struct error *err)
+static int read_error_event(struct kube_watch *watch, const struct node *status, struct error *err)
 {
-    const char *message = json_string_value(json_object_get(status, "message"));
-    json_int_t code = json_integer_value(json_object_get(status, "code"));
+    const char *message = node_string(node_get(status, "message"));
+    bool gone = node_is_number(node_get(status, "code"), 410);
 
     watch->relist = true;
-    return error_set(err, code == 410 ? -ESTALE : -EIO, "%s (code %d)",
-                     message ? message : "the API server ended the watch without a reason",
-                     (int)code);
+    return error_set(err, gone ? -ESTALE : -EIO, "%s",
+                     message ? message : "the API server ended the watch without a reason");
 }
 
-static int on_event(void *data, json_t *event, struct error *err)
+static int on_event(void *data, const struct node *event, struct error *err)
 {
     struct kube_watch *watch = data;
-    const char *type = json_string_value(json_object_get(event, "type"));
-    json_t *object = json_object_get(event, "object");
-    const char *version =
-        json_string_value(json_object_get(json_object_get(object, "metadata"), "resourceVersion"));
-    struct key key;
+    const struct node *type = node_get(event, "type"), *object = node_get(event, "object");
+    const char *version = node_string(node_get(node_get(object, "metadata"), "resourceVersion"));
+    struct object_key key;
     int r = 0;
 
-    if (type && strcmp(type, "ERROR") == 0)
+    if (node_is_text(type, "ERROR"))
         return read_error_event(watch, object, err);
-    if (!type || !version)
+    if (!version)
         return error_set(err, -EBADMSG, "the watch holds an event without type or version");
-    if (strcmp(type, "ADDED") == 0 || strcmp(type, "MODIFIED") == 0) {
+    if (node_is_text(type, "ADDED") || node_is_text(type, "MODIFIED")) {
         r = put(watch, object, err);
-    } else if (strcmp(type, "DELETED") == 0) {
-        r = key_of(object, &key, err);
+    } else if (node_is_text(type, "DELETED")) {
+        r = object_key_of(object, &key, err);
         if (r == 0)
             take_out(watch, &key);
-    } else if (strcmp(type, "BOOKMARK") != 0) {
+    } else if (!node_is_text(type, "BOOKMARK")) {
         r = error_set(err, -EBADMSG, "the watch holds an event of an unknown type");
     }
     if (r == 0 && remember_version(watch, version) < 0)
@@ -419,10 +402,8 @@ int kube_watch_start(struct kube_client *client, const struct kube_watch_spec *s
     watch->client = client;
     watch->spec = *spec;
     watch->log = log;
-    if (!watch->spec.keep) {
-        watch->spec.keep = keep_whole;
+    if (!watch->spec.keep)
         watch->spec.release = release_whole;
-    }
     watch->decoder = KUBE_DECODER_INIT(KUBE_LINE_MAX, on_event, watch);
     watch->next_page = BUF_INIT(CONTINUE_MAX);
     watch->page = PAGE_OBJECTS;

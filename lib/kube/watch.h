@@ -7,10 +7,10 @@
 #ifndef GITGATE_KUBE_WATCH_H
 #define GITGATE_KUBE_WATCH_H
 
-#include <jansson.h>
 #include <stdbool.h>
 
 #include "base/log.h"
+#include "data/document.h"
 #include "kube/client.h"
 #include "kube/resource.h"
 #include "kube/store.h"
@@ -25,10 +25,10 @@ struct kube_watch_spec {
         *field_selector; /* NULL: none; "metadata.name=x" is what RBAC's resourceNames allow */
     bool metadata_only;  /* PartialObjectMetadata: no spec, data or status crosses the wire */
 
-    /* What the store keeps of an object, as a new value; `object` is borrowed. NULL when memory is
-     * short. Without it the store keeps the json_t without metadata.managedFields (and `release`
-     * must be NULL too). */
-    void *(*keep)(json_t *object);
+    /* What the store keeps of an object, as a new value; `object` is good for the call. NULL when
+     * memory is short. Without it the store keeps a json_t, see object_to_json (and `release` must
+     * be NULL too). */
+    void *(*keep)(const struct node *object);
     void (*release)(void *kept);
 
     /* After the store changed (on KUBE_DELETED: just before the value is released). May be NULL. */

@@ -68,6 +68,21 @@ descriptors() {
 	controller_stop
 }
 
+@test "a NUL character in somebody's annotation stops nothing, at start and while it runs" {
+	kubectl create --raw "/api/v1/namespaces/$ns/configmaps" -f - >/dev/null <<-'END'
+		{"metadata": {"name": "before", "annotations": {"a": "x\u0000y"}}}
+	END
+	controller_start
+	kubectl create --raw "/api/v1/namespaces/$ns/configmaps" -f - >/dev/null <<-'END'
+		{"metadata": {"name": "while", "annotations": {"a": "\u0000"}}}
+	END
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	lacks 'watch failed' <"$log"
+	controller_stop
+}
+
 @test "a kubeconfig that asks for a program is refused by name" {
 	kubectl config view --raw --minify -o json |
 		jq '.users[0].user = {exec: {command: "id"}}' >"$BATS_TEST_TMPDIR/exec.kubeconfig"

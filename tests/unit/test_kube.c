@@ -25,10 +25,10 @@ static const char stream[] =
     "\n"
     "{\"type\":\"DELETED\",\"object\":{}}\r\n";
 
-static int note(void *data, json_t *document, struct error *err)
+static int note(void *data, const struct node *document, struct error *err)
 {
     (void)err;
-    buf_addf(data, "%s;", json_string_value(json_object_get(document, "type")));
+    buf_addf(data, "%s;", node_string(node_get(document, "type")));
     return 0;
 }
 
@@ -63,6 +63,28 @@ static void an_object_cut_in_the_middle_is_forgotten(void **state)
     assert_int_equal(kube_decoder_feed(&decoder, stream, sizeof stream - 1, &err), 0);
     assert_string_equal(seen.data, "ADDED;DELETED;");
     kube_decoder_done(&decoder);
+}
+
+/* Anybody who may annotate an object can send one. */
+static void a_nul_character_stops_no_stream(void **state)
+{
+    static const char *const cases[][2] = {
+        {"{\"type\":\"a\\u0000b\"}\n", "a\xef\xbf\xbd"
+                                       "b;"},
+        {"{\"type\":\"\\u0000\\u0000\"}\n", "\xef\xbf\xbd\xef\xbf\xbd;"},
+        {"{\"type\":\"\\\\u0000\"}\n", "\\u0000;"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cleanup_buf struct buf seen = BUF_INIT(100);
+        struct kube_decoder decoder = KUBE_DECODER_INIT(200, note, &seen);
+        struct error err = ERROR_INIT;
+
+        assert_int_equal(kube_decoder_feed(&decoder, cases[i][0], strlen(cases[i][0]), &err), 0);
+        assert_string_equal(seen.data, cases[i][1]);
+        kube_decoder_done(&decoder);
+    }
 }
 
 static void what_is_no_object_or_too_long_is_an_error(void **state)
@@ -328,6 +350,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_split_gives_the_same_events),
         cmocka_unit_test(an_object_cut_in_the_middle_is_forgotten),
+        cmocka_unit_test(a_nul_character_stops_no_stream),
         cmocka_unit_test(what_is_no_object_or_too_long_is_an_error),
         cmocka_unit_test(a_store_replaces_lists_and_forgets),
         cmocka_unit_test(a_list_sweeps_out_what_it_does_not_hold),

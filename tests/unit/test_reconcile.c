@@ -171,6 +171,16 @@ static json_t *metadata_of(const struct fixture *f, enum owned which, const json
     return object;
 }
 
+/* As the watch tells of it. */
+static struct seen *seen_of(const json_t *object)
+{
+    cleanup_free char *text = json_dumps(object, 0);
+    cleanup_document struct document document = DOCUMENT_INIT;
+
+    assert_int_equal(document_parse(text, strlen(text), &document, NULL), 0);
+    return seen_new(document_root(&document));
+}
+
 static void see_owned(struct fixture *f)
 {
     for (enum owned i = 0; i < OWNED_N; i++) {
@@ -178,7 +188,7 @@ static void see_owned(struct fixture *f)
         json_auto_t *object = short_form ? metadata_of(f, i, short_form) : NULL;
 
         if (object)
-            f->seen[i] = seen_new(object);
+            f->seen[i] = seen_of(object);
         f->observed.accepted[i] = text(get(f->in, "accepted"), owned_words[i]);
     }
     memcpy(f->observed.owned, f->seen, sizeof f->seen);
@@ -303,7 +313,7 @@ static struct seen *see(const char *managed_fields)
         "resourceVersion", "7", "ownerReferences", "apiVersion", "gitgate.dev/v1alpha1", "kind",
         "GitGate", "name", "agents", "uid", "g", "controller", 1, "managedFields", fields);
 
-    return seen_new(object);
+    return seen_of(object);
 }
 
 static void an_edit_shows_in_the_managed_fields(void **state)
