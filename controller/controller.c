@@ -13,6 +13,9 @@
  * server, whose priority and fairness gives a client of this kind about as many seats. */
 #define WORKERS 8
 
+/* A rollout changes pods all the time; its numbers are for people. */
+#define RECOUNT_MS 1000u
+
 #define LEASE_NAME "gitgate-controller"
 
 /* ---- From changes to keys ----------------------------------------------------------------- */
@@ -113,6 +116,13 @@ static bool add_each(void *data, const char *ns, const char *name, void *gate)
     return true;
 }
 
+void controller_recount(struct controller *controller, const char *ns, const char *gate)
+{
+    if (controller->synced && kube_lease_held(controller->lease) &&
+        kube_store_get(kube_watch_store(controller->gates), ns, gate))
+        queue_add_later(controller->queue, ns, gate, RECOUNT_MS);
+}
+
 static bool all_synced(const struct controller *controller)
 {
     const struct kube_watch *watches[] = {controller->gates, controller->secrets,
@@ -121,16 +131,16 @@ static bool all_synced(const struct controller *controller)
     for (size_t i = 0; i < sizeof watches / sizeof *watches; i++)
         if (!watches[i] || !kube_watch_synced(watches[i]))
             return false;
-    return true;
+    return pods_synced(&controller->pods);
 }
 
 /* Before all is seen, what is missing can't be told from what was not listed yet. */
-static void on_synced(void *data)
+void controller_synced(void *data)
 {
     struct controller *controller = data;
     const struct kube_store *gates;
 
-    if (!all_synced(controller))
+    if (controller->synced || !all_synced(controller))
         return;
     gates = kube_watch_store(controller->gates);
     controller->synced = true;
@@ -236,7 +246,7 @@ static int watch_objects(struct controller *controller, const struct kube_resour
                                    .keep = keep_seen,
                                    .release = free,
                                    .changed = changed,
-                                   .synced = on_synced,
+                                   .synced = controller_synced,
                                    .data = controller};
 
     return kube_watch_start(controller->client, &spec, controller->log, ret, err);
@@ -247,7 +257,7 @@ static int watch_gates(struct controller *controller, const char *namespace_, st
     struct kube_watch_spec spec = {.resource = &kube_gitgates,
                                    .namespace_ = namespace_,
                                    .changed = on_gate,
-                                   .synced = on_synced,
+                                   .synced = controller_synced,
                                    .data = controller};
 
     return kube_watch_start(controller->client, &spec, controller->log, &controller->gates, err);
@@ -266,6 +276,8 @@ static int watch_all(struct controller *controller, const char *namespace_, stru
     if (r == 0)
         r = watch_objects(controller, &kube_network_policies, namespace_, on_policy,
                           &controller->policies, err);
+    if (r == 0)
+        r = pods_watch(controller, namespace_, err);
     return r;
 }
 
@@ -318,6 +330,7 @@ void controller_stop(struct controller *controller)
     kube_watch_stop(controller->secrets);
     kube_watch_stop(controller->config_maps);
     kube_watch_stop(controller->policies);
+    pods_stop(&controller->pods);
     kube_lease_stop(controller->lease);
     jobs_cancel(controller);
     kube_client_free(controller->client);

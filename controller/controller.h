@@ -12,6 +12,7 @@
 #include "kube/watch.h"
 #include "measure.h"
 #include "metrics/metrics.h"
+#include "pods.h"
 #include "queue.h"
 #include "reconcile.h"
 #include "resolve.h"
@@ -26,12 +27,13 @@ struct controller {
     struct kube_watch *secrets; /* stores: struct seen, of all objects: sources and owned */
     struct kube_watch *config_maps;
     struct kube_watch *policies;
+    struct pods pods;
     struct queue *queue;
     struct resolver *resolver;
     struct kube_store *states;     /* struct gate_state */
     struct kube_store *references; /* see state.h */
     struct job *jobs;              /* in work */
-    bool synced;                   /* all four */
+    bool synced;                   /* all of them, and the pods */
     struct kube_lease *lease;      /* without it nothing is written */
     char identity[128];            /* in it: host name and chance */
     struct measure measure;
@@ -50,6 +52,12 @@ int controller_start(uv_loop_t *loop, const struct kube_config *config, const ch
 /* Ends in order: each job ends with the write that it has on its way, the lease is given back, and
  * `finished` is called. No more is written after that; controller_stop follows. */
 void controller_finish(struct controller *controller, void (*finished)(void *data), void *data);
+
+/* For the watches: the first list of one has come. `controller` is a struct controller. */
+void controller_synced(void *controller);
+
+/* The pods of that gate (if there is one) are others than before; they come in swarms. */
+void controller_recount(struct controller *controller, const char *ns, const char *gate);
 
 /* A job's last word. */
 void controller_job_ended(struct controller *controller);

@@ -6,6 +6,7 @@
 
 #include "kube/apply.h"
 #include "kube/object.h"
+#include "news.h"
 #include "sources.h"
 #include "state.h"
 
@@ -34,6 +35,8 @@ struct job {
 
     struct digest made_from;
     char *before[OWNED_N]; /* versions when the plan was made */
+    struct census census;
+    bool counted; /* census is known */
     struct plan plan;
     size_t step;               /* the one in hand */
     const struct step *failed; /* the first that did */
@@ -151,6 +154,15 @@ static void finish(struct job *job)
     job_end(job, job->again ? QUEUE_FAILED : QUEUE_OK, 0);
 }
 
+/* Before the new status is remembered as the present one. */
+static void tell_news(struct job *job)
+{
+    json_auto_t *news = news_of(state_see_status(job->state, job->object), job->status,
+                                job->counted ? &job->census : NULL);
+
+    events_tell(job->controller, job->state, job->object, news);
+}
+
 static void on_status(void *data, const struct kube_response *response)
 {
     struct job *job = data;
@@ -164,6 +176,7 @@ static void on_status(void *data, const struct kube_response *response)
         cleanup_document struct document answer = DOCUMENT_INIT;
         const struct node *metadata;
 
+        tell_news(job);
         read_answer(response, &answer);
         metadata = node_get(document_root(&answer), "metadata");
         job->writes++;
@@ -416,6 +429,7 @@ static void observe(struct job *job, struct view *view)
         .gate = job->decoded ? &job->gate : NULL,
         .invalid = &job->problems,
         .resolved = view->resolved,
+        .census = job->counted ? &job->census : NULL,
         .made_from = job->made_from,
         .creds_problems =
             same_digest(&state->made_from, &job->made_from) ? state->creds_problems : NULL,
@@ -440,10 +454,20 @@ static int note_versions(struct job *job, const struct observed *observed)
     return 0;
 }
 
+static void count_pods(struct job *job)
+{
+    const struct pods *pods = &job->controller->pods;
+
+    job->counted = job->decoded && pods_synced(pods);
+    if (job->counted)
+        pods_count(pods, &job->gate, &job->census);
+}
+
 static void make_plan(struct job *job)
 {
     struct view view;
 
+    count_pods(job);
     observe(job, &view);
     if (note_versions(job, &view.observed) < 0 ||
         reconcile(&view.observed, time(NULL), &job->plan) < 0) {
@@ -529,6 +553,8 @@ void job_start(void *data, const char *ns, const char *name)
         out_of_memory(job);
         return;
     }
+    if (job->decoded)
+        pods_consider(controller, &job->gate);
     wait = wait_for_addresses(job);
     if (wait)
         job_end(job, QUEUE_OK, wait);

@@ -21,7 +21,8 @@ struct item {
     struct queue *queue;
     struct item *next; /* in the ready list */
     enum state state;
-    bool again; /* added while in work */
+    bool again;        /* added while in work */
+    uint64_t later_ms; /* to be added so long after the work in hand; 0: not */
     unsigned failures;
     uint64_t since; /* uv_hrtime: when it became READY, then WORKING */
     uv_timer_t later;
@@ -262,6 +263,25 @@ void queue_add(struct queue *queue, const char *ns, const char *name)
         make_ready(item);
 }
 
+/* A timer that is due sooner (a retry) is left as it is. */
+static void start_timer(struct item *item, uint64_t ms)
+{
+    if (!uv_is_active((uv_handle_t *)&item->later) || uv_timer_get_due_in(&item->later) > ms)
+        uv_timer_start(&item->later, on_later, ms, 0);
+}
+
+void queue_add_later(struct queue *queue, const char *ns, const char *name, uint64_t ms)
+{
+    struct item *item = kube_store_get(queue->items, ns, name);
+
+    if (!item)
+        item = item_new(queue, ns, name);
+    if (item && item->state == WORKING)
+        item->later_ms = ms;
+    else if (item && item->state == IDLE)
+        start_timer(item, ms);
+}
+
 static uint64_t backoff(struct item *item)
 {
     uint64_t delay = BACKOFF_MIN_MS;
@@ -288,6 +308,9 @@ void queue_done(struct queue *queue, const char *ns, const char *name, enum queu
     else
         metric_add(queue->counted.retries, 1, LABELS(queue->counted.name));
     delay = result == QUEUE_FAILED ? backoff(item) : again_ms;
+    if (item->later_ms && result == QUEUE_OK && (!delay || item->later_ms < delay))
+        delay = item->later_ms;
+    item->later_ms = 0;
     if (item->again && result == QUEUE_FAILED && delay > AGAIN_AFTER_FAILURE_MS)
         delay = AGAIN_AFTER_FAILURE_MS;
     if (item->again && result == QUEUE_OK) {
@@ -295,7 +318,7 @@ void queue_done(struct queue *queue, const char *ns, const char *name, enum queu
         make_ready(item);
     } else if (delay) {
         item->again = false;
-        uv_timer_start(&item->later, on_later, delay, 0);
+        start_timer(item, delay);
     }
     wake(queue);
 }

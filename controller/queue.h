@@ -39,6 +39,9 @@ enum queue_result {
     QUEUE_FAILED, /* again, after the key's backoff */
 };
 
+/* After so long at the latest: for changes that come in swarms. */
+void queue_add_later(struct queue *queue, const char *ns, const char *name, uint64_t ms);
+
 /* `again_ms`: come again after so long at the latest (0: not by itself). */
 void queue_done(struct queue *queue, const char *ns, const char *name, enum queue_result result,
                 uint64_t again_ms);

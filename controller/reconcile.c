@@ -21,7 +21,6 @@ const struct owned_type owned_types[OWNED_N] = {
 #define REASON_APPLY_FAILED "ApplyFailed"
 #define REASON_RENDERED "Rendered"
 #define REASON_RESOLVED "Resolved"
-#define REASON_KEPT "KeptAddresses"
 #define REASON_NOT_RESOLVED "NotResolved"
 #define REASON_NO_SECRET "SecretNotFound"
 #define REASON_NO_CONFIG_MAP "ConfigMapNotFound"
@@ -435,11 +434,14 @@ static json_t *status_json(const struct observed *observed, const struct conditi
 {
     uint64_t generation = generation_of(observed);
 
-    return json_pack("{s:I, s:o, s:o*, s:o*}", "observedGeneration", (json_int_t)generation,
+    json_t *pods = observed->census ? census_json(observed->census)
+                                    : json_incref(json_object_get(observed->status, "pods"));
+
+    return json_pack("{s:I, s:o, s:o*, s:o*, s:o*}", "observedGeneration", (json_int_t)generation,
                      "conditions",
                      conditions_json(conditions, json_object_get(observed->status, "conditions"),
                                      generation, now),
-                     "upstreams", upstreams, "upstreamsReady", ready);
+                     "upstreams", upstreams, "upstreamsReady", ready, "pods", pods);
 }
 
 static json_t *status_of_invalid(const struct observed *observed, time_t now)

@@ -9,6 +9,7 @@
 
 #include "api/gitgate.h"
 #include "api/names.h"
+#include "census.h"
 #include "data/problems.h"
 #include "digest.h"
 #include "kube/resource.h"
@@ -40,6 +41,8 @@ struct observed {
     const char *accepted[OWNED_N];     /* the version that our last apply led to, or NULL */
 
     const struct resolved *resolved; /* one an upstream, in order */
+
+    const struct census *census; /* its pods; NULL: not known now, the status keeps what it says */
 
     struct digest made_from;              /* of what the credentials are made from now */
     const json_t *creds_problems;         /* array of {path, message}, found when the credentials

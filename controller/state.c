@@ -274,5 +274,6 @@ void state_free(void *value)
     forget_written(&state->status);
     free(state->status_version);
     json_decref(state->creds_problems);
+    free(state->events);
     free(state);
 }

@@ -4,6 +4,7 @@
 #define GITGATE_CONTROLLER_STATE_H
 
 #include "controller.h"
+#include "events.h"
 #include "sources.h"
 
 /* What a write led to, until the watch tells something newer than what it told before it. */
@@ -26,6 +27,7 @@ struct gate_state {
     char *status_version;    /* of the gate, after our last write of its status */
     struct digest made_from; /* what creds_problems is about */
     json_t *creds_problems;
+    struct events *events; /* that were told; NULL: none yet */
 };
 
 /* Found, or made; NULL when memory is short. */

@@ -26,8 +26,7 @@ void conditions_done(struct conditions *conditions)
     buf_done(&conditions->upstreams_resolved.message);
 }
 
-/* A text that was cut may end within a character: JSON would refuse it. */
-static void cut_at_character(char *text)
+void cut_at_character(char *text)
 {
     size_t len = strlen(text);
 

@@ -13,6 +13,8 @@
 
 #define CONDITION_MESSAGE_MAX 4096 /* metav1.Condition allows 32768; a person reads less */
 
+#define REASON_KEPT "KeptAddresses" /* the one that holds and is worth a warning */
+
 struct condition {
     const char *type;
     const char *status; /* "True", "False", "Unknown" */
@@ -47,6 +49,9 @@ void condition_unknown(struct condition *condition, const char *reason, const ch
  * `before` (the present list, or NULL) where the status is the same. */
 json_t *conditions_json(const struct conditions *conditions, const json_t *before,
                         uint64_t generation, time_t now);
+
+/* A text that was cut may end within a character: JSON would refuse it. Takes the last one away. */
+void cut_at_character(char *text);
 
 /* The element of that type, or NULL. */
 const json_t *condition_find(const json_t *list, const char *type);

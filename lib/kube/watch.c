@@ -65,6 +65,15 @@ static void tell(const struct kube_watch *watch, enum kube_change change, const 
         watch->spec.changed(watch->spec.data, change, ns, name, kept);
 }
 
+static void tell_replaced(const struct kube_watch *watch, const struct object_key *key)
+{
+    const void *kept =
+        watch->spec.replaced ? kube_store_get(watch->store, key->ns, key->name) : NULL;
+
+    if (kept)
+        watch->spec.replaced(watch->spec.data, key->ns, key->name, kept);
+}
+
 static int put(struct kube_watch *watch, const struct node *object, struct error *err)
 {
     struct object_key key;
@@ -76,6 +85,7 @@ static int put(struct kube_watch *watch, const struct node *object, struct error
     kept = keep(watch, object);
     if (!kept)
         return error_set(err, -ENOMEM, "memory is short");
+    tell_replaced(watch, &key);
     r = kube_store_put(watch->store, key.ns, key.name, kept);
     if (r < 0)
         return error_set(err, r, "memory is short");

@@ -34,6 +34,8 @@ struct kube_watch_spec {
     /* After the store changed (on KUBE_DELETED: just before the value is released). May be NULL. */
     void (*changed)(void *data, enum kube_change change, const char *namespace_, const char *name,
                     void *kept);
+    /* Just before a kept value makes room for a newer one of the same object. May be NULL. */
+    void (*replaced)(void *data, const char *namespace_, const char *name, const void *kept);
     void (*synced)(void *data); /* once: the first list is in the store */
     void *data;
 };

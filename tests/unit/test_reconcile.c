@@ -3,8 +3,10 @@
  *   in.json   what is seen: `gitgate`; `addresses` and `errors` of hosts; `owned` objects, each as
  *             {version, owner: "this" | a uid, applied: "wanted" | a digest, foreign, unlabelled};
  * `accepted` versions; `secrets` and `configMaps` when they were read ("$key" in one stands for a
- *             private key); `known` problems of the credentials; `failed`, a step that fails
- *   out.json  what is to be done: steps, the status, whether the sources must be read
+ *             private key); `known` problems of the credentials; `failed`, a step that fails;
+ *             `pods`: {gated, outdated, missing}, the first a number, the others names
+ *   out.json  what is to be done: steps, the status, whether the sources must be read; and the news
+ *             that the status is
  *
  * With GITGATE_WRITE_CASES=1 in the environment out.json is written instead: review it. */
 #include <setjmp.h>
@@ -20,6 +22,7 @@
 
 #include "base/file.h"
 #include "data/base64.h"
+#include "news.h"
 #include "reconcile.h"
 #include "sources.h"
 
@@ -44,6 +47,7 @@ struct fixture {
     const char *ips[GITGATE_UPSTREAMS_MAX][IPS_MAX + 1];
     struct resolved resolved[GITGATE_UPSTREAMS_MAX];
     struct render_sources sources;
+    struct census census;
     struct observed observed;
 };
 
@@ -99,6 +103,29 @@ static void see_addresses(struct fixture *f)
     }
 }
 
+static void count_names(const json_t *names, struct pod_group *group)
+{
+    size_t i;
+    json_t *name;
+
+    json_array_foreach(names, i, name)
+    {
+        census_add(group, json_string_value(name));
+    }
+}
+
+static void see_pods(struct fixture *f)
+{
+    const json_t *pods = get(f->in, "pods");
+
+    if (!pods)
+        return;
+    f->census.gated = (size_t)json_integer_value(get(pods, "gated"));
+    count_names(get(pods, "outdated"), &f->census.outdated);
+    count_names(get(pods, "missing"), &f->census.missing);
+    f->observed.census = &f->census;
+}
+
 static void load(const char *folder, struct fixture *f)
 {
     char path[512];
@@ -118,6 +145,7 @@ static void load(const char *folder, struct fixture *f)
     f->observed.made_from = digest_of("sources", 7);
     f->observed.creds_problems = get(f->in, "known");
     see_addresses(f);
+    see_pods(f);
     put_keys_in(get(f->in, "secrets"));
     f->sources = (struct render_sources){get(f->in, "secrets"), get(f->in, "configMaps")};
     if (f->sources.secrets)
@@ -258,6 +286,9 @@ static json_t *outcome(const struct fixture *f)
         }
     }
     json_object_set_new(out, "status", plan.status ? json_incref(plan.status) : json_null());
+    if (plan.status)
+        json_object_set_new(out, "news",
+                            news_of(f->observed.status, plan.status, f->observed.census));
     return out;
 }
 
