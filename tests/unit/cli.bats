@@ -8,6 +8,7 @@ setup() {
     cases=$GITGATE_SOURCE/tests/cases
     tmp=$BATS_TEST_TMPDIR
     export HOME=$tmp/home
+    unset "${!GITGATE_CACHE@}" # who sets where builds are kept has set nothing for the gate
 }
 
 # A private key's frame, put together here so that no file of the project holds one.
