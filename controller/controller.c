@@ -46,13 +46,15 @@ static void add_owner(struct controller *controller, const struct kube_resource 
         struct name suffix = gitgate_owned_name("", owned_types[i].name);
         size_t suffix_len = strlen(suffix.text);
         char gate[NAME_MAX_LEN + 1] = "";
-        const struct gate_state *state;
+        struct gate_state *state;
 
         if (owned_types[i].resource != resource || len <= suffix_len || len > NAME_MAX_LEN ||
             strcmp(object + len - suffix_len, suffix.text) != 0)
             continue;
         memcpy(gate, object, len - suffix_len);
         state = kube_store_get(controller->states, ns, gate);
+        if (state)
+            state_told(state, i, seen);
         if (kube_store_get(kube_watch_store(controller->gates), ns, gate) &&
             !(state && seen && state_is_own_write(state, i, seen)))
             add_gate(controller, ns, gate);

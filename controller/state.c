@@ -166,6 +166,14 @@ bool state_is_own_write(const struct gate_state *state, enum owned which, const 
     return state->accepted[which] && strcmp(state->accepted[which], seen->version) == 0;
 }
 
+/* To compare versions later is not enough: of an object that was not there before the write, and of
+ * one that was deleted after it, both are "". */
+void state_told(struct gate_state *state, enum owned which, const struct seen *seen)
+{
+    if (!seen || !is_newer(&state->objects[which], seen->version))
+        forget_written(&state->objects[which]);
+}
+
 const struct seen *state_see(struct gate_state *state, const char *ns, const char *name,
                              enum owned which)
 {

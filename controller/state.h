@@ -56,6 +56,10 @@ const char *fixed_address(const struct gitgate *gate, const struct upstream *ups
 /* The watch tells of our own write: there is nothing to be done for it. */
 bool state_is_own_write(const struct gate_state *state, enum owned which, const struct seen *seen);
 
+/* The watch tells of the object, or with NULL that it is gone: what it told before a write is told
+ * no more. To be called for every change. */
+void state_told(struct gate_state *state, enum owned which, const struct seen *seen);
+
 /* The object as it is: what the watch tells, or what we wrote after that. */
 const struct seen *state_see(struct gate_state *state, const char *ns, const char *name,
                              enum owned which);

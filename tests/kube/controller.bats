@@ -167,6 +167,25 @@ arrives() {
 	controller_stop
 }
 
+# In most of these the answer to a write comes after the watch has told of it; in some before. What was
+# remembered of the write must not outlive what the watch tells, or the deletion would not be seen.
+@test "of many that are deleted once they are there each is made again" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	for i in {1..40}; do gate "gate-$i" "$(upstream app)"; done >/dev/null
+	kubectl -n "$ns" wait gitgate --all --timeout=30s --for=condition=Ready >/dev/null
+	for kind in configmap networkpolicy; do
+		kubectl -n "$ns" get "$kind" -l gitgate.dev/gate -o name >"$BATS_TEST_TMPDIR/$kind"
+		[ "$(wc -l <"$BATS_TEST_TMPDIR/$kind")" = 80 ]
+		kubectl -n "$ns" delete "$kind" -l gitgate.dev/gate >/dev/null
+	done
+	for kind in configmap networkpolicy; do
+		# shellcheck disable=SC2046 # a list
+		kubectl -n "$ns" wait --for=create $(cat "$BATS_TEST_TMPDIR/$kind") --timeout=10s >/dev/null
+	done
+	controller_stop
+}
+
 @test "an object of that name that is not ours is left alone and named; gone, ours is made" {
 	controller_start
 	kubectl -n "$ns" create configmap agents-gitgate-hooks --from-literal=mine=yes
