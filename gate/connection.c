@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lock.h"
+#include "presence.h"
 
 #define INIT_TIMEOUT "--init-timeout=10" /* s, for the client to say what it wants */
 #define IDLE_TIMEOUT "--timeout=300"     /* s, between two requests of a fetch */
@@ -20,6 +21,8 @@
 #define LINGER_MS 30000
 #define CHILD_LOG_FD_TEXT "3"
 #define CHILD_EVENT_FD_TEXT "4"
+#define PRESENCE_FD_TEXT "5"
+#define DAEMON_FDS (CHILD_FDS + 1)
 
 struct connection {
     struct connections *all;
@@ -51,6 +54,8 @@ int connections_init(struct connections *c, uv_loop_t *loop, const struct gate *
         r = child_env_set(&c->env, ENV_LOG_FD, CHILD_LOG_FD_TEXT);
     if (r == 0)
         r = child_env_set(&c->env, ENV_EVENT_FD, CHILD_EVENT_FD_TEXT);
+    if (r == 0)
+        r = child_env_set(&c->env, ENV_PRESENCE_FD, PRESENCE_FD_TEXT);
     /* git daemon looks up the host name that the client says it called. No attempt, no query: a
      * client without DNS must not have the gate ask for names that it makes up. What the hooks
      * start has an environment of its own. */
@@ -175,18 +180,21 @@ static int spawn(struct connection *c, struct error *err)
                                 base,
                                 hook,
                                 NULL};
-    uv_stdio_container_t stdio[CHILD_FDS];
+    cleanup_close int presence = presence_open(c->all->gate->repos_dir, err);
+    uv_stdio_container_t stdio[DAEMON_FDS];
     uv_process_options_t options = {.file = argv[0],
                                     .args = (char **)argv,
                                     .env = env,
                                     .cwd = c->all->gate->repos_dir,
                                     .flags = UV_PROCESS_DETACHED,
                                     .stdio = stdio,
-                                    .stdio_count = CHILD_FDS,
+                                    .stdio_count = DAEMON_FDS,
                                     .exit_cb = on_exit_};
     uv_os_fd_t fd;
     int r;
 
+    if (presence < 0)
+        return presence;
     if (!env)
         return error_errno(err, -ENOMEM, "cannot run git daemon");
     snprintf(base, sizeof base, "--base-path=%s", c->all->gate->repos_dir);
@@ -194,6 +202,8 @@ static int spawn(struct connection *c, struct error *err)
     r = uv_fileno((uv_handle_t *)&c->socket, &fd);
     if (r == 0) {
         connections_child_fds(c->all, stdio, fd, fd);
+        stdio[CHILD_FDS].flags = UV_INHERIT_FD;
+        stdio[CHILD_FDS].data.fd = presence;
         r = uv_spawn(c->all->loop, &c->process, &options);
     }
     return r < 0 ? error_errno(err, r, "cannot run git daemon") : 0;

@@ -64,6 +64,7 @@ int gate_open(struct gate *gate, struct error *err)
     if (gate->log.fd < 0)
         gate->log.fd = STDERR_FILENO;
     gate->events = inherited_fd(ENV_EVENT_FD);
+    gate->presence = inherited_fd(ENV_PRESENCE_FD);
     r = take_dir(ENV_CONFIG_DIR, GITGATE_CONFIG_DIR, gate->config_dir, err);
     if (r == 0)
         r = take_dir(ENV_CREDS_DIR, GITGATE_CREDS_DIR, gate->creds_dir, err);

@@ -14,10 +14,11 @@
 #define ENV_CREDS_DIR "GITGATE_CREDS_DIR"
 #define ENV_REPOS_DIR "GITGATE_REPOS_DIR"
 #define ENV_LISTEN "GITGATE_LISTEN"
-#define ENV_LOG_FD "GITGATE_LOG_FD"      /* hooks: the gate's standard output, inherited */
-#define ENV_EVENT_FD "GITGATE_EVENT_FD"  /* hooks: see event.h */
-#define ENV_ARRIVED "GITGATE_ARRIVED_NS" /* hooks: when the client's connection was accepted */
-#define ENV_METRICS "GITGATE_METRICS"    /* where /metrics, /healthz and /readyz are */
+#define ENV_LOG_FD "GITGATE_LOG_FD"           /* hooks: the gate's standard output, inherited */
+#define ENV_EVENT_FD "GITGATE_EVENT_FD"       /* hooks: see event.h */
+#define ENV_PRESENCE_FD "GITGATE_PRESENCE_FD" /* hooks: see presence.h */
+#define ENV_ARRIVED "GITGATE_ARRIVED_NS"      /* hooks: when the client's connection was accepted */
+#define ENV_METRICS "GITGATE_METRICS"         /* where /metrics, /healthz and /readyz are */
 
 #define LISTEN_DEFAULT "127.0.0.1:9418"
 /* Unless told otherwise, for whoever looks from inside the pod; "off" for none. */
@@ -35,6 +36,7 @@ struct gate {
     const char *listen;
     struct log log;
     int events;          /* -1: none, see event.h */
+    int presence;        /* -1: none, see presence.h */
     struct gitgate spec; /* empty until gate_load */
 };
 

@@ -39,6 +39,14 @@ static void make_metrics(struct journal *j)
     j->mirror_up =
         metrics_gauge(m, "gitgate_gate_mirror_up",
                       "1 when the last refresh from the upstream succeeded.", LABELS("repo"));
+    j->mirror_bytes =
+        metrics_gauge(m, "gitgate_gate_mirror_bytes",
+                      "Objects of a mirror on the disk, at its last maintenance.", LABELS("repo"));
+    j->mirror_packs =
+        metrics_gauge(m, "gitgate_gate_mirror_packs", "Packs of a mirror, then.", LABELS("repo"));
+    j->maintenance = metrics_counter(m, "gitgate_gate_maintenance_total",
+                                     "Maintenance in the background by what came of it.",
+                                     LABELS("repo", "result"));
     j->mirror_asked = metrics_gauge(m, "gitgate_gate_mirror_refreshed_timestamp_seconds",
                                     "When the last refresh succeeded.", LABELS("repo"));
 }
@@ -54,6 +62,17 @@ static void count_refresh(struct journal *j, const json_t *event, double seconds
     metric_set(j->mirror_up, ok, LABELS(repo));
     if (ok)
         metric_set(j->mirror_asked, (double)time(NULL), LABELS(repo));
+}
+
+static void take_maintenance(struct journal *j, const json_t *event)
+{
+    const char *repo = operation_text(event, "repo"), *result = operation_text(event, "result");
+    enum log_level level = strcmp(result, "failed") == 0 ? LOG_WARN_ : LOG_INFO_;
+
+    metric_add(j->maintenance, 1, LABELS(repo, result));
+    metric_set(j->mirror_bytes, json_number_value(json_object_get(event, "bytes")), LABELS(repo));
+    metric_set(j->mirror_packs, json_number_value(json_object_get(event, "packs")), LABELS(repo));
+    log_line(&j->gate->log, level, "maintenance", json_copy((json_t *)event));
 }
 
 static void count_phase(struct journal *j, const json_t *event)
@@ -96,6 +115,8 @@ static void finish(struct journal *j, json_t *operation, int64_t exit_code, doub
     result = operation_text(operation, "result");
     if (kind != OPERATION_MIRROR)
         metric_add(kind == OPERATION_PUSH ? j->pushes : j->fetches, 1, LABELS(repo, result));
+    if (j->on_operation)
+        j->on_operation(j->data, operation);
     log_line(&j->gate->log, went_well(result) ? LOG_INFO_ : LOG_WARN_, names[kind], operation);
 }
 
@@ -113,6 +134,10 @@ static void take(struct journal *j, const json_t *event)
     char key[SESSION_TEXT];
     json_t *operation;
 
+    if (strcmp(operation_text(event, "phase"), "maintain") == 0) {
+        take_maintenance(j, event);
+        return;
+    }
     session_key((int)json_integer_value(json_object_get(event, "session")), key);
     count_phase(j, event);
     operation = json_object_get(j->operations, key);
@@ -170,6 +195,8 @@ void journal_forget(struct journal *j, const char *repo)
 {
     metric_drop(j->mirror_up, LABELS(repo));
     metric_drop(j->mirror_asked, LABELS(repo));
+    metric_drop(j->mirror_bytes, LABELS(repo));
+    metric_drop(j->mirror_packs, LABELS(repo));
 }
 
 int journal_open(struct journal *j, uv_loop_t *loop, const struct gate *gate, struct error *err)

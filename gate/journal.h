@@ -16,6 +16,9 @@ struct journal {
     struct metrics *metrics;
     struct metric *fetches, *pushes, *refreshes, *refresh_seconds, *phase_seconds, *findings;
     struct metric *connections, *connections_total, *mirror_up, *mirror_asked;
+    struct metric *mirror_bytes, *mirror_packs, *maintenance;
+    void (*on_operation)(void *data, const json_t *operation); /* one has ended; may be NULL */
+    void *data;
 };
 
 int journal_open(struct journal *journal, uv_loop_t *loop, const struct gate *gate,

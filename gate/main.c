@@ -13,6 +13,7 @@ static const struct verb {
     {"refresh", verb_refresh, "bring a repository up to its upstream (access-hook)"},
     {"scan", verb_scan, "judge a push by policy and for secrets (pre-receive)"},
     {"forward", verb_forward, "hand a push on to the upstream (proc-receive)"},
+    {"maintain", verb_maintain, "keep a repository quick and small (by serve, in the background)"},
     {"isolate", verb_isolate, "install the pod's network split (init container, root)"},
     {"probe", verb_probe, "exit with 0 when the gate accepts connections (--wait: until it does)"},
 };

@@ -8,6 +8,7 @@
 #include "policy.h"
 #include "reason.h"
 #include "repo.h"
+#include "sweep.h"
 #include "upstream.h"
 
 /* A login of 15 round trips over a bad line, and 100,000 refs, fit in this. */
@@ -164,16 +165,33 @@ static int list_ours(const char *repo, struct refs *refs, struct error *err)
     return refs_parse(result.out.data, refs, err);
 }
 
+static int run_fetch(const struct upstream *upstream, const char *repo, struct proc_result *result,
+                     struct error *err)
+{
+    return git_run(repo, NULL,
+                   GIT("fetch", "--quiet", "--prune", "--no-tags", "--no-auto-maintenance",
+                       "--no-write-fetch-head", "--no-recurse-submodules", "--", upstream->url_text,
+                       "+refs/*:refs/*", "^refs/gitgate/*"),
+                   NULL, 0, FETCH_TIMEOUT_MS, result, err);
+}
+
+/* A git that was killed while it moved refs, which is done under the lock that we hold. */
+static bool was_in_the_way(const char *repo, const struct proc_result *result)
+{
+    return strstr(result->err.data, ".lock': File exists") && sweep_ref_locks(repo) > 0;
+}
+
 static int fetch(const struct gate *gate, const struct upstream *upstream, const char *repo,
                  struct error *err)
 {
     cleanup_proc struct proc_result result = PROC_RESULT_INIT(GIT_ERR_MAX, GIT_ERR_MAX);
-    int r = git_run(repo, NULL,
-                    GIT("fetch", "--quiet", "--prune", "--no-tags", "--no-auto-maintenance",
-                        "--no-write-fetch-head", "--no-recurse-submodules", "--",
-                        upstream->url_text, "+refs/*:refs/*", "^refs/gitgate/*"),
-                    NULL, 0, FETCH_TIMEOUT_MS, &result, err);
+    int r = run_fetch(upstream, repo, &result, err);
 
+    if (r == 0 && result.exit_code != 0 && was_in_the_way(repo, &result)) {
+        proc_result_done(&result);
+        result = PROC_RESULT_INIT(GIT_ERR_MAX, GIT_ERR_MAX);
+        r = run_fetch(upstream, repo, &result, err);
+    }
     if (r < 0)
         return r;
     if (result.exit_code != 0)

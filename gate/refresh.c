@@ -16,6 +16,7 @@
 #include "lock.h"
 #include "mirror.h"
 #include "policy.h"
+#include "presence.h"
 #include "verbs.h"
 
 /* Behind a first mirror, whose own limit is half an hour. */
@@ -58,6 +59,8 @@ static int refresh(const struct gate *gate, const struct upstream *upstream, con
     cleanup_close int lock = -1;
     int r = lock_take(repo, LOCK_TIMEOUT_MS, &lock, err);
 
+    if (r == 0)
+        r = presence_join(gate, upstream, err);
     if (r < 0)
         return r;
     if (lock_read_record(lock, &record) && record.started_ns >= request->arrived_ns) {

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "address.h"
+#include "background.h"
 #include "base/file.h"
 #include "base/health.h"
 #include "base/memory.h"
@@ -24,7 +25,6 @@
 #include "workdir.h"
 
 #define BACKLOG 1024  /* git daemon's own is 5, and loses clients from 32 on */
-#define MIRRORS_MAX 2 /* first mirrors at a time: they are to leave room for clients */
 #define SETTLE_MS 100 /* one change of a ConfigMap is several events in its folder */
 #define POLL_MS 5000  /* where inotify can't be had */
 #define READY_MAX_NS                                                                               \
@@ -43,84 +43,8 @@ struct server {
     struct journal journal;
     struct health *health;
     uint64_t started_ns;
-    json_t *mirrored; /* "<name> <url>" of all that a first mirror was started for */
-    json_t *waiting;  /* array of repository paths */
-    size_t mirroring;
+    struct background background;
 };
-
-/* ---- first mirrors ---- */
-
-static void start_mirrors(struct server *s);
-
-static void on_process_closed(uv_handle_t *handle)
-{
-    free(handle);
-}
-
-static void on_mirrored(uv_process_t *process, int64_t status, int term_signal)
-{
-    struct server *s = process->data;
-
-    (void)status; /* logged by whom it failed; the first client tries again */
-    (void)term_signal;
-    s->mirroring--;
-    uv_close((uv_handle_t *)process, on_process_closed);
-    start_mirrors(s);
-}
-
-static int start_mirror(struct server *s, const char *repo)
-{
-    const char *const argv[] = {"gitgate-gate", "refresh", "mirror", repo, NULL};
-    uv_process_t *process = calloc(1, sizeof *process);
-    uv_stdio_container_t stdio[CHILD_FDS];
-    uv_process_options_t options = {.file = "/proc/self/exe",
-                                    .args = (char **)argv,
-                                    .env = s->connections.env.list,
-                                    .flags = UV_PROCESS_DETACHED,
-                                    .stdio = stdio,
-                                    .stdio_count = CHILD_FDS,
-                                    .exit_cb = on_mirrored};
-    int r;
-
-    if (!process)
-        return -ENOMEM;
-    process->data = s;
-    connections_child_fds(&s->connections, stdio, -1, -1);
-    r = uv_spawn(&s->loop, process, &options);
-    if (r < 0)
-        uv_close((uv_handle_t *)process, on_process_closed);
-    return r;
-}
-
-static void start_mirrors(struct server *s)
-{
-    while (s->mirroring < MIRRORS_MAX && json_array_size(s->waiting) > 0) {
-        const char *repo = json_string_value(json_array_get(s->waiting, 0));
-        int r = start_mirror(s, repo);
-
-        if (r == 0)
-            s->mirroring++;
-        else
-            log_warn(&s->gate.log, "cannot start a first mirror",
-                     json_pack("{s:s}", "error", uv_strerror(r)));
-        json_array_remove(s->waiting, 0);
-    }
-}
-
-static void want_mirror(struct server *s, const struct upstream *upstream)
-{
-    char repo[PATH_MAX];
-    char *key;
-
-    if (gate_repo_path(&s->gate, upstream, repo, NULL) < 0 ||
-        asprintf(&key, "%s %s", upstream->name, upstream->url_text) < 0)
-        return;
-    if (!json_object_get(s->mirrored, key)) {
-        json_object_set_new(s->mirrored, key, json_true());
-        json_array_append_new(s->waiting, json_string(repo));
-    }
-    free(key);
-}
 
 /* ---- configuration ---- */
 
@@ -134,9 +58,8 @@ static void make_repositories(struct server *s)
             log_error(&s->gate.log, "cannot make a repository",
                       json_pack("{s:s, s:s}", "repo", upstream->name, "error", err.msg));
         else
-            want_mirror(s, upstream);
+            background_mirror(&s->background, upstream);
     }
-    start_mirrors(s);
 }
 
 static void on_settled(uv_timer_t *timer)
@@ -247,8 +170,7 @@ static bool is_ready(void *data)
 {
     const struct server *s = data;
 
-    return (s->mirroring == 0 && json_array_size(s->waiting) == 0) ||
-           clock_now_ns() - s->started_ns > READY_MAX_NS;
+    return background_has_mirrored(&s->background) || clock_now_ns() - s->started_ns > READY_MAX_NS;
 }
 
 static void print_metrics(void *data, struct buf *out)
@@ -341,6 +263,8 @@ static int start(struct server *s, struct error *err)
     if (r == 0)
         r = connections_init(&s->connections, &s->loop, &s->gate, &s->journal, err);
     if (r == 0)
+        r = background_init(&s->background, &s->connections, err);
+    if (r == 0)
         r = tell_health(s, err);
     if (r < 0)
         return r;
@@ -365,8 +289,6 @@ int verb_serve(int argc, char **argv)
     s->gate.log = (struct log){.fd = STDERR_FILENO, .program = "gitgate-gate"};
     uv_loop_init(&s->loop);
     s->started_ns = clock_now_ns();
-    s->mirrored = json_object();
-    s->waiting = json_array();
     s->connections.on_room = on_room;
     s->connections.data = s;
     if (gate_open(&s->gate, &err) < 0 || (s->gate.log.fd = STDOUT_FILENO, start(s, &err) < 0)) {

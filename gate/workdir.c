@@ -1,27 +1,13 @@
 #include "workdir.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/file.h"
+#include "sweep.h"
 
-#define OPEN_MAX_DIRS 16
 #define NAME_ROOM 256 /* longer than any name that is put below */
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-    (void)st;
-    (void)at;
-    if (type == FTW_DP)
-        rmdir(path);
-    else
-        unlink(path);
-    return 0;
-}
 
 int workdir_make(const char *repos_dir, struct workdir *ret, struct error *err)
 {
@@ -45,7 +31,7 @@ int workdir_make(const char *repos_dir, struct workdir *ret, struct error *err)
 void workdir_done(struct workdir *dir)
 {
     if (dir->path[0])
-        nftw(dir->path, remove_entry, OPEN_MAX_DIRS, FTW_DEPTH | FTW_PHYS);
+        sweep_tree(dir->path);
     dir->path[0] = '\0';
 }
 

@@ -1,0 +1,27 @@
+/* Who is at work in a repository: a lock that a connection holds from its refresh to its end,
+ * shared with all others, so that objects which nobody refers to are only taken away when nobody
+ * can be about to.
+ *
+ * serve opens the lock's file anew for each connection, and git daemon and all below it inherit
+ * that one open file description; the lock (F_OFD_SETLK, fcntl(2)) is the description's, and so
+ * ends with the last process of the connection, however it ends. */
+#ifndef GITGATE_GATE_PRESENCE_H
+#define GITGATE_GATE_PRESENCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gate.h"
+
+/* A description of its own, close-on-exec; a negative errno. */
+int presence_open(const char *repos_dir, struct error *err);
+
+/* For a hook, which holds the repository's lock: its connection is at work in `upstream`'s
+ * repository from now on. Nothing for a hook that was started by hand. */
+int presence_join(const struct gate *gate, const struct upstream *upstream, struct error *err);
+
+/* True when no connection is at work there, and none can be while the repository's lock and `fd`
+ * are held. Waits at most `timeout_ms`. */
+bool presence_none(int fd, const struct upstream *upstream, uint64_t timeout_ms);
+
+#endif
