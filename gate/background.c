@@ -15,6 +15,10 @@
 #define REST_MS 20000ull
 #define LOOK_MS (3600 * 1000ull) /* what has changed less than that is looked at in its time */
 
+/* A fetch or a push that failed may have met a damaged mirror; more often it is a client that went
+ * away, and to look means to read all that is there. */
+#define CHECK_REST_MS (600 * 1000ull)
+
 /* ---- a child ---- */
 
 struct job {
@@ -136,11 +140,17 @@ static void on_rested(uv_timer_t *timer)
     maintain_next(timer->data);
 }
 
-static bool is_rested(const struct background *b, const char *name)
+/* Whether what `times` has of the repository is that long ago. */
+static bool is_rested(const json_t *times, const char *name, uint64_t rest_ms)
 {
-    uint64_t began = (uint64_t)json_integer_value(json_object_get(b->maintained, name));
+    uint64_t began = (uint64_t)json_integer_value(json_object_get(times, name));
 
-    return began == 0 || clock_now_ns() - began > REST_MS * 1000000u;
+    return began == 0 || clock_now_ns() - began > rest_ms * 1000000u;
+}
+
+static void set_time(json_t *times, const char *name)
+{
+    json_object_set_new(times, name, json_integer((json_int_t)clock_now_ns()));
 }
 
 /* A repository that has seen enough changes, and that was not looked at just now. */
@@ -153,12 +163,26 @@ static const char *choose(struct background *b)
     {
         if (json_integer_value(changes) < CHANGES_MAX)
             continue;
-        if (is_rested(b, name))
+        if (is_rested(b->maintained, name, REST_MS))
             chosen = name;
         else if (!uv_is_active((uv_handle_t *)&b->rest))
             uv_timer_start(&b->rest, on_rested, REST_MS, 0);
     }
     return chosen;
+}
+
+static int start_maintenance(struct background *b, const char *name, const char *repo)
+{
+    const char *argv[5] = {"gitgate-gate", "maintain"};
+    size_t n = 2;
+
+    if (json_object_get(b->suspects, name) && is_rested(b->checked, name, CHECK_REST_MS)) {
+        set_time(b->checked, name);
+        json_object_del(b->suspects, name);
+        argv[n++] = "--check";
+    }
+    argv[n] = repo;
+    return start(b, argv, maintenance_ended);
 }
 
 static void maintain_next(struct background *b)
@@ -168,23 +192,28 @@ static void maintain_next(struct background *b)
 
     if (!chosen)
         return;
-    json_object_set_new(b->maintained, chosen, json_integer((json_int_t)clock_now_ns()));
-    b->maintaining = find_repo(b, chosen, repo) &&
-                     start(b, (const char *const[]){"gitgate-gate", "maintain", repo, NULL},
-                           maintenance_ended) == 0;
+    set_time(b->maintained, chosen);
+    b->maintaining = find_repo(b, chosen, repo) && start_maintenance(b, chosen, repo) == 0;
     json_object_del(b->changes, chosen);
 }
 
-/* A push that got stuck may have left what has to be swept: it counts for many. */
+static bool is_suspicious(const json_t *operation)
+{
+    const char *result = operation_text(operation, "result");
+
+    return strcmp(result, "failed") == 0 || strcmp(result, "scan-failed") == 0;
+}
+
+/* What got stuck may have left what has to be swept: it counts for many. */
 static json_int_t weight_of(const json_t *operation)
 {
     enum operation_kind kind = operation_kind(operation);
     const char *result = operation_text(operation, "result");
 
-    if (kind == OPERATION_MIRROR) /* what there is now is to be known */
+    if (kind == OPERATION_MIRROR || is_suspicious(operation)) /* what there is now is to be known */
         return CHANGES_MAX;
     if (kind == OPERATION_PUSH)
-        return strcmp(result, "failed") == 0 ? CHANGES_MAX : strcmp(result, "nothing") != 0;
+        return strcmp(result, "nothing") != 0;
     return json_is_true(json_object_get(operation, "changed"));
 }
 
@@ -197,6 +226,8 @@ static void on_operation(void *data, const json_t *operation)
 
     if (weight == 0)
         return;
+    if (is_suspicious(operation))
+        json_object_set_new(b->suspects, repo, json_true());
     json_object_set_new(b->changes, repo, json_integer(before + weight));
     maintain_next(b);
 }
@@ -218,7 +249,10 @@ int background_init(struct background *b, struct connections *connections, struc
     b->to_mirror = json_array();
     b->changes = json_object();
     b->maintained = json_object();
-    if (!b->mirrored || !b->to_mirror || !b->changes || !b->maintained)
+    b->suspects = json_object();
+    b->checked = json_object();
+    if (!b->mirrored || !b->to_mirror || !b->changes || !b->maintained || !b->suspects ||
+        !b->checked)
         return error_errno(err, -ENOMEM, "cannot work in the background");
     connections->journal->on_operation = on_operation;
     connections->journal->data = b;

@@ -10,6 +10,8 @@ struct background {
     json_t *to_mirror;               /* array of upstream names */
     json_t *changes;                 /* upstream name -> changes since its last maintenance */
     json_t *maintained;              /* upstream name -> when that began, ns */
+    json_t *suspects;                /* names of those that may be damaged */
+    json_t *checked;                 /* upstream name -> when that was last looked at, ns */
     uv_timer_t hourly, rest;
     size_t mirroring;
     bool maintaining;

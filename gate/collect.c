@@ -201,7 +201,7 @@ static int check_view(const char *repo, const struct collection *c, struct error
     cleanup_proc struct proc_result result = PROC_RESULT_INIT(0, GIT_ERR_MAX);
     cleanup_child_env struct child_env env = CHILD_ENV_INIT;
     cleanup_buf struct buf input = BUF_INIT(2 * GIT_OUT_MAX);
-    int r = child_env_base(&env);
+    int r = child_env_repo(&env);
 
     if (r == 0)
         r = child_env_set(&env, "GIT_OBJECT_DIRECTORY", VIEW_DIR);

@@ -58,11 +58,18 @@ int child_env_base(struct child_env *env)
     return r;
 }
 
+int child_env_repo(struct child_env *env)
+{
+    int r = child_env_base(env);
+
+    return r < 0 ? r : child_env_set(env, "GIT_DIR", ".");
+}
+
 int child_env_quarantine(struct child_env *env)
 {
     static const char *const keys[] = {"GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
                                        "GIT_QUARANTINE_PATH"};
-    int r = child_env_base(env);
+    int r = child_env_repo(env);
 
     for (size_t i = 0; r == 0 && i < sizeof keys / sizeof *keys; i++)
         r = child_env_keep(env, keys[i]);
@@ -80,7 +87,7 @@ int git_run(const char *repo, const struct child_env *env, const char *const *ar
                              .input_len = input_len,
                              .timeout_ms = timeout_ms};
 
-    if (!env && child_env_base(&own) < 0)
+    if (!env && child_env_repo(&own) < 0)
         return error_errno(err, -ENOMEM, "cannot run git");
     spec.env = (const char *const *)(env ? env->list : own.list);
     return proc_run(&spec, result, err);

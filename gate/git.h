@@ -25,6 +25,10 @@ int child_env_keep(struct child_env *env, const char *key);
  * own, English messages (they are classified), no prompt. */
 int child_env_base(struct child_env *env);
 
+/* The same for git with a repository as its folder: that, also when it is damaged. git would look
+ * for one in the folders above, and do to whatever it finds there what is meant for ours. */
+int child_env_repo(struct child_env *env);
+
 /* The same, and the quarantine that a pre-receive hook sees a push's objects in. */
 int child_env_quarantine(struct child_env *env);
 
@@ -32,7 +36,7 @@ int child_env_quarantine(struct child_env *env);
 #define GIT_ERR_MAX (64u << 10)
 #define GIT_LOCAL_TIMEOUT_MS 60000 /* commands that only look at refs */
 
-/* Runs `argv` ("git", ...) in `repo`, with `env` (NULL: child_env_base). */
+/* Runs `argv` ("git", ...) in `repo`, with `env` (NULL: child_env_repo). */
 int git_run(const char *repo, const struct child_env *env, const char *const *argv,
             const char *input, size_t input_len, uint64_t timeout_ms, struct proc_result *result,
             struct error *err);

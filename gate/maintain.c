@@ -1,4 +1,4 @@
-/* maintain [--collect] REPOSITORY: keeps a repository quick and small. serve runs it in the
+/* maintain [--collect|--check] REPOSITORY: keeps a repository quick and small. serve runs it in the
  * background after so many fetches and pushes; upkeep.h says what is due when. Clients go on
  * meanwhile, but for moments. */
 #include <dirent.h>
@@ -16,10 +16,12 @@
 #include "base/file.h"
 #include "base/parse.h"
 #include "collect.h"
+#include "damage.h"
 #include "event.h"
 #include "gate.h"
 #include "git.h"
 #include "lock.h"
+#include "mirror.h"
 #include "presence.h"
 #include "sweep.h"
 #include "upkeep.h"
@@ -34,12 +36,15 @@
 #define RECORD_MAX 64
 #define ROOM_SHORT_PERCENT 10
 
+enum task { UPKEEP, COLLECT, CHECK };
+
 struct maintenance {
     struct gate gate;
     const struct upstream *upstream;
     char repo[PATH_MAX];
     struct upkeep_seen seen;
     int swept;
+    bool anew; /* it was damaged */
 };
 
 /* ---- what is there ---- */
@@ -183,7 +188,7 @@ static int roll(const struct maintenance *m, struct error *err)
     return r;
 }
 
-static int work(struct maintenance *m, bool collect_now, struct error *err)
+static int keep_up(struct maintenance *m, bool collect_now, struct error *err)
 {
     struct upkeep_need need;
     int r = 0;
@@ -191,6 +196,7 @@ static int work(struct maintenance *m, bool collect_now, struct error *err)
     look(m);
     need = upkeep_judge(&m->seen);
     need.collect = need.collect || collect_now;
+    damage_forget(m->repo, m->seen.room_short);
     if (need.sweep)
         r = sweep(m, err);
     if (r == 0 && need.pack_refs)
@@ -199,9 +205,30 @@ static int work(struct maintenance *m, bool collect_now, struct error *err)
         r = roll(m, err);
     if (r == 0 && need.collect)
         r = collect(&m->gate, m->upstream, m->repo, err);
-    look(m);
-    if (need.collect) /* also where it failed: not again and again */
+    if (need.collect) { /* also where it failed: not again and again */
+        look(m);
         write_record(m);
+    }
+    return r;
+}
+
+static bool is_busy(int r)
+{
+    return r == -EBUSY || r == -EAGAIN;
+}
+
+static int work(struct maintenance *m, enum task task, struct error *err)
+{
+    struct error why = ERROR_INIT;
+    int r = task == CHECK ? mirror_check(&m->gate, m->upstream, m->repo, &m->anew, err) : 0;
+
+    if (r == 0)
+        r = keep_up(m, task == COLLECT, err);
+    /* What it stumbled over may be damage. */
+    if (r < 0 && !is_busy(r) && task != CHECK &&
+        mirror_check(&m->gate, m->upstream, m->repo, &m->anew, &why) == 0 && m->anew)
+        r = 0;
+    look(m);
     return r;
 }
 
@@ -209,9 +236,10 @@ static void report(const struct maintenance *m, uint64_t started_ns, int r, cons
 {
     json_t *fields =
         json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:i}", "repo", m->upstream->name, "result",
-                  r == 0                        ? "ok"
-                  : r == -EBUSY || r == -EAGAIN ? "busy"
-                                                : "failed",
+                  is_busy(r) ? "busy"
+                  : r < 0    ? "failed"
+                  : m->anew  ? "anew"
+                             : "ok",
                   "bytes", (json_int_t)m->seen.bytes, "packs", (json_int_t)m->seen.packs,
                   "loose_objects", (json_int_t)m->seen.loose_objects, "loose_refs",
                   (json_int_t)m->seen.loose_refs, "swept", m->swept);
@@ -239,16 +267,25 @@ static void maintenance_done(struct maintenance *m)
     gate_done(&m->gate);
 }
 
+static int find_task(int argc, char **argv)
+{
+    static const char *const options[] = {[COLLECT] = "--collect", [CHECK] = "--check"};
+
+    for (int i = COLLECT; argc == 3 && i <= CHECK; i++)
+        if (strcmp(argv[1], options[i]) == 0)
+            return i;
+    return argc == 2 ? UPKEEP : -1;
+}
+
 int verb_maintain(int argc, char **argv)
 {
     struct maintenance m CLEANUP(maintenance_done) = {.repo = ""};
     uint64_t started_ns = clock_now_ns();
     struct error err = ERROR_INIT;
-    bool collect_now = argc == 3 && strcmp(argv[1], "--collect") == 0;
-    int r;
+    int task = find_task(argc, argv), r;
 
-    if (argc != 2 && !collect_now) {
-        fputs("usage: gitgate-gate maintain [--collect] REPOSITORY\n", stderr);
+    if (task < 0) {
+        fputs("usage: gitgate-gate maintain [--collect|--check] REPOSITORY\n", stderr);
         return 2;
     }
     r = prepare(&m, argv[argc - 1], &err);
@@ -258,7 +295,7 @@ int verb_maintain(int argc, char **argv)
     }
     umask(077);
     setpriority(PRIO_PROCESS, 0, NICENESS);
-    r = work(&m, collect_now, &err);
+    r = work(&m, (enum task)task, &err);
     report(&m, started_ns, r, &err);
-    return r < 0 && r != -EBUSY && r != -EAGAIN;
+    return r < 0 && !is_busy(r);
 }

@@ -4,10 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "damage.h"
 #include "git.h"
+#include "lock.h"
 #include "policy.h"
 #include "reason.h"
 #include "repo.h"
+#include "suspicion.h"
 #include "sweep.h"
 #include "upstream.h"
 
@@ -19,7 +22,8 @@
 /* A first mirror of a large repository. A network that goes silent is noticed in seconds: by
  * ServerAliveInterval (ssh) and http.lowSpeedTime (https). */
 #define FETCH_TIMEOUT_MS 1800000
-#define SAID_SHOWN 2000 /* bytes of git's words in the log */
+#define CHECK_LOCK_TIMEOUT_MS 600000 /* behind a first mirror, or a push of a large pack */
+#define SAID_SHOWN 2000              /* bytes of git's words in the log */
 
 /* Refs as lines "<name> <oid>", sorted: equal texts are equal repositories. */
 struct refs {
@@ -160,6 +164,8 @@ static int list_ours(const char *repo, struct refs *refs, struct error *err)
 
     if (r < 0)
         return r;
+    if (damage_suspected(result.err.data)) /* a broken ref is left out, with a warning */
+        return error_set(err, -EUCLEAN, "the gate's mirror is damaged");
     if (result.exit_code != 0 || buf_error(&result.out))
         return error_set(err, -EIO, "the gate can't read its mirror");
     return refs_parse(result.out.data, refs, err);
@@ -194,9 +200,10 @@ static int fetch(const struct gate *gate, const struct upstream *upstream, const
     }
     if (r < 0)
         return r;
-    if (result.exit_code != 0)
-        return refuse(gate, upstream, "cannot fetch from the upstream", &result, err);
-    return 0;
+    if (result.exit_code == 0)
+        return 0;
+    r = refuse(gate, upstream, "cannot fetch from the upstream", &result, err);
+    return damage_suspected(result.err.data) ? -EUCLEAN : r;
 }
 
 /* ---- HEAD ---- */
@@ -220,21 +227,76 @@ static int follow_head(const char *repo, const struct refs *theirs, bool *change
     return 0;
 }
 
-int mirror_update(const struct gate *gate, const struct upstream *upstream, const char *repo,
-                  bool *changed, struct error *err)
+/* ---- the update ---- */
+
+/* -EUCLEAN when the mirror may be damaged. */
+static int bring_up(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                    bool *changed, struct error *err)
 {
     struct refs theirs CLEANUP(refs_done) = REFS_INIT;
     struct refs mine CLEANUP(refs_done) = REFS_INIT;
-    int r = upstream_prepare(gate, upstream, repo, err);
+    int r = list_ours(repo, &mine, err);
 
     if (r == 0)
-        r = ask(gate, upstream, repo, &theirs, err);
+        r = upstream_prepare(gate, upstream, repo, err);
     if (r == 0)
-        r = list_ours(repo, &mine, err);
+        r = ask(gate, upstream, repo, &theirs, err);
     if (r < 0)
         return r;
     *changed = !refs_equal(&theirs, &mine);
     if (*changed)
         r = fetch(gate, upstream, repo, err);
     return r < 0 ? r : follow_head(repo, &theirs, changed, err);
+}
+
+/* Sets the mirror aside when it is damaged; `anew` tells. */
+static int begin_anew(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                      bool *anew, struct error *err)
+{
+    struct error why = ERROR_INIT;
+    int r = damage_look(repo, anew, &why);
+
+    if (r == 0 && !*anew)
+        return 0;
+    if (r == 0)
+        r = damage_set_aside(gate, upstream, repo, &why);
+    if (r < 0) {
+        log_error(&gate->log, "the mirror is damaged, and stays so",
+                  json_pack("{s:s, s:s}", "repo", upstream->name, "error", why.msg));
+        return error_set(err, r, "the gate's mirror is damaged; its log says more");
+    }
+    log_error(&gate->log, "a damaged mirror was set aside and is made anew",
+              json_pack("{s:s, s:s}", "repo", upstream->name, "kept_in", DAMAGE_DIR));
+    return 0;
+}
+
+int mirror_update(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                  bool *changed, struct error *err)
+{
+    int r = bring_up(gate, upstream, repo, changed, err), was = r;
+    bool anew;
+
+    if (r != -EUCLEAN)
+        return r;
+    r = begin_anew(gate, upstream, repo, &anew, err);
+    if (r < 0 || !anew)
+        return r < 0 ? r : was; /* not ours: the upstream has it */
+    r = bring_up(gate, upstream, repo, changed, err);
+    *changed = true;
+    return r;
+}
+
+int mirror_check(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                 bool *anew, struct error *err)
+{
+    cleanup_close int lock = -1;
+    bool changed;
+    int r = damage_look(repo, anew, err); /* beside the clients */
+
+    if (r < 0 || !*anew)
+        return r;
+    r = lock_take(repo, CHECK_LOCK_TIMEOUT_MS, &lock, err);
+    if (r == 0)
+        r = begin_anew(gate, upstream, repo, anew, err); /* somebody may have been first */
+    return r < 0 || !*anew ? r : bring_up(gate, upstream, repo, &changed, err);
 }

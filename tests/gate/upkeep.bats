@@ -81,9 +81,13 @@ small() {
         git -C "$work" commit -qm "$i"
         git -C "$work" push -q origin "HEAD:refs/heads/b-$i" "HEAD:refs/heads/c-$i" HEAD:refs/heads/main
     done
-    # What was put together is in packs, of which there are few.
-    wait_for 120 small
-    [ "$(packs busy)" -ge 1 ]
+    # It is looked at after some pushes, and then not for a while.
+    until small; do
+        [ "$i" -lt 200 ]
+        i=$((i + 1))
+        git -C "$work" commit -q --allow-empty -m "$i"
+        git -C "$work" push -q origin HEAD:refs/heads/main
+    done
     sound busy
     agree busy refs/heads/main "$(git -C "$work" rev-parse HEAD)"
     [ "$(git ls-remote "$(gate_url busy.git)" 'refs/heads/[bc]-*' | wc -l)" = 120 ]
