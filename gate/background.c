@@ -210,11 +210,15 @@ static json_int_t weight_of(const json_t *operation)
     enum operation_kind kind = operation_kind(operation);
     const char *result = operation_text(operation, "result");
 
+    bool changed = json_is_true(json_object_get(operation, "changed"));
+
     if (kind == OPERATION_MIRROR || is_suspicious(operation)) /* what there is now is to be known */
+        return CHANGES_MAX;
+    if (changed && strcmp(result, "unavailable") == 0) /* a fetch from the upstream broke off */
         return CHANGES_MAX;
     if (kind == OPERATION_PUSH)
         return strcmp(result, "nothing") != 0;
-    return json_is_true(json_object_get(operation, "changed"));
+    return changed;
 }
 
 static void on_operation(void *data, const json_t *operation)

@@ -70,10 +70,34 @@ static const struct reason reasons[] = {
     {"could not be found", "%h has no such repository, or hides it from this credential"},
     {"protected branch", "%h protects this branch"},
     {"push access", "%h does not allow this credential to push"},
-    {"No space left on device", "the gate's disk is full"},
     {"mismatched algorithms",
      "%h has a repository with SHA-256 object ids, which the gate can't mirror"},
 };
+
+/* The same of our own machine; an upstream that says it of its own is not meant. */
+static const struct reason own_reasons[] = {
+    {"No space left on device", "the gate's disk is full"},
+    {"Disk quota exceeded", "the gate's disk is full"},
+    {"Read-only file system", "the gate's disk can't be written to"},
+    {"Input/output error", "the gate's disk can't be read or written"},
+};
+
+static const char *const theirs = "remote: ";
+
+static const struct reason *find_own(const char *said)
+{
+    for (const char *line = said, *end; *line; line = *end ? end + 1 : end) {
+        size_t len = strcspn(line, "\n\r");
+
+        end = line + len;
+        if (strncmp(line, theirs, strlen(theirs)) == 0)
+            continue;
+        for (size_t i = 0; i < sizeof own_reasons / sizeof *own_reasons; i++)
+            if (memmem(line, len, own_reasons[i].said, strlen(own_reasons[i].said)))
+                return &own_reasons[i];
+    }
+    return NULL;
+}
 
 static void fill_in(struct buf *to, const char *sentence, const struct upstream *upstream,
                     size_t index)
@@ -101,8 +125,10 @@ static void fill_in(struct buf *to, const char *sentence, const struct upstream 
 void reason_add(struct buf *to, const struct upstream *upstream, size_t index,
                 const struct proc_result *result)
 {
-    if (result->timed_out) {
-        fill_in(to, "%h did not answer in time", upstream, index);
+    const struct reason *own = find_own(result->err.data);
+
+    if (own || result->timed_out) {
+        fill_in(to, own ? own->sentence : "%h did not answer in time", upstream, index);
         return;
     }
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)

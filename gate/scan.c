@@ -257,6 +257,10 @@ static int fail(const struct scan *s, const struct error *err)
         report(s, "scan-failed", NULL);
     if (err->code == -EFBIG || err->code == -E2BIG)
         tell("gitgate: push refused: %s\n", err->msg);
+    else if (err->code == -ENOSPC || err->code == -EDQUOT)
+        tell(
+            "gitgate: push refused: the gate's disk is full, so the push could not be scanned. Try "
+            "again later, or push less at once.\n");
     else if (err->code == -ETIMEDOUT)
         tell("gitgate: push refused: the scanner failed: it took longer than spec.scan.timeout. "
              "This does not mean that a secret was found.\n");

@@ -23,6 +23,8 @@ ssh_only() {
 # Where the upstream's server is; a benchmark puts it into a network namespace of its own.
 SSH_HOST=${SSH_HOST:-127.0.0.1}
 ENTER_SERVER=()
+# What the gate is started by, where a test has it in namespaces of its own.
+ENTER_GATE=()
 
 # Below the range that the kernel hands out by itself.
 free_port() {
@@ -263,7 +265,7 @@ https_sources() {
 start_gate() {
     export GATE_PORT=${GATE_PORT:-$(free_port)}
     # shellcheck disable=SC2086 # a list
-    PATH=${GATE_PATH:-$PATH} setsid gitgate run -f "$BED/gitgate.yaml" --listen "127.0.0.1:$GATE_PORT" --state-dir "$BED/state" ${GATE_ARGS:-} \
+    PATH=${GATE_PATH:-$PATH} setsid "${ENTER_GATE[@]}" gitgate run -f "$BED/gitgate.yaml" --listen "127.0.0.1:$GATE_PORT" --state-dir "$BED/state" ${GATE_ARGS:-} \
         >>"$BED/gate.log" 2>>"$BED/gate.err" 3>&- &
     echo $! >"$BED/gate.pid"
     GITGATE_LISTEN="127.0.0.1:$GATE_PORT" timeout 20 gitgate-gate probe --wait || { cat "$BED/gate.err" >&2; return 1; }

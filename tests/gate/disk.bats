@@ -1,0 +1,121 @@
+#!/usr/bin/env bats
+# A disk that is full is said to be full, costs nobody the truth, and nothing when there is room again.
+
+bats_require_minimum_version 1.5.0
+load lib
+
+# The gate's folder is a small disk that only the gate sees, and we below its /proc.
+setup_file() {
+    [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null || skip "needs root, for a disk of its own"
+    start_bed
+    new_upstream app
+    new_upstream large
+    # shellcheck disable=SC2016 # the inner shell's
+    ENTER_GATE=(unshare --mount sh -c 'mkdir -p "$0" && mount -t tmpfs -o size=12m,mode=700 tmpfs "$0" && exec "$@"' "$BED/state")
+    write_gitgate app large
+    start_gate
+    export DISK=/proc/$(cat "$BED/gate.pid")/root$BED/state
+}
+
+teardown_file() {
+    stop_bed
+}
+
+setup() {
+    work=$BATS_TEST_TMPDIR/work
+}
+
+teardown() {
+    rm -f "$DISK/filler"
+}
+
+# fill_disk [BYTES-LEFT] : to the last byte, or nearly so
+fill_disk() {
+    dd if=/dev/zero of="$DISK/filler" bs=4096 2>/dev/null || true
+    [ -z "${1:-}" ] || truncate -s "-$1" "$DISK/filler"
+}
+
+mirror_git() {
+    nsenter -t "$(cat "$BED/gate.pid")" -m git -C "$BED/state/git/$1.git" "${@:2}"
+}
+
+agrees() {
+    [ "$(mirror_git "$1" rev-parse main)" = "$2" ]
+    [ "$(up "$1" rev-parse main)" = "$2" ]
+}
+
+@test "what is there already is served from a full disk" {
+    clone app "$work"
+    fill_disk
+    [ "$(git ls-remote "$(gate_url app.git)" refs/heads/main | cut -f1)" = "$(up app rev-parse main)" ]
+    clone app "$work-again"
+}
+
+@test "a fetch that needs room is refused for that, and works again when there is room" {
+    git ls-remote "$(gate_url app.git)" >/dev/null
+    commit=$(commit_upstream app main)
+    fill_disk
+    run git ls-remote "$(gate_url app.git)"
+    echo "$output"
+    [ "$status" -ne 0 ]
+    [[ $output == *"the gate's disk is full"* && $output != *"$BED"* ]]
+    rm "$DISK/filler"
+    [ "$(git ls-remote "$(gate_url app.git)" refs/heads/main | cut -f1)" = "$commit" ]
+    [ ! -e "$DISK/git/app.git/gitgate/damaged" ]
+}
+
+@test "a push that needs room is refused for that, reaches nobody, and goes through when there is room" {
+    clone app "$work"
+    old=$(up app rev-parse main)
+    head -c 2000000 /dev/urandom | base64 >"$work/file"
+    new=$(commit "$work" other)
+    fill_disk
+    run git -C "$work" push
+    echo "$output"
+    [ "$status" -ne 0 ]
+    [[ $output == *"No space left on device"* || $output == *"disk is full"* ]]
+    agrees app "$old"
+    rm "$DISK/filler"
+    git -C "$work" push -q
+    agrees app "$new"
+}
+
+@test "a push that fits while its scan does not is refused for that" {
+    clone app "$work"
+    old=$(up app rev-parse main)
+    # Much in little: the pack is small, what the scan unpacks is not.
+    head -c 30000000 /dev/zero | tr '\0' 'x' >"$work/wide"
+    commit "$work" other >/dev/null
+    fill_disk 2000000
+    run git -C "$work" push
+    echo "$output"
+    [ "$status" -ne 0 ]
+    [[ $output == *"the gate's disk is full"* ]]
+    agrees app "$old"
+    rm "$DISK/filler"
+    git -C "$work" reset -q --hard origin/main
+    new=$(commit "$work" other)
+    git -C "$work" push -q
+    agrees app "$new"
+}
+
+@test "an upstream that is larger than the disk takes no room from the others for long" {
+    head -c 30000000 /dev/urandom >"$BED/seed-large/file"
+    git -C "$BED/seed-large" add -A
+    git -C "$BED/seed-large" commit -qm "Large"
+    git -C "$BED/seed-large" push -q "$BED/srv/large.git" HEAD:refs/heads/main
+    own large
+    run git ls-remote "$(gate_url large.git)"
+    echo "$output"
+    [ "$status" -ne 0 ]
+    [[ $output == *"the gate's disk is full"* ]]
+    # What the broken fetch left is swept.
+    roomy() {
+        [ "$(du -s "$DISK/git/large.git" | cut -f1)" -lt 1000 ]
+    }
+    wait_for 60 roomy
+    clone app "$work"
+    new=$(commit "$work" other)
+    git -C "$work" push -q
+    agrees app "$new"
+}
