@@ -15,6 +15,7 @@
 #include "lock.h"
 #include "pktline.h"
 #include "policy.h"
+#include "pushed.h"
 #include "reason.h"
 #include "upstream.h"
 #include "verbs.h"
@@ -28,8 +29,11 @@
 /* https: while the upstream's hooks run nothing comes, as proxies keep git's keepalives to
  * themselves. Broken off, the push would be refused here and land there. */
 #define HTTPS_SILENT "http.lowSpeedTime=600"
-#define REASON_MAX 500
 #define SAID_SHOWN 2000
+/* Of the refs of one push, asked by name, and of what else ends in these names. */
+#define LISTED_MAX (4 * PUSH_COMMANDS_BYTES_MAX)
+/* A login over a bad line; https gives a host that does not answer no less. */
+#define LIST_TIMEOUT_MS 30000
 
 /* The conversation with receive-pack, and what it brought. */
 struct forward {
@@ -42,14 +46,14 @@ struct forward {
     struct push push;
     char *options[OPTIONS_MAX];
     size_t n_options;
-    char (*verdicts)[REASON_MAX]; /* a command each: "" when the upstream took it */
+    struct pushed *pushed; /* a command each */
 };
 
 static void forward_done(struct forward *f)
 {
     for (size_t i = 0; i < f->n_options; i++)
         free(f->options[i]);
-    free(f->verdicts);
+    free(f->pushed);
     push_done(&f->push);
     buf_done(&f->in);
     gate_done(&f->gate);
@@ -184,15 +188,15 @@ static int read_request(struct forward *f, struct error *err)
 
 static int answer(const struct forward *f, struct error *err)
 {
-    cleanup_buf struct buf out = BUF_INIT(INPUT_MAX + PUSH_COMMANDS_MAX * REASON_MAX);
+    cleanup_buf struct buf out = BUF_INIT(INPUT_MAX + PUSH_COMMANDS_MAX * PUSHED_REASON_MAX);
 
     for (size_t i = 0; i < f->push.n; i++) {
         const char *ref = f->push.commands[i].ref;
 
-        if (*f->verdicts[i])
-            pkt_addf(&out, "ng %s %s", ref, f->verdicts[i]);
-        else
+        if (f->pushed[i].state == PUSHED_TAKEN)
             pkt_addf(&out, "ok %s", ref);
+        else
+            pkt_addf(&out, "ng %s %s", ref, f->pushed[i].reason);
     }
     pkt_flush(&out);
     return send_all(&out, err);
@@ -200,8 +204,10 @@ static int answer(const struct forward *f, struct error *err)
 
 static void refuse_all(struct forward *f, const char *reason)
 {
-    for (size_t i = 0; i < f->push.n; i++)
-        snprintf(f->verdicts[i], REASON_MAX, "%.*s", REASON_MAX - 1, reason);
+    for (size_t i = 0; i < f->push.n; i++) {
+        f->pushed[i].state = PUSHED_REFUSED;
+        snprintf(f->pushed[i].reason, PUSHED_REASON_MAX, "%.*s", PUSHED_REASON_MAX - 1, reason);
+    }
 }
 
 /* ---- the push ---- */
@@ -237,6 +243,15 @@ __attribute__((format(printf, 2, 3))) static int args_add(struct args *args, con
     return len < 0 ? -ENOMEM : 0;
 }
 
+static int args_add_all(struct args *args, const char *const *list)
+{
+    int r = 0;
+
+    for (; r == 0 && *list; list++)
+        r = args_add(args, "%s", *list);
+    return r;
+}
+
 static bool all_zero(const char *oid)
 {
     return oid[strspn(oid, "0")] == '\0';
@@ -254,11 +269,10 @@ static int compose(const struct forward *f, struct args *args)
                                         "--no-verify",
                                         "--no-recurse-submodules",
                                         "--no-follow-tags",
-                                        "--no-signed"};
-    int r = 0;
+                                        "--no-signed",
+                                        NULL};
+    int r = args_add_all(args, start);
 
-    for (size_t i = 0; r == 0 && i < sizeof start / sizeof *start; i++)
-        r = args_add(args, "%s", start[i]);
     if (r == 0 && f->atomic)
         r = args_add(args, "--atomic");
     for (size_t i = 0; r == 0 && i < f->n_options; i++)
@@ -279,61 +293,7 @@ static int compose(const struct forward *f, struct args *args)
     return r;
 }
 
-/* ---- reading git's answer ---- */
-
-/* What stands in the last parentheses of a summary: "[remote rejected] (hook declined)". */
-static void take_reason(const char *summary, size_t len, char *to)
-{
-    const char *open = memrchr(summary, '(', len);
-    const char *close = memrchr(summary, ')', len);
-    cleanup_buf struct buf text = BUF_INIT(REASON_MAX - 1);
-    bool theirs = len > 17 && memcmp(summary, "[remote rejected]", 17) == 0;
-
-    if (open && close > open)
-        printable(&text, open + 1, (size_t)(close - open - 1));
-    if (strcmp(text.data, "stale info") == 0)
-        snprintf(to, REASON_MAX, "the upstream's ref moved meanwhile; fetch, then push again");
-    else
-        snprintf(to, REASON_MAX, "%s%.*s", theirs ? "upstream: " : "", REASON_MAX - 20,
-                 text.len ? text.data : "rejected");
-}
-
-static size_t find_command(const struct push *push, const char *ref, size_t len)
-{
-    for (size_t i = 0; i < push->n; i++)
-        if (strncmp(push->commands[i].ref, ref, len) == 0 && push->commands[i].ref[len] == '\0')
-            return i;
-    return push->n;
-}
-
-/* "<flag>\t<from>:<to>\t<summary>" (git-push(1), --porcelain) */
-static void take_result(struct forward *f, const char *line, size_t len)
-{
-    const char *colon, *tab;
-    size_t i;
-
-    if (len < 4 || line[1] != '\t')
-        return;
-    colon = memchr(line + 2, ':', len - 2); /* neither an object id nor a ref name has one */
-    tab = colon ? memchr(colon, '\t', len - (size_t)(colon - line)) : NULL;
-    if (!tab)
-        return;
-    i = find_command(&f->push, colon + 1, (size_t)(tab - colon - 1));
-    if (i == f->push.n)
-        return;
-    if (line[0] == '!')
-        take_reason(tab + 1, len - (size_t)(tab + 1 - line), f->verdicts[i]);
-    else
-        f->verdicts[i][0] = '\0';
-}
-
-static void take_results(struct forward *f, const struct buf *out)
-{
-    for (const char *line = out->data, *end; *line; line = *end ? end + 1 : end) {
-        end = line + strcspn(line, "\n");
-        take_result(f, line, (size_t)(end - line));
-    }
-}
+/* ---- git's answer ---- */
 
 /* The upstream's own words to whoever pushes; receive-pack hands our standard error on. */
 static void pass_on_words(const struct buf *err)
@@ -359,10 +319,28 @@ static void log_words(const struct forward *f, const struct proc_result *result)
                        "timed_out", result->timed_out, "said", said.data));
 }
 
+/* What a push that did not go through has come to, the upstream's refs say. */
+static void ask_upstream(struct forward *f, const char *why)
+{
+    cleanup_proc struct proc_result result = PROC_RESULT_INIT(LISTED_MAX, GIT_ERR_MAX);
+    struct args args CLEANUP(args_done) = {0};
+    int r = args_add_all(&args, (const char *const[]){"git", "ls-remote", "--refs", "--",
+                                                      f->upstream->url_text, NULL});
+    bool known;
+
+    for (size_t i = 0; r == 0 && i < f->push.n; i++)
+        r = args_add(&args, "%s", f->push.commands[i].ref);
+    known = r == 0 &&
+            git_run(f->repo, NULL, (const char *const *)args.list, NULL, 0, LIST_TIMEOUT_MS,
+                    &result, NULL) == 0 &&
+            result.exit_code == 0 && !buf_error(&result.out);
+    pushed_settle(&f->push, known ? result.out.data : NULL, why, f->pushed);
+}
+
 static int push_upstream(struct forward *f, struct error *err)
 {
     cleanup_proc struct proc_result result = PROC_RESULT_INIT(GIT_OUT_MAX, GIT_ERR_MAX);
-    cleanup_buf struct buf reason = BUF_INIT(REASON_MAX - 1);
+    cleanup_buf struct buf why = BUF_INIT(PUSHED_REASON_MAX - 1);
     struct args args CLEANUP(args_done) = {0};
     int r = compose(f, &args);
 
@@ -372,13 +350,14 @@ static int push_upstream(struct forward *f, struct error *err)
                 err);
     if (r < 0)
         return r;
-    /* What no line of git's answer says was taken is not known to be taken. */
-    reason_add(&reason, f->upstream, gate_upstream_index(&f->gate, f->upstream), &result);
-    refuse_all(f, reason.data);
-    take_results(f, &result.out);
+    pushed_read(&f->push, result.out.data, f->pushed);
     pass_on_words(&result.err);
     if (result.exit_code != 0)
         log_words(f, &result);
+    if (!pushed_all(&f->push, f->pushed)) {
+        reason_add(&why, f->upstream, gate_upstream_index(&f->gate, f->upstream), &result);
+        ask_upstream(f, why.data);
+    }
     return 0;
 }
 
@@ -396,7 +375,7 @@ static void move_refs(const struct forward *f)
     for (size_t i = 0; i < f->push.n; i++) {
         const struct push_command *c = &f->push.commands[i];
 
-        if (*f->verdicts[i])
+        if (f->pushed[i].state != PUSHED_TAKEN)
             continue;
         buf_adds(&input, c->change == CHANGE_DELETE ? "delete " : "update ");
         buf_adds(&input, c->ref);
@@ -429,13 +408,13 @@ static json_t *list_refused(const struct forward *f, size_t *n)
     for (size_t i = 0; i < f->push.n; i++) {
         cleanup_buf struct buf ref = BUF_INIT(PUSH_REF_MAX);
 
-        if (!*f->verdicts[i])
+        if (f->pushed[i].state == PUSHED_TAKEN)
             continue;
         ++*n;
         printable(&ref, f->push.commands[i].ref, strlen(f->push.commands[i].ref));
-        bytes += 2 * (ref.len + strlen(f->verdicts[i]));
+        bytes += 2 * (ref.len + strlen(f->pushed[i].reason));
         if (bytes <= PUSH_LISTED_MAX)
-            json_object_set_new(list, ref.data, json_string(f->verdicts[i]));
+            json_object_set_new(list, ref.data, json_string(f->pushed[i].reason));
     }
     return list;
 }
@@ -484,7 +463,7 @@ int verb_forward(int argc, char **argv)
         r = -ENOENT;
     if (r == 0)
         r = read_request(&f, &err);
-    if (r == 0 && !(f.verdicts = calloc(f.push.n + 1, REASON_MAX)))
+    if (r == 0 && !(f.pushed = calloc(f.push.n + 1, sizeof *f.pushed)))
         r = error_errno(&err, -ENOMEM, "cannot forward the push");
     if (r < 0) {
         log_error(&f.gate.log, "cannot forward", json_pack("{s:s}", "error", err.msg));
