@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/parse.h"
 #include "base/proc.h"
 #include "gate.h"
 #include "git.h"
@@ -36,13 +37,13 @@ static int run(const char *const *argv, const struct buf *input, struct error *e
     return 0;
 }
 
-static int install(const struct gate *gate, struct error *err)
+static int install(const struct gate *gate, uint32_t group, struct error *err)
 {
     static const char *const nft[] = {"nft", "-f", "-", NULL};
     cleanup_buf struct buf rules = BUF_INIT(RULESET_MAX);
     struct ip nameservers[NAMESERVERS_MAX];
 
-    ruleset_add(&rules, &gate->spec, nameservers, read_nameservers(nameservers));
+    ruleset_add(&rules, &gate->spec, group, nameservers, read_nameservers(nameservers));
     if (buf_error(&rules))
         return error_errno(err, buf_error(&rules), "cannot write the rules");
     return run(nft, &rules, err);
@@ -67,19 +68,35 @@ static void quicken_loopback(const struct gate *gate)
                  json_pack("{s:s}", "error", err.msg));
 }
 
+static int parse_group(int argc, char **argv, uint32_t *ret)
+{
+    uint64_t group;
+
+    if (argc != 3 || strcmp(argv[1], "--group") != 0 || parse_u64(argv[2], INT32_MAX, &group) < 0 ||
+        group == 0)
+        return -EINVAL;
+    *ret = (uint32_t)group;
+    return 0;
+}
+
 int verb_isolate(int argc, char **argv)
 {
     cleanup_gate struct gate gate = {0};
     struct error err = ERROR_INIT;
+    uint32_t group;
     int r;
 
-    (void)argc;
-    (void)argv;
+    if (parse_group(argc, argv, &group) < 0) {
+        fputs(
+            "usage: gitgate-gate isolate --group N (the gate's own in this pod, 1 to 2147483647)\n",
+            stderr);
+        return 2;
+    }
     r = gate_open(&gate, &err);
     if (r == 0)
         r = gate_load(&gate, &err);
     if (r == 0)
-        r = install(&gate, &err);
+        r = install(&gate, group, &err);
     if (r < 0) {
         log_error(&gate.log, "the network split is not installed",
                   json_pack("{s:s}", "error", err.msg));

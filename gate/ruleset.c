@@ -1,12 +1,11 @@
 #include "ruleset.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #define TABLE "inet gitgate"
-#define TEXT_OF(x) #x
-#define DECIMAL(x) TEXT_OF(x)
-#define GATE_USER "meta skuid " DECIMAL(GITGATE_UID) " "
+#define GATE_MATCH_MAX 64
 #define REJECT "reject with icmpx type admin-prohibited"
 #define DNS_PORT 53
 #define ADDRESS_CHARS "0123456789abcdefABCDEF.:"
@@ -96,12 +95,14 @@ static void add_egress(struct buf *to, const json_t *rule)
     json_array_foreach(ports, i, port) add_port(to, family(cidr.ip.family), range, port);
 }
 
-void ruleset_add(struct buf *to, const struct gitgate *gate, const struct ip *nameservers,
-                 size_t n_nameservers)
+void ruleset_add(struct buf *to, const struct gitgate *gate, uint32_t group,
+                 const struct ip *nameservers, size_t n_nameservers)
 {
+    char who[GATE_MATCH_MAX];
     json_t *rule;
     size_t i;
 
+    snprintf(who, sizeof who, "meta skuid %d meta skgid %" PRIu32 " ", GITGATE_UID, group);
     /* Adding first makes the deletion succeed whether the table was there or not. */
     buf_adds(to, "add table " TABLE "\ndelete table " TABLE "\ntable " TABLE " {\n"
                  "\tchain output {\n"
@@ -110,12 +111,11 @@ void ruleset_add(struct buf *to, const struct gitgate *gate, const struct ip *na
                  /* Without these IPv6 finds no neighbour; the kernel sends them, nobody else. */
                  "\t\ticmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, "
                  "mld2-listener-report } accept\n");
-    add_nameservers(to, GATE_USER, nameservers, n_nameservers);
+    add_nameservers(to, who, nameservers, n_nameservers);
     if (gate->agent_dns)
         add_nameservers(to, "", nameservers, n_nameservers);
     add_never(to);
-    buf_adds(to, "\t\tct state established,related accept\n"
-                 "\t\t" GATE_USER "accept\n");
+    buf_addf(to, "\t\tct state established,related accept\n\t\t%saccept\n", who);
     json_array_foreach(gate->agent_egress, i, rule) add_egress(to, rule);
     buf_adds(to, "\t\t" REJECT "\n\t}\n}\n");
 }

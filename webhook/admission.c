@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "api/names.h"
 #include "base/cleanup.h"
@@ -110,7 +111,9 @@ static void answer(const struct call *call, const struct decision *decision)
     if (!decision->err)
         review_answer(&call->review, decision, &text);
     if (decision->err || buf_error(&text)) {
-        answer_line(call->exchange, 500, "out of memory: try again");
+        answer_line(call->exchange, 500,
+                    decision->err == -EIO ? "no random bytes: try again"
+                                          : "out of memory: try again");
         return;
     }
     log_decision(call, decision);
@@ -123,6 +126,11 @@ static void decide(const struct call *call, struct gate_list gates, struct decis
     struct inject_options options = {.parts = call->admission->parts,
                                      .namespace_enabled = call->namespace_enabled};
 
+    /* Bytes of this number come at once and whole, but for a host that has just booted. */
+    if (getrandom(&options.random, sizeof options.random, 0) != sizeof options.random) {
+        ret->err = -EIO;
+        return;
+    }
     call->decide(&call->review, gates, &options, ret);
 }
 

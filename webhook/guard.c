@@ -72,35 +72,38 @@ static void check_namespaces(const struct node *spec, struct problems *problems)
     }
 }
 
-static bool is_gate_id(const struct node *id)
+/* The gate's user, as a group too, or its group in this pod. */
+static bool is_gate_id(const struct node *id, uint32_t group)
 {
-    return node_is_number(id, GITGATE_UID);
+    return node_is_number(id, GITGATE_UID) || node_is_number(id, group);
 }
 
 static void check_id(const struct node *context, const char *field, const char *prefix,
-                     struct problems *problems)
+                     uint32_t group, struct problems *problems)
 {
+    const struct node *id = node_get(context, field);
     char path[PATH_MAX_LEN + 32]; /* the field's name behind it */
 
-    if (!is_gate_id(node_get(context, field)))
+    if (!is_gate_id(id, group))
         return;
     snprintf(path, sizeof path, "%s.%s", prefix, field);
-    problems_add(problems, path, "choose another id: %d is the gate's own", GITGATE_UID);
+    problems_add(problems, path, "choose another id: %.*s is the gate's own", (int)id->len,
+                 id->text);
 }
 
-static void check_pod_ids(const struct node *context, struct problems *problems)
+static void check_pod_ids(const struct node *context, uint32_t group, struct problems *problems)
 {
     static const char prefix[] = "spec.securityContext";
-    const struct node *group;
+    const struct node *id;
 
-    check_id(context, "runAsUser", prefix, problems);
-    check_id(context, "runAsGroup", prefix, problems);
-    check_id(context, "fsGroup", prefix, problems);
-    node_each(node_get(context, "supplementalGroups"), group)
+    check_id(context, "runAsUser", prefix, group, problems);
+    check_id(context, "runAsGroup", prefix, group, problems);
+    check_id(context, "fsGroup", prefix, group, problems);
+    node_each(node_get(context, "supplementalGroups"), id)
     {
-        if (is_gate_id(group))
+        if (is_gate_id(id, group))
             problems_add(problems, "spec.securityContext.supplementalGroups",
-                         "remove %d: it is the gate's own", GITGATE_UID);
+                         "remove %.*s: it is the gate's own", (int)id->len, id->text);
     }
 }
 
@@ -183,12 +186,13 @@ static void check_volumes(const struct node *spec, const struct gitgate *gate,
     }
 }
 
-void guard_pod(const struct node *pod, const struct gitgate *gate, struct problems *problems)
+void guard_pod(const struct node *pod, const struct gitgate *gate, uint32_t group,
+               struct problems *problems)
 {
     const struct node *spec = node_get(pod, "spec");
 
     check_namespaces(spec, problems);
-    check_pod_ids(node_get(spec, "securityContext"), problems);
+    check_pod_ids(node_get(spec, "securityContext"), group, problems);
     check_volumes(spec, gate, problems);
 }
 
@@ -235,14 +239,14 @@ static void check_capabilities(const struct container *container, const struct n
 }
 
 static void check_security_context(const struct container *container, const struct gitgate *gate,
-                                   struct problems *problems)
+                                   uint32_t group, struct problems *problems)
 {
     const struct node *context = node_get(container->node, "securityContext");
     const char *proc = node_string(node_get(context, "procMount"));
     struct path prefix = path_of(container, ".securityContext");
 
-    check_id(context, "runAsUser", prefix.text, problems);
-    check_id(context, "runAsGroup", prefix.text, problems);
+    check_id(context, "runAsUser", prefix.text, group, problems);
+    check_id(context, "runAsGroup", prefix.text, group, problems);
     check_capabilities(container, context, gate, problems);
     if (node_is(node_get(context, "privileged"), NODE_TRUE))
         problems_add(problems, path_of(container, ".securityContext.privileged").text,
@@ -300,13 +304,13 @@ static void check_name(const struct container *container, struct problems *probl
                      "choose another name: \"%s\" is the gate's own", container->name);
 }
 
-void guard_container(const struct container *container, const struct gitgate *gate,
+void guard_container(const struct container *container, const struct gitgate *gate, uint32_t group,
                      struct problems *problems)
 {
     const char *secret = find_gate_secret(container->node, gate);
 
     check_name(container, problems);
-    check_security_context(container, gate, problems);
+    check_security_context(container, gate, group, problems);
     check_mounts(container, problems);
     check_target(container, problems);
     if (secret)

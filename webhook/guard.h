@@ -24,11 +24,12 @@ void pod_other_containers(const struct node *pod, const struct parts *parts, con
                           void *data);
 
 /* Adds a problem, with field path and remedy, for everything in the pod itself (not in its
- * containers) that stands against the gate. */
-void guard_pod(const struct node *pod, const struct gitgate *gate, struct problems *problems);
+ * containers) that stands against the gate, which has `group` in this pod. */
+void guard_pod(const struct node *pod, const struct gitgate *gate, uint32_t group,
+               struct problems *problems);
 
 /* The same for one container that is not ours. */
-void guard_container(const struct container *container, const struct gitgate *gate,
+void guard_container(const struct container *container, const struct gitgate *gate, uint32_t group,
                      struct problems *problems);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "agent.h"
 #include "data/json_text.h"
+#include "group.h"
 #include "guard.h"
 #include "select.h"
 
@@ -15,7 +16,8 @@ struct injection {
     const struct node *old_pod; /* of an UPDATE */
     struct gate *gate;
     const struct parts *parts;
-    bool outdated; /* it was injected when the gate was rendered otherwise */
+    uint32_t group; /* the gate's, in this pod */
+    bool outdated;  /* it was injected when the gate was rendered otherwise */
     struct patch *patch;
     struct problems problems;
 };
@@ -53,6 +55,12 @@ static struct pointer pointer_to_list(const char *list)
     struct pointer spec = pointer_to("/spec");
 
     return pointer_member(&spec, list);
+}
+
+/* NULL counts as short memory in a patch. */
+static const char *buf_text(const struct buf *text)
+{
+    return buf_error(text) ? NULL : text->data;
 }
 
 /* ---- Volumes ------------------------------------------------------------------------------- */
@@ -120,33 +128,68 @@ static void order_remove(struct order *order, size_t at)
     memmove(order->list + at, order->list + at + 1, (order->n - at) * sizeof *order->list);
 }
 
+/* The container `present`, of our name, stays when it is ours by content too; an older form of it
+ * is replaced, anything else refused (false). */
+static bool settle_container(struct injection *in, const struct part_list *parts,
+                             const struct part *ours, const struct node *present, size_t at)
+{
+    cleanup_buf struct buf text = BUF_INIT(PART_TEXT_MAX), body = BUF_INIT(PART_TEXT_MAX);
+    cleanup_document struct document document = DOCUMENT_INIT;
+    struct pointer list = pointer_to_list(parts->list);
+    const char *field = "";
+    int r;
+
+    part_write(ours, in->group, &text);
+    buf_add(&body, text.data, text.len);
+    r = buf_error(&body) ? buf_error(&body) : document_parse(body.data, body.len, &document, NULL);
+    if (r < 0) {
+        in->patch->err = r;
+        return false;
+    }
+    if (parts_same_container(document_root(&document), present, &field))
+        return true;
+    if (in->outdated)
+        patch_replace(in->patch, pointer_index(&list, at), buf_text(&text));
+    else
+        add_foreign(in, parts->list, at, field);
+    return in->outdated;
+}
+
+static void insert_container(struct injection *in, const struct part *ours, struct pointer here)
+{
+    cleanup_buf struct buf text = BUF_INIT(PART_TEXT_MAX);
+
+    part_write(ours, in->group, &text);
+    patch_add(in->patch, here, buf_text(&text));
+}
+
 /* They come first, in our order. */
 static void patch_container(struct injection *in, const struct part_list *parts, size_t place,
                             struct order *order)
 {
     const struct part *ours = &parts->parts[place];
     struct pointer list = pointer_to_list(parts->list), here = pointer_index(&list, place);
-    const char *field = "";
     size_t at;
     const struct node *present = order_find(order, ours->name, &at);
 
     if (!present) {
-        patch_add(in->patch, here, ours->text);
+        insert_container(in, ours, here);
         order_insert(order, place);
         return;
     }
-    if (!parts_same_container(document_root(&ours->document), present, &field)) {
-        if (!in->outdated) {
-            add_foreign(in, parts->list, at, field);
-            return;
-        }
-        patch_replace(in->patch, pointer_index(&list, at), ours->text);
-    }
-    if (at != place) {
+    if (settle_container(in, parts, ours, present, at) && at != place) {
         patch_move(in->patch, pointer_index(&list, at), here);
         order_remove(order, at);
         order_insert(order, place);
     }
+}
+
+static void add_list(struct injection *in, const struct part_list *parts)
+{
+    cleanup_buf struct buf text = BUF_INIT(PARTS_LIST_MAX * PART_TEXT_MAX);
+
+    part_list_write(parts, in->group, &text);
+    patch_add(in->patch, pointer_to_list(parts->list), buf_text(&text));
 }
 
 static void patch_containers(struct injection *in, const struct part_list *parts)
@@ -157,7 +200,7 @@ static void patch_containers(struct injection *in, const struct part_list *parts
     if (parts->n == 0)
         return;
     if (!node_is(theirs, NODE_ARRAY)) {
-        patch_add(in->patch, pointer_to_list(parts->list), parts->text);
+        add_list(in, parts);
         return;
     }
     if (order_init(theirs, parts->n, &order) < 0) {
@@ -323,7 +366,7 @@ static void treat_container(const struct container *container, void *data)
 {
     struct injection *in = data;
 
-    guard_container(container, &in->gate->spec, &in->problems);
+    guard_container(container, &in->gate->spec, in->group, &in->problems);
     agent_container(container, &in->gate->spec, in->parts, in->patch, &in->problems);
 }
 
@@ -350,7 +393,7 @@ static bool is_outdated(const struct node *pod, const struct gate *gate)
 /* The containers' operations stand before those that shift their places. */
 static void inject_pod(struct injection *in)
 {
-    guard_pod(in->pod, &in->gate->spec, &in->problems);
+    guard_pod(in->pod, &in->gate->spec, in->group, &in->problems);
     pod_other_containers(in->pod, in->parts, treat_container, in);
     patch_containers(in, &in->parts->containers);
     patch_containers(in, &in->parts->init_containers);
@@ -420,6 +463,7 @@ void inject(const struct review *review, struct gate_list gates,
         ret->err = -ENOMEM;
         return;
     }
+    in.group = group_of(in.pod, in.parts, options->random);
     in.outdated = is_outdated(in.pod, in.gate);
     if (create)
         inject_pod(&in);

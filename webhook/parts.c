@@ -1,5 +1,6 @@
 #include "parts.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "api/names.h"
@@ -26,7 +27,11 @@
 /* Where the ServiceAccount admission plugin mounts the pod's token. */
 #define TOKEN_DIR "/var/run/secrets/kubernetes.io/serviceaccount"
 
-#define PARTS_TEXT_MAX (2u << 20) /* larger than the GitGate that they are of */
+/* Stands where the pod's group comes. It is the last thing in its part, so whatever else a GitGate
+ * makes the text say comes before. */
+#define GROUP_MARK 4294967295
+#define TEXT_OF(x) #x
+#define DECIMAL(x) TEXT_OF(x)
 
 static json_t *mount_of(const char *volume, const char *path, bool read_only)
 {
@@ -52,16 +57,16 @@ static json_t *no_token_mount(void)
     return mount_of(VOLUME_NO_TOKEN, TOKEN_DIR, true);
 }
 
-static json_t *security_context(int uid, const char *capability)
+static json_t *security_context(json_int_t uid, json_int_t gid, const char *capability)
 {
     json_t *capabilities = capability
                                ? json_pack("{s:[s], s:[s]}", "add", capability, "drop", "ALL")
                                : json_pack("{s:[s]}", "drop", "ALL");
 
-    return json_pack("{s:i, s:i, s:b, s:b, s:b, s:o, s:{s:s}}", "runAsUser", uid, "runAsGroup", uid,
-                     "runAsNonRoot", uid != 0, "readOnlyRootFilesystem", 1,
-                     "allowPrivilegeEscalation", 0, "capabilities", capabilities, "seccompProfile",
-                     "type", "RuntimeDefault");
+    return json_pack("{s:I, s:b, s:b, s:b, s:o, s:{s:s}, s:I}", "runAsUser", uid, "runAsNonRoot",
+                     uid != 0, "readOnlyRootFilesystem", 1, "allowPrivilegeEscalation", 0,
+                     "capabilities", capabilities, "seccompProfile", "type", "RuntimeDefault",
+                     "runAsGroup", gid);
 }
 
 static json_t *container(const char *name, const char *image, json_t *rest)
@@ -77,17 +82,18 @@ static json_t *container(const char *name, const char *image, json_t *rest)
     return all;
 }
 
-/* Root for one capability and one moment: it installs the packet filter that lets only the gate's
- * uid out of the pod, before anything else of the pod runs. */
+/* Root for one capability and one moment: it installs the packet filter that lets only the gate out
+ * of the pod, before anything else of the pod runs. */
 static json_t *isolate_container(const char *image)
 {
     return container(CONTAINER_ISOLATE, image,
-                     json_pack("{s:[s, s], s:{s:{s:s, s:s}, s:{s:s}}, s:o, s:[o, o]}", "command",
-                               "gitgate-gate", "isolate", "resources", "requests", "cpu",
-                               CPU_REQUEST, "memory", MEMORY_REQUEST, "limits", "memory",
-                               ISOLATE_MEMORY_LIMIT, "securityContext",
-                               security_context(0, "NET_ADMIN"), "volumeMounts",
-                               mount_of(VOLUME_HOOKS, GITGATE_CONFIG_DIR, true), no_token_mount()));
+                     json_pack("{s:{s:{s:s, s:s}, s:{s:s}}, s:o, s:[o, o], s:[s, s, s, s]}",
+                               "resources", "requests", "cpu", CPU_REQUEST, "memory",
+                               MEMORY_REQUEST, "limits", "memory", ISOLATE_MEMORY_LIMIT,
+                               "securityContext", security_context(0, 0, "NET_ADMIN"),
+                               "volumeMounts", mount_of(VOLUME_HOOKS, GITGATE_CONFIG_DIR, true),
+                               no_token_mount(), "command", "gitgate-gate", "isolate", "--group",
+                               DECIMAL(GROUP_MARK)));
 }
 
 static json_t *env_field(const char *name, const char *field)
@@ -131,15 +137,15 @@ static json_t *life_of(bool plain_container)
 
 static json_t *gate_container(const struct gitgate *gate, const char *image, bool plain_container)
 {
-    json_t *rest =
-        json_pack("{s:[s], s:[o, o, o], s:o, s:o, s:o, s:o}", "command",
-                  GITGATE_CONFIG_DIR "/entrypoint", "env", env_field("POD_NAME", "metadata.name"),
-                  env_field("POD_NAMESPACE", "metadata.namespace"),
-                  env_field("SERVICE_ACCOUNT", "spec.serviceAccountName"), "resources",
-                  gate_resources(gate), "securityContext", security_context(GITGATE_UID, NULL),
-                  "startupProbe", startup_probe(), "volumeMounts", gate_mounts());
+    json_t *rest = json_pack(
+        "{s:[s], s:[o, o, o], s:o, s:o, s:o}", "command", GITGATE_CONFIG_DIR "/entrypoint", "env",
+        env_field("POD_NAME", "metadata.name"), env_field("POD_NAMESPACE", "metadata.namespace"),
+        env_field("SERVICE_ACCOUNT", "spec.serviceAccountName"), "resources", gate_resources(gate),
+        "startupProbe", startup_probe(), "volumeMounts", gate_mounts());
 
-    if (json_object_update_new(rest, life_of(plain_container)) < 0) {
+    if (json_object_update_new(rest, life_of(plain_container)) < 0 ||
+        json_object_set_new(rest, "securityContext",
+                            security_context(GITGATE_UID, GROUP_MARK, NULL)) < 0) {
         json_decref(rest);
         rest = NULL;
     }
@@ -162,37 +168,50 @@ static json_t *empty_volume(const char *name, const char *size_limit)
 static int fill(struct part *part, json_t *object)
 {
     json_auto_t *owned = object;
+    const char *name = json_string_value(json_object_get(owned, "name"));
 
     part->text = owned ? json_dumps(owned, JSON_COMPACT) : NULL;
-    part->body = part->text ? strdup(part->text) : NULL;
-    if (!part->body || document_parse(part->body, strlen(part->body), &part->document, NULL) < 0)
+    part->name = name ? strdup(name) : NULL;
+    return part->text && part->name ? 0 : -1;
+}
+
+static int fill_whole(struct part *part, json_t *object)
+{
+    if (fill(part, object) < 0)
         return -1;
-    part->name = node_string(node_get(document_root(&part->document), "name"));
+    part->body = strdup(part->text);
+    return part->body ? document_parse(part->body, strlen(part->body), &part->document, NULL) : -1;
+}
+
+static char *last_mark(char *text)
+{
+    char *found = NULL;
+
+    for (char *p = text; (p = strstr(p, DECIMAL(GROUP_MARK))); p++)
+        found = p;
+    return found;
+}
+
+static int fill_with_hole(struct part *part, json_t *object)
+{
+    static const size_t len = sizeof DECIMAL(GROUP_MARK) - 1;
+    char *mark;
+
+    if (fill(part, object) < 0)
+        return -1;
+    mark = last_mark(part->text);
+    memmove(mark, mark + len, strlen(mark + len) + 1);
+    part->hole = (size_t)(mark - part->text);
     return 0;
 }
 
-static int add(struct part_list *list, json_t *object)
+static int add(struct part_list *list, int (*fill_part)(struct part *, json_t *), json_t *object)
 {
     if (list->n == PARTS_LIST_MAX) {
         json_decref(object);
         return -1;
     }
-    return fill(&list->parts[list->n++], object);
-}
-
-static int join(struct part_list *list)
-{
-    cleanup_buf struct buf text = BUF_INIT(PARTS_TEXT_MAX);
-
-    for (size_t i = 0; i < list->n; i++) {
-        buf_addc(&text, i ? ',' : '[');
-        buf_adds(&text, list->parts[i].text);
-    }
-    if (list->n == 0)
-        return 0;
-    buf_addc(&text, ']');
-    list->text = buf_take(&text);
-    return list->text ? 0 : -1;
+    return fill_part(&list->parts[list->n++], object);
 }
 
 static int add_containers(struct parts *parts, const struct gitgate *gate,
@@ -201,9 +220,10 @@ static int add_containers(struct parts *parts, const struct gitgate *gate,
     const char *image = *gate->image ? gate->image : options->image;
     bool plain = options->plain_container;
 
-    if (gate->isolation_nftables && add(&parts->init_containers, isolate_container(image)) < 0)
+    if (gate->isolation_nftables &&
+        add(&parts->init_containers, fill_with_hole, isolate_container(image)) < 0)
         return -1;
-    return add(plain ? &parts->containers : &parts->init_containers,
+    return add(plain ? &parts->containers : &parts->init_containers, fill_with_hole,
                gate_container(gate, image, plain));
 }
 
@@ -228,7 +248,7 @@ static int add_volumes(struct part_list *list, const struct gitgate *gate)
     int r = 0;
 
     for (size_t i = 0; i < sizeof volumes / sizeof *volumes; i++)
-        if (add(list, volumes[i]) < 0)
+        if (add(list, fill_whole, volumes[i]) < 0)
             r = -1;
     return r;
 }
@@ -243,8 +263,7 @@ struct parts *parts_new(const struct gitgate *gate, const struct parts_options *
     parts->containers.list = "containers";
     parts->volumes.list = "volumes";
     if (add_containers(parts, gate, options) == 0 && add_volumes(&parts->volumes, gate) == 0 &&
-        fill(&parts->client_mount, client_mount()) == 0 && join(&parts->init_containers) == 0 &&
-        join(&parts->containers) == 0)
+        fill_whole(&parts->client_mount, client_mount()) == 0)
         return parts;
     parts_free(parts);
     return NULL;
@@ -255,13 +274,13 @@ static void done(struct part *part)
     document_done(&part->document);
     free(part->body);
     free(part->text);
+    free(part->name);
 }
 
 static void done_list(struct part_list *list)
 {
     for (size_t i = 0; i < list->n; i++)
         done(&list->parts[i]);
-    free(list->text);
 }
 
 void parts_free(struct parts *parts)
@@ -284,6 +303,23 @@ const struct part *parts_find(const struct parts *parts, const char *list, const
             if (strcmp(lists[i]->parts[j].name, name) == 0)
                 return &lists[i]->parts[j];
     return NULL;
+}
+
+void part_write(const struct part *part, uint32_t group, struct buf *to)
+{
+    buf_add(to, part->text, part->hole);
+    if (part->hole)
+        buf_addf(to, "%" PRIu32, group);
+    buf_adds(to, part->text + part->hole);
+}
+
+void part_list_write(const struct part_list *list, uint32_t group, struct buf *to)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        buf_addc(to, i ? ',' : '[');
+        part_write(&list->parts[i], group, to);
+    }
+    buf_addc(to, ']');
 }
 
 /* ---- Compared with what came back ---------------------------------------------------------- */

@@ -2,13 +2,15 @@
  * fields that the API server would fill in by default, so that what comes back can be compared.
  *
  * Made once for a gate, as text for patches and as a document to compare with: a pod then costs no
- * more than the copy. */
+ * more than the copy. What differs from pod to pod is the gate's group alone (group.h). */
 #ifndef GITGATE_WEBHOOK_PARTS_H
 #define GITGATE_WEBHOOK_PARTS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "api/gitgate.h"
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "data/document.h"
 
@@ -31,12 +33,14 @@ struct parts_options {
     bool plain_container;
 };
 
-/* One element of a list of the pod. */
+/* One element of a list of the pod, as JSON text with at most one hole in it, where the pod's group
+ * comes. */
 struct part {
-    char *text;               /* JSON */
-    char *body;               /* the document's own copy */
-    struct document document; /* the same, to compare with */
-    const char *name;
+    char *name;
+    char *text;
+    size_t hole; /* where in the text; 0: there is none */
+    char *body;  /* without a hole: the document's own copy, and the same to compare with */
+    struct document document;
 };
 
 #define PARTS_LIST_MAX 8
@@ -45,7 +49,6 @@ struct part_list {
     const char *list; /* of pod.spec: "volumes" */
     struct part parts[PARTS_LIST_MAX];
     size_t n;
-    char *text; /* all of them, as a JSON array; NULL when there are none */
 };
 
 struct parts {
@@ -62,9 +65,14 @@ void parts_free(struct parts *parts);
 /* The container of ours that is called `name` in the pod's `list`, or NULL. */
 const struct part *parts_find(const struct parts *parts, const char *list, const char *name);
 
+/* Appends the part as a pod with this group has it; all of a list, as a JSON array. */
+void part_write(const struct part *part, uint32_t group, struct buf *to);
+void part_list_write(const struct part_list *list, uint32_t group, struct buf *to);
+#define PART_TEXT_MAX (2u << 20) /* larger than the GitGate that it is of */
+
 /* Is `theirs` the container (or volume) `ours`? The API server and LimitRanger may have respelled
  * or filled in quantities, which nobody gains by: these are not compared. On false `*field` names
- * what differs (borrowed). */
+ * what differs (borrowed from either). */
 bool parts_same_container(const struct node *ours, const struct node *theirs, const char **field);
 bool parts_same_volume(const struct node *ours, const struct node *theirs, const char **field);
 

@@ -27,7 +27,7 @@
 #define GITGATE_ANNOTATION_VERSION "gitgate.dev/version" /* injected pods: rendered version */
 
 #define GITGATE_UPSTREAMS_MAX 64
-#define GITGATE_UID 9418 /* the gate's user and group: git's own port number */
+#define GITGATE_UID 9418 /* the gate's user: git's own port number */
 #define GITGATE_PORT 9418
 #define GITGATE_HOSTNAME "git-gate" /* how agents reach the gate: hostAliases */
 

@@ -7,7 +7,7 @@
 #include "render/render.h"
 
 /* Raised when injection itself changes, so that pods with the old form count as outdated. */
-#define INJECTION_FORMAT 1
+#define INJECTION_FORMAT 2
 
 static json_t *extra_hosts(const struct gitgate *gate)
 {

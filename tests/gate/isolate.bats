@@ -5,7 +5,8 @@
 
 bats_require_minimum_version 1.5.0
 
-gate=9418
+user=9418 group=1234567890
+gate=$user:$group
 agent=64943
 
 setup_file() {
@@ -55,13 +56,15 @@ isolate() {
     jq -n '{apiVersion: "gitgate.dev/v1alpha1", kind: "GitGate", metadata: {name: "gate"}, spec: {upstreams: [
         {name: "app", url: "https://git.example.com/app"}]}}' | jq "$1" >"$BED/gate.json"
     ip netns exec "$pod" unshare --mount sh -c '
-        mount --bind "$1/resolv.conf" "$(readlink -f /etc/resolv.conf)" && GITGATE_CONFIG_DIR=$1 exec gitgate-gate isolate' \
-        sh "$BED"
+        mount --bind "$1/resolv.conf" "$(readlink -f /etc/resolv.conf)" && GITGATE_CONFIG_DIR=$1 exec gitgate-gate isolate --group "$2"' \
+        sh "$BED" "$group"
 }
 
-# reaches UID ADDRESS PORT
+# reaches UID[:GID[:GROUPS]] ADDRESS PORT
 reaches() {
-    [ "$(ip netns exec "$pod" setpriv --reuid "$1" --regid "$1" --clear-groups \
+    local uid gid groups
+    IFS=: read -r uid gid groups <<<"$1"
+    [ "$(ip netns exec "$pod" setpriv --reuid "$uid" --regid "${gid:-$uid}" --groups "${groups:-65533}" \
         timeout 5 socat -T 2 - "TCP:$2:$3" 2>/dev/null </dev/null)" = reached ]
 }
 
@@ -81,6 +84,47 @@ reaches() {
     done
     reaches $agent 127.0.0.1 9418
     reaches 0 127.0.0.1 9418
+}
+
+@test "the gate's user in another group does not get out, nor its group with another user" {
+    isolate .
+    for who in $user $user:0 $user:1 "$user:$((group + 1))" $agent:$group 0:$group; do
+        run ! reaches "$who" 10.8.0.1 22
+        run ! reaches "$who" '[fd08::1]' 22
+        run ! reaches "$who" 10.8.0.53 53
+    done
+    reaches $gate 10.8.0.1 22
+}
+
+@test "to be in the gate's group beside another is not to be the gate" {
+    isolate .
+    run ! reaches "$user:$user:$group" 10.8.0.1 22
+    run ! reaches "$user:0:$user,$group" 10.8.0.1 22
+}
+
+@test "no agent gets into the gate's group: neither with another primary group nor by a setgid file" {
+    local as=(ip netns exec "$pod" setpriv --reuid $user --regid $user --groups $group --bounding-set=-setgid,-setuid
+        --inh-caps=-all --no-new-privs)
+    isolate .
+    cp "$(command -v socat)" "$BED/setgid"
+    chgrp $group "$BED/setgid"
+    chmod 2755 "$BED/setgid"
+    chmod 755 "$BED"
+    run ! "${as[@]}" timeout 5 "$BED/setgid" -T 2 - TCP:10.8.0.1:22
+    run ! "${as[@]}" setpriv --regid $group --keep-groups true
+    findmnt -no OPTIONS -T "$BED" | grep -q nosuid && return # no setgid there anyway
+    # Without no_new_privs that file is a way: so the webhook sets allowPrivilegeEscalation: false.
+    [ "$(ip netns exec "$pod" setpriv --reuid $user --regid $user --clear-groups \
+        timeout 5 "$BED/setgid" -T 2 - TCP:10.8.0.1:22 </dev/null)" = reached ]
+}
+
+@test "without a group, or with one that is none, nothing is installed and the pod gets an error" {
+    isolate .
+    for arguments in '' '--group' '--group 0' '--group -1' '--group 4294967296' '--group 1x' '--groups 5'; do
+        # shellcheck disable=SC2086 # a list
+        run -2 ip netns exec "$pod" env GITGATE_CONFIG_DIR="$BED" gitgate-gate isolate $arguments
+    done
+    reaches $gate 10.8.0.1 22 # the one before stays
 }
 
 @test "nobody reaches the metadata service, not the gate either" {
@@ -135,8 +179,8 @@ reaches() {
 
 @test "a configuration that can't be read leaves the pod with an error, not open" {
     echo '{' >"$BED/gate.json"
-    run ip netns exec "$pod" env GITGATE_CONFIG_DIR="$BED" gitgate-gate isolate
-    [ "$status" -ne 0 ]
+    run ip netns exec "$pod" env GITGATE_CONFIG_DIR="$BED" gitgate-gate isolate --group $group
+    [ "$status" -eq 1 ]
 }
 
 @test "loopback acknowledges at once" {

@@ -216,6 +216,23 @@ review() {
 	[ "$(jq -r '.spec.hostAliases[0].hostnames[0]' <<<"$output")" = git-gate ]
 }
 
+@test "the gate's group is another in each pod, and the filter's; no other container may ask for it" {
+	local i group groups=
+	for i in 1 2; do
+		ns=team-a pod "group-$i" agents
+		run -0 kubectl -n team-a get pod "group-$i" -o json
+		group=$(jq '.spec.initContainers[1].securityContext.runAsGroup' <<<"$output")
+		[ "$(jq -c '.spec.initContainers[0].command' <<<"$output")" = "[\"gitgate-gate\",\"isolate\",\"--group\",\"$group\"]" ]
+		[ "$group" -ge $((1 << 30)) ]
+		groups+=" $group"
+	done
+	[ "$(printf '%s\n' $groups | sort -u | wc -l)" = 2 ]
+	# The pod as it is, under another name, with a container in that group.
+	run ! kubectl create -f - < <(jq --argjson group "$group" 'del(.metadata.uid, .metadata.resourceVersion, .metadata.creationTimestamp, .status) |
+		.metadata.name = "in-the-group" | .spec.containers[0].securityContext.runAsGroup = $group' <<<"$output")
+	[[ $output == *"spec.containers[0].securityContext.runAsGroup: choose another id: $group is the gate's own"* ]]
+}
+
 @test "the gate's containers hold no ServiceAccount token, the others theirs" {
 	run -0 --separate-stderr env ns=team-a bash -c "$(declare -f pod); pod token agents --dry-run=server -o json"
 	[ "$(jq '[.spec.initContainers[].volumeMounts[] | select(.name | startswith("kube-api-access"))] | length' <<<"$output")" = 0 ]

@@ -23,12 +23,14 @@
 
 #include "base/file.h"
 #include "data/base64.h"
+#include "group.h"
 #include "inject.h"
 #include "patch.h"
 #include "validate.h"
 
 #define IMAGE "registry.example/gitgate-gate:0.1.0"
 #define CASE_MAX (1u << 20)
+#define GROUP 1234567890 /* what the cases' gates are drawn */
 
 /* ---- RFC 6902, as far as our patches go ---------------------------------------------------- */
 
@@ -129,6 +131,7 @@ struct fixture {
     struct gate_list list;
     char path[64];
     bool plain_container;
+    uint64_t random;
 };
 
 static json_t *load(const char *folder, const char *file)
@@ -168,7 +171,7 @@ static void load_fixture(const char *folder, struct fixture *ret)
     char path[512];
     cleanup_buf struct buf text = BUF_INIT(sizeof ret->path - 1);
 
-    *ret = (struct fixture){.path = "/mutate-pod"};
+    *ret = (struct fixture){.path = "/mutate-pod", .random = GROUP - GROUP_MIN};
     snprintf(path, sizeof path, "%s/path", folder);
     if (file_read(path, &text, NULL) == 0)
         snprintf(ret->path, sizeof ret->path, "%.*s", (int)strcspn(text.data, "\n"), text.data);
@@ -192,6 +195,7 @@ static json_t *ask(const struct fixture *fixture, const char *path, const json_t
     cleanup_buf struct buf patch = BUF_INIT(CASE_MAX);
     cleanup_buf struct buf bytes = BUF_INIT(CASE_MAX);
     struct inject_options options = {.parts = {IMAGE, fixture->plain_container},
+                                     .random = fixture->random,
                                      .namespace_enabled = strstr(path, "/enabled") != NULL};
     json_t *answer, *response;
     const char *base64;
@@ -237,7 +241,8 @@ static bool allowed(const json_t *answer)
     return json_is_true(json_object_get(json_object_get(answer, "response"), "allowed"));
 }
 
-static void check_patched(const char *folder, const struct fixture *fixture, json_t *review,
+/* What is drawn later must not matter. */
+static void check_patched(const char *folder, struct fixture *fixture, json_t *review,
                           const json_t *patch)
 {
     json_t *object = json_object_get(json_object_get(review, "request"), "object");
@@ -245,6 +250,7 @@ static void check_patched(const char *folder, const struct fixture *fixture, jso
     json_auto_t *again = NULL, *verdict = NULL;
 
     apply(object, patch);
+    fixture->random++;
     again = ask(fixture, fixture->path, review);
     if (!allowed(again) || json_object_get(json_object_get(again, "response"), "patch"))
         fail_msg("%s: the patched pod is patched again", folder);
@@ -304,6 +310,89 @@ static void a_patch_grows_with_what_is_injected_not_with_the_pod(void **state)
     after = ask(&fixture, "/mutate-pod", review);
     assert_true(json_equal(before, after));
     free_fixture(&fixture);
+}
+
+static uint32_t drawn(const char *pod, uint64_t random)
+{
+    cleanup_free char *body = strdup(pod);
+    cleanup_document struct document document = DOCUMENT_INIT;
+    struct gitgate gate = {.name = "agents", .image = ""};
+    struct parts *parts = parts_new(&gate, &(struct parts_options){.image = IMAGE});
+    uint32_t group;
+
+    assert_non_null(parts);
+    assert_int_equal(document_parse(body, strlen(body), &document, NULL), 0);
+    group = group_of(document_root(&document), parts, random);
+    parts_free(parts);
+    return group;
+}
+
+static void a_group_is_drawn_from_what_the_pod_has_room_for(void **state)
+{
+    (void)state;
+    assert_int_equal(drawn("{}", 0), GROUP_MIN);
+    assert_int_equal(drawn("{}", GROUP_MAX - GROUP_MIN), GROUP_MAX);
+    assert_in_range(drawn("{}", UINT64_MAX), GROUP_MIN, GROUP_MAX);
+    assert_in_range(drawn("{\"spec\":{\"hostUsers\":true}}", 1), GROUP_MIN, GROUP_MAX);
+    assert_int_equal(drawn("{\"spec\":{\"hostUsers\":false}}", 40000), GROUP_OWN_USERS_MAX);
+    assert_int_equal(drawn("{\"spec\":{\"hostUsers\":false}}", 40001), GROUP_OWN_USERS_MIN);
+}
+
+static void a_group_that_cannot_have_been_drawn_is_drawn_again(void **state)
+{
+    static const char *const groups[] = {"0",          "9418",        "4294967295",
+                                         "2147483648", "-1073741825", "15e8",
+                                         "1.5e9",      "null",        "\"1500000000\""};
+    char pod[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+        snprintf(pod, sizeof pod,
+                 "{\"spec\":{\"initContainers\":[{\"name\":\"gitgate\",\"securityContext\":"
+                 "{\"runAsGroup\":%s}}]}}",
+                 groups[i]);
+        assert_int_equal(drawn(pod, 7), GROUP_MIN + 7);
+    }
+    assert_int_equal(drawn("{\"spec\":{\"initContainers\":[{\"name\":\"gitgate\","
+                           "\"securityContext\":{\"runAsGroup\":1500000000}}]}}",
+                           7),
+                     1500000000);
+    /* An ordinary container of the name is the pod's own, and refused elsewhere. */
+    assert_int_equal(drawn("{\"spec\":{\"containers\":[{\"name\":\"gitgate\","
+                           "\"securityContext\":{\"runAsGroup\":1500000000}}]}}",
+                           7),
+                     GROUP_MIN + 7);
+}
+
+/* The text of a part has a place for the group: nothing that a GitGate says is taken for it. */
+static void what_a_gitgate_says_is_not_taken_for_the_group(void **state)
+{
+    json_auto_t *resources = json_pack("{s:{s:I, s:s}}", "limits", "memory", (json_int_t)UINT32_MAX,
+                                       "\"runAsGroup\":4294967295}}", "x");
+    struct gitgate gate = {.name = "agents",
+                           .image = "gate:4294967295",
+                           .resources = resources,
+                           .isolation_nftables = true};
+
+    (void)state;
+    for (int plain = 0; plain < 2; plain++) {
+        struct parts_options options = {.image = IMAGE, .plain_container = plain};
+        struct parts *parts = parts_new(&gate, &options);
+        const struct part *part =
+            parts_find(parts, plain ? "containers" : "initContainers", CONTAINER_GATE);
+        cleanup_buf struct buf text = BUF_INIT(CASE_MAX);
+        json_auto_t *container = NULL;
+
+        part_write(part, GROUP, &text);
+        container = json_loads(text.data, JSON_REJECT_DUPLICATES, NULL);
+        assert_string_equal(json_string_value(json_object_get(container, "image")),
+                            "gate:4294967295");
+        assert_true(json_equal(json_object_get(container, "resources"), resources));
+        assert_int_equal(json_integer_value(json_object_get(
+                             json_object_get(container, "securityContext"), "runAsGroup")),
+                         GROUP);
+        parts_free(parts);
+    }
 }
 
 static void pointers_escape_what_would_end_a_token(void **state)
@@ -373,6 +462,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_case_gets_its_answer_and_no_patch_is_needed_twice),
         cmocka_unit_test(a_patch_grows_with_what_is_injected_not_with_the_pod),
+        cmocka_unit_test(a_group_is_drawn_from_what_the_pod_has_room_for),
+        cmocka_unit_test(a_group_that_cannot_have_been_drawn_is_drawn_again),
+        cmocka_unit_test(what_a_gitgate_says_is_not_taken_for_the_group),
         cmocka_unit_test(pointers_escape_what_would_end_a_token),
         cmocka_unit_test(a_pointer_that_is_too_long_spoils_the_patch),
         cmocka_unit_test(what_is_no_admission_review_is_refused_with_what_it_lacks),

@@ -10,6 +10,8 @@
 
 #include "ruleset.h"
 
+#define GROUP 1234567890 /* the gate's in this pod */
+
 static void name_servers_are_read(void **state)
 {
     static const char text[] = "search example.com\nnameserver 10.96.0.10\n#nameserver 1.1.1.1\n"
@@ -55,14 +57,15 @@ static void without_egress_only_the_gate_gets_out(void **state)
     struct gitgate gate = {0};
 
     (void)state;
-    ruleset_add(&rules, &gate, NULL, 0);
+    ruleset_add(&rules, &gate, GROUP, NULL, 0);
     assert_int_equal(buf_error(&rules), 0);
     position(&rules, "policy drop;");
     assert_true(position(&rules, "ip daddr 169.254.0.0/16 reject") <
-                position(&rules, "meta skuid 9418 accept"));
+                position(&rules, "meta skuid 9418 meta skgid 1234567890 accept"));
     position(&rules, "ip6 daddr fd00:ec2::254/128 reject");
     assert_null(strstr(rules.data, "dport"));
-    assert_true(position(&rules, "meta skuid 9418 accept") <
+    assert_null(strstr(rules.data, "skuid 9418 accept")); /* the user alone is not enough */
+    assert_true(position(&rules, "meta skuid 9418 meta skgid 1234567890 accept") <
                 position(&rules, "\t\treject with icmpx"));
 }
 
@@ -76,7 +79,7 @@ static void egress_is_what_the_gate_says(void **state)
     struct gitgate gate = {.agent_egress = to};
 
     (void)state;
-    ruleset_add(&rules, &gate, NULL, 0);
+    ruleset_add(&rules, &gate, GROUP, NULL, 0);
     position(&rules, "\t\tip daddr 10.0.0.0/8 tcp dport 443 accept\n");
     position(&rules, "\t\tip daddr 10.0.0.0/8 udp dport 8000-8100 accept\n");
     assert_true(position(&rules, "\t\tip6 daddr fd00::/8 accept\n") >
@@ -87,17 +90,18 @@ static void dns_is_for_the_gate_unless_agents_may(void **state)
 {
     static const char agents[] =
         "\t\tmeta l4proto { tcp, udp } ip daddr 169.254.20.10 th dport 53 accept\n";
-    static const char ours[] = "\t\tmeta skuid 9418 meta l4proto { tcp, udp } ip daddr "
-                               "169.254.20.10 th dport 53 accept\n";
+    static const char ours[] =
+        "\t\tmeta skuid 9418 meta skgid 1234567890 meta l4proto { tcp, udp } ip daddr "
+        "169.254.20.10 th dport 53 accept\n";
     cleanup_buf struct buf closed = BUF_INIT(65536), open = BUF_INIT(65536);
     struct ip nameserver;
 
     (void)state;
     assert_int_equal(ip_parse("169.254.20.10", &nameserver), 0);
-    ruleset_add(&closed, &(struct gitgate){0}, &nameserver, 1);
+    ruleset_add(&closed, &(struct gitgate){0}, GROUP, &nameserver, 1);
     assert_true(position(&closed, ours) < position(&closed, "ip daddr 169.254.0.0/16 reject"));
     assert_null(strstr(closed.data, agents));
-    ruleset_add(&open, &(struct gitgate){.agent_dns = true}, &nameserver, 1);
+    ruleset_add(&open, &(struct gitgate){.agent_dns = true}, GROUP, &nameserver, 1);
     assert_true(position(&open, agents) < position(&open, "ip daddr 169.254.0.0/16 reject"));
 }
 
@@ -111,7 +115,7 @@ static void what_is_no_range_is_no_rule(void **state)
     struct gitgate gate = {.agent_egress = to};
 
     (void)state;
-    ruleset_add(&rules, &gate, NULL, 0);
+    ruleset_add(&rules, &gate, GROUP, NULL, 0);
     assert_null(strstr(rules.data, "10.0.0"));
     assert_null(strstr(rules.data, "0.0.0.0"));
 }
