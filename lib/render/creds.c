@@ -8,6 +8,7 @@
 #include "data/base64.h"
 #include "render/object.h"
 #include "render/render.h"
+#include "render/ssh_key.h"
 
 #define VALUE_MAX (64u << 10) /* a private key has 3 kB, a known_hosts of a large site some 10 */
 #define CA_MAX (512u << 10)   /* the bundle of all public authorities has 220 kB */
@@ -136,10 +137,18 @@ static void add_known_hosts(struct creds *c, const json_t *secret)
     add_file(c, "known_hosts", &text);
 }
 
-/* What people paste by mistake is the public half. */
-static bool looks_like_private_key(const struct buf *key)
+/* One that OpenSSH can't read is told here, not by a gate that fails. */
+static int check_key(struct creds *c, const struct buf *key)
 {
-    return strstr(key->data, "-----BEGIN ") && strstr(key->data, "PRIVATE KEY-----");
+    struct error err = ERROR_INIT;
+    int r = ssh_key_check(key->data, key->len, &err);
+
+    if (r == -ENOMEM)
+        c->out_of_memory = true;
+    else if (r < 0)
+        complain(c, secret_field(c), "the key ssh-privatekey of Secret \"%s\" %s",
+                 c->upstream->secret, err.msg);
+    return r;
 }
 
 static void add_ssh(struct creds *c)
@@ -156,14 +165,9 @@ static void add_ssh(struct creds *c)
     }
     if (read_key(c, secret, "ssh-privatekey", &key) < 0)
         return;
-    if (!looks_like_private_key(&key)) {
-        complain(c, secret_field(c),
-                 "the key ssh-privatekey of Secret \"%s\" holds no private key (\"-----BEGIN "
-                 "... PRIVATE KEY-----\")",
-                 c->upstream->secret);
-        return;
-    }
     end_line(&key);
+    if (buf_error(&key) || check_key(c, &key) < 0)
+        return;
     add_file(c, "key", &key);
     add_known_hosts(c, secret);
 }

@@ -130,6 +130,50 @@ arrives() {
 	controller_stop
 }
 
+@test "a key that OpenSSH can't read is told with the reason; the other upstream goes on" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	secret lib-key "$(key lib)" >/dev/null
+	gate agents "$(upstream app)" "$(upstream lib)"
+	condition agents Ready True
+	bad=$BATS_TEST_TMPDIR/bad
+	# refused REASON-TEXT : of the file $bad as the key
+	refused() {
+		secret lib-key "$bad" >/dev/null
+		condition agents CredentialsResolved False CredentialUnusable
+		timeout 20 bash -c 'until kubectl -n "$0" get gitgate agents -o json | jq -e --arg text "$1" ".status.conditions[] |
+			select(.type == \"CredentialsResolved\").message | startswith(\"lib: \") and contains(\$text)" >/dev/null; do sleep 0.2; done' "$ns" "$1"
+		[ "$(data_keys agents | paste -sd' ')" = "app-key app-known_hosts" ]
+		ssh-keygen -y -P '' -f "$bad" >/dev/null 2>&1 && { echo "ssh-keygen reads it"; return 1; }
+		secret lib-key "$BATS_TEST_TMPDIR/lib" >/dev/null
+		condition agents Ready True
+	}
+	for type in ed25519 ecdsa rsa; do
+		rm -f "$bad"*
+		ssh-keygen -q -t "$type" -N 'a passphrase' -f "$bad"
+		refused passphrase
+		rm -f "$bad"*
+		ssh-keygen -q -t "$type" -N 'a passphrase' -m PEM -f "$bad"
+		refused passphrase
+	done
+	install -m 600 "$BATS_TEST_TMPDIR/lib" "$bad"
+	sed -i 's/$/\r/' "$bad"
+	refused 'CR LF'
+	head -c 200 "$BATS_TEST_TMPDIR/lib" >"$bad"
+	refused damaged
+	sed '3s/^...../AAAAA/' "$BATS_TEST_TMPDIR/lib" | sed '2d' >"$bad"
+	refused damaged
+	# What it does read is taken: the other formats.
+	for type in ecdsa rsa; do
+		rm -f "$BATS_TEST_TMPDIR/good"*
+		ssh-keygen -q -t "$type" -N '' -m PEM -f "$BATS_TEST_TMPDIR/good"
+		secret lib-key "$BATS_TEST_TMPDIR/good" >/dev/null
+		holds agents-gitgate-creds lib-key "$(cat "$BATS_TEST_TMPDIR/good")"
+	done
+	condition agents Ready True
+	controller_stop
+}
+
 @test "what is deleted, edited or stripped of its labels is put right again" {
 	controller_start
 	secret app-key "$(key app)" >/dev/null

@@ -11,9 +11,10 @@ setup() {
     unset "${!GITGATE_CACHE@}" # who sets where builds are kept has set nothing for the gate
 }
 
-# A private key's frame, put together here so that no file of the project holds one.
+# Without the end of its last line.
 private_key() {
-    printf -- '-----BEGIN OPENSSH %s KEY-----\nx\n-----END OPENSSH %s KEY-----' PRIVATE PRIVATE
+    [ -e "$tmp/key" ] || ssh-keygen -q -t ed25519 -N '' -C test -f "$tmp/key"
+    printf %s "$(cat "$tmp/key")"
 }
 
 # gate.yaml with an ssh upstream and its Secret; the key's last line has no end.

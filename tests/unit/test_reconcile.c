@@ -23,6 +23,7 @@
 #include "base/file.h"
 #include "data/base64.h"
 #include "news.h"
+#include "private_key.h"
 #include "reconcile.h"
 #include "sources.h"
 
@@ -64,10 +65,9 @@ static const char *text(const json_t *object, const char *key)
 /* No file of the project holds a private key, also no false one. */
 static json_t *private_key(void)
 {
-    cleanup_buf struct buf pem = BUF_INIT(1000), base64 = BUF_INIT(1000);
+    cleanup_buf struct buf pem = BUF_INIT(1000), base64 = BUF_INIT(2000);
 
-    buf_addf(&pem, "-----BEGIN OPENSSH %s KEY-----\nx\n-----END OPENSSH %s KEY-----\n", "PRIVATE",
-             "PRIVATE");
+    add_private_key(&pem, &KEY_FORM);
     base64_encode(pem.data, pem.len, &base64);
     return json_string(base64.data);
 }

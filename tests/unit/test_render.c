@@ -7,13 +7,16 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/proc.h"
 #include "data/base64.h"
+#include "private_key.h"
 #include "render/render.h"
+#include "render/ssh_key.h"
 
 #define HOST_KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 #define TEXT_MAX 65536
@@ -124,13 +127,13 @@ static json_t *add_secret(json_t *secrets, const char *name, const char *type)
     return secret;
 }
 
-/* A private key's frame, so that no file of the project holds one. */
 static const char *private_key(bool newline)
 {
-    static char text[128];
+    static char text[1000];
+    cleanup_buf struct buf key = BUF_INIT(sizeof text);
 
-    snprintf(text, sizeof text, "-----BEGIN OPENSSH %s KEY-----\nx\n-----END OPENSSH %s KEY-----%s",
-             "PRIVATE", "PRIVATE", newline ? "\n" : "");
+    add_private_key(&key, &KEY_FORM);
+    snprintf(text, sizeof text, "%.*s", (int)(newline ? key.len : key.len - 1), key.data);
     return text;
 }
 
@@ -169,6 +172,69 @@ static void an_ssh_key_ends_its_last_line_and_comes_with_the_pinned_host(void **
     expect_file(creds, "app-known_hosts", "[git.example.com]:2222 " HOST_KEY "\n");
     assert_int_equal(json_object_size(json_object_get(creds, "data")), 2);
     assert_string_equal(json_string_value(json_object_get(creds, "type")), "Opaque");
+}
+
+static void expect_bad_key(const char *text, const char *reason)
+{
+    struct error err = ERROR_INIT;
+
+    if (ssh_key_check(text, strlen(text), &err) != -EINVAL)
+        fail_msg("taken, but it %s", reason);
+    if (!strstr(err.msg, reason))
+        fail_msg("not \"%s\": %s", reason, err.msg);
+}
+
+static void expect_bad_form(struct key_form form, const char *reason)
+{
+    cleanup_buf struct buf key = BUF_INIT(2000);
+
+    add_private_key(&key, &form);
+    expect_bad_key(key.data, reason);
+}
+
+static void a_key_that_openssh_cannot_read_is_told_with_the_reason(void **state)
+{
+    cleanup_buf struct buf key = BUF_INIT(2000), other = BUF_INIT(4000);
+    char *body;
+
+    (void)state;
+    add_private_key(&key, &KEY_FORM);
+    assert_int_equal(ssh_key_check(key.data, key.len, NULL), 0);
+    expect_bad_form((struct key_form){"aes256-ctr", 1, 7, "\n"}, "passphrase");
+    expect_bad_form((struct key_form){"none", 1, 8, "\n"}, "changed");
+    expect_bad_form((struct key_form){"none", 2, 7, "\n"}, "damaged");
+    expect_bad_form((struct key_form){"none", 1, 7, "\r\n"}, "CR LF");
+    buf_addf(&other, "\n%s", key.data);
+    expect_bad_key(other.data, "before its first line");
+    expect_bad_key("ssh-ed25519 AAAA", "no private key");
+
+    /* Each byte that is missing at its end, and each character that is none of base64's. */
+    for (size_t len = key.len - 1; strstr(key.data, "\n") < key.data + len; len--) {
+        buf_reset(&other);
+        buf_add(&other, key.data, len);
+        expect_bad_key(other.data, "damaged");
+    }
+    body = strchr(key.data, '\n') + 1;
+    body[5] = '!';
+    expect_bad_key(key.data, "not base64");
+}
+
+/* Whatever of its bytes is changed: read within its bounds (under AddressSanitizer), and no word of
+ * it in the message. */
+static void a_damaged_key_is_never_quoted(void **state)
+{
+    cleanup_buf struct buf key = BUF_INIT(2000);
+
+    (void)state;
+    add_private_key(&key, &KEY_FORM);
+    for (size_t i = 0; i < key.len; i++) {
+        cleanup_free char *copy = strdup(key.data);
+        struct error err = ERROR_INIT;
+
+        copy[i] = copy[i] == 'Z' ? 'Y' : 'Z';
+        ssh_key_check(copy, key.len, &err);
+        assert_null(strstr(err.msg, "b3BlbnNz"));
+    }
 }
 
 static void known_hosts_come_from_the_secret_when_the_gate_pins_none(void **state)
@@ -538,6 +604,8 @@ int main(void)
         cmocka_unit_test(gate_json_decodes_to_the_same_gate_and_no_script_holds_its_values),
         cmocka_unit_test(objects_carry_labels_and_their_owner),
         cmocka_unit_test(an_ssh_key_ends_its_last_line_and_comes_with_the_pinned_host),
+        cmocka_unit_test(a_key_that_openssh_cannot_read_is_told_with_the_reason),
+        cmocka_unit_test(a_damaged_key_is_never_quoted),
         cmocka_unit_test(known_hosts_come_from_the_secret_when_the_gate_pins_none),
         cmocka_unit_test(an_unusable_secret_is_told_by_field_and_costs_no_other_upstream),
         cmocka_unit_test(an_https_credential_is_sent_to_its_own_host_and_port_alone),
