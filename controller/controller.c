@@ -54,7 +54,7 @@ static void add_owner(struct controller *controller, const struct kube_resource 
         memcpy(gate, object, len - suffix_len);
         state = kube_store_get(controller->states, ns, gate);
         if (state)
-            state_told(state, i, seen);
+            state_told(state, i);
         if (kube_store_get(kube_watch_store(controller->gates), ns, gate) &&
             !(state && seen && state_is_own_write(state, i, seen)))
             add_gate(controller, ns, gate);
@@ -343,12 +343,12 @@ void controller_stop(struct controller *controller)
     *controller = (struct controller){0};
 }
 
-const struct kube_store *controller_store(const struct controller *controller,
-                                          const struct kube_resource *resource)
+struct kube_watch *controller_watch(const struct controller *controller,
+                                    const struct kube_resource *resource)
 {
     if (resource == &kube_secrets)
-        return kube_watch_store(controller->secrets);
+        return controller->secrets;
     if (resource == &kube_config_maps)
-        return kube_watch_store(controller->config_maps);
-    return kube_watch_store(controller->policies);
+        return controller->config_maps;
+    return controller->policies;
 }

@@ -66,8 +66,8 @@ void controller_job_ended(struct controller *controller);
  * Handles close on the loop. */
 void controller_stop(struct controller *controller);
 
-/* The store in which objects of that type are seen. */
-const struct kube_store *controller_store(const struct controller *controller,
-                                          const struct kube_resource *resource);
+/* The watch by which objects of that type are seen. */
+struct kube_watch *controller_watch(const struct controller *controller,
+                                    const struct kube_resource *resource);
 
 #endif

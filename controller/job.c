@@ -34,7 +34,6 @@ struct job {
     json_t *secrets, *config_maps;
 
     struct digest made_from;
-    char *before[OWNED_N]; /* versions when the plan was made */
     struct census census;
     bool counted; /* census is known */
     struct plan plan;
@@ -62,8 +61,6 @@ static void job_free(struct job *job)
     if (job->next)
         job->next->link = job->link;
     plan_done(&job->plan);
-    for (size_t i = 0; i < OWNED_N; i++)
-        free(job->before[i]);
     json_decref(job->status);
     json_decref(job->secrets);
     json_decref(job->config_maps);
@@ -253,7 +250,7 @@ static void on_step(void *data, const struct kube_response *response)
         job->writes++;
         if (step->verb != STEP_DELETE)
             read_answer(response, &answer);
-        state_wrote(job->state, step->which, job->before[step->which], document_root(&answer));
+        state_wrote(job->state, step->which, document_root(&answer));
     } else if (is_conflict(step, response)) {
         job->again = true;
     } else {
@@ -304,6 +301,7 @@ static void next_step(struct job *job)
         conclude(job);
         return;
     }
+    state_will_write(job->state, job->plan.steps[job->step].which);
     job->request = start_step(job, &job->plan.steps[job->step], &err);
     if (!job->request)
         job_fail(job, "an object was not sent, will try again", err.msg);
@@ -384,8 +382,8 @@ static int see_sources(struct job *job)
     sources_of(&job->gate, &job->sources);
     for (size_t i = 0; i < job->sources.n; i++) {
         struct source *source = &job->sources.list[i];
-        const struct seen *seen = kube_store_get(
-            controller_store(job->controller, source->resource), job->ns, source->name);
+        const struct kube_watch *watch = controller_watch(job->controller, source->resource);
+        const struct seen *seen = kube_store_get(kube_watch_store(watch), job->ns, source->name);
 
         if (seen && source_set_version(source, seen->uid, seen->version) < 0)
             return -ENOMEM;
@@ -437,21 +435,9 @@ static void observe(struct job *job, struct view *view)
     };
     see_addresses(job, view);
     for (enum owned i = 0; i < OWNED_N; i++) {
-        view->observed.owned[i] = state_see(state, job->ns, job->name, i);
+        view->observed.owned[i] = state_see(state, i);
         view->observed.accepted[i] = state->accepted[i];
     }
-}
-
-/* Each write is told from what was seen here. */
-static int note_versions(struct job *job, const struct observed *observed)
-{
-    for (enum owned i = 0; i < OWNED_N; i++) {
-        free(job->before[i]);
-        job->before[i] = strdup(observed->owned[i] ? observed->owned[i]->version : "");
-        if (!job->before[i])
-            return -ENOMEM;
-    }
-    return 0;
 }
 
 static void count_pods(struct job *job)
@@ -469,8 +455,7 @@ static void make_plan(struct job *job)
 
     count_pods(job);
     observe(job, &view);
-    if (note_versions(job, &view.observed) < 0 ||
-        reconcile(&view.observed, time(NULL), &job->plan) < 0) {
+    if (reconcile(&view.observed, time(NULL), &job->plan) < 0) {
         out_of_memory(job);
     } else if (job->plan.need_sources) {
         read_sources(job);

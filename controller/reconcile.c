@@ -270,12 +270,23 @@ static bool known_to_be_right(const struct observed *observed)
            strcmp(status, "True") == 0 && generation == (json_int_t)observed->gate->generation;
 }
 
-/* Gives `known` the list of problems (new reference), or sets plan->need_sources. */
+static bool must_write_creds(const struct observed *observed)
+{
+    return !collides(observed, OWNED_CREDS) &&
+           !is_right(observed, OWNED_CREDS, &observed->made_from);
+}
+
+static bool need_sources(const struct observed *observed)
+{
+    return !observed->sources && (must_write_creds(observed) ||
+                                  (!observed->creds_problems && !known_to_be_right(observed)));
+}
+
+/* Gives `known` the list of problems (new reference). */
 static int plan_creds(const struct observed *observed, struct plan *plan, json_t **known)
 {
     cleanup_problems struct problems problems = PROBLEMS_INIT;
-    bool write =
-        !collides(observed, OWNED_CREDS) && !is_right(observed, OWNED_CREDS, &observed->made_from);
+    bool write = must_write_creds(observed);
     json_t *object;
 
     if (!write && observed->creds_problems) {
@@ -285,10 +296,6 @@ static int plan_creds(const struct observed *observed, struct plan *plan, json_t
     if (!write && known_to_be_right(observed)) {
         *known = json_array();
         return *known ? 0 : -ENOMEM;
-    }
-    if (!observed->sources) {
-        plan->need_sources = true;
-        return 0;
     }
     object = render_creds(observed->gate, observed->sources, &problems);
     *known = problems_json(observed, &problems);
@@ -490,10 +497,10 @@ static int plan_all(const struct observed *observed, time_t now, struct plan *pl
     json_auto_t *addresses = addresses_of(observed), *problems = NULL;
     int r = addresses ? 0 : -ENOMEM;
 
-    for (enum owned i = 0; r == 0 && i < OWNED_N && !plan->need_sources; i++)
+    for (enum owned i = 0; r == 0 && i < OWNED_N; i++)
         r = i == OWNED_CREDS ? plan_creds(observed, plan, &problems)
                              : plan_plain(observed, i, addresses, plan);
-    if (r == 0 && !plan->need_sources)
+    if (r == 0)
         plan->status = status_of(observed, addresses, problems, NULL, NULL, now);
     return r;
 }
@@ -505,16 +512,14 @@ int reconcile(const struct observed *observed, time_t now, struct plan *ret)
 
     if (is_being_deleted(observed)) /* the garbage collector follows the owner references */
         ;
-    else if (observed->gate)
-        r = plan_all(observed, now, &plan);
-    else
+    else if (!observed->gate)
         plan.status = status_of_invalid(observed, now);
-    if (r < 0 || plan.need_sources) {
-        bool need_sources = plan.need_sources;
-
+    else if (need_sources(observed)) /* before anything is rendered: else it would be twice */
+        plan.need_sources = true;
+    else
+        r = plan_all(observed, now, &plan);
+    if (r < 0)
         plan_done(&plan);
-        plan.need_sources = need_sources;
-    }
     *ret = plan;
     return r;
 }

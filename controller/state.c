@@ -150,7 +150,6 @@ void references_each(struct controller *controller, const struct kube_resource *
 static void forget_written(struct written *written)
 {
     free(written->before);
-    free(written->seen);
     json_decref(written->status);
     *written = (struct written){0};
 }
@@ -166,26 +165,22 @@ bool state_is_own_write(const struct gate_state *state, enum owned which, const 
     return state->accepted[which] && strcmp(state->accepted[which], seen->version) == 0;
 }
 
-/* To compare versions later is not enough: of an object that was not there before the write, and of
- * one that was deleted after it, both are "". */
-void state_told(struct gate_state *state, enum owned which, const struct seen *seen)
+const struct seen *state_see(const struct gate_state *state, enum owned which)
 {
-    if (!seen || !is_newer(&state->objects[which], seen->version))
-        forget_written(&state->objects[which]);
+    const struct owned_type *type = &owned_types[which];
+
+    return kube_store_get(kube_watch_store(controller_watch(state->controller, type->resource)),
+                          state->ns, gitgate_owned_name(state->name, type->name).text);
 }
 
-const struct seen *state_see(struct gate_state *state, const char *ns, const char *name,
-                             enum owned which)
+void state_told(struct gate_state *state, enum owned which)
 {
-    struct written *written = &state->objects[which];
-    const struct owned_type *type = &owned_types[which];
-    const struct seen *seen = kube_store_get(controller_store(state->controller, type->resource),
-                                             ns, gitgate_owned_name(name, type->name).text);
+    state->told[which] = true;
+}
 
-    if (is_newer(written, seen ? seen->version : ""))
-        return written->seen;
-    forget_written(written);
-    return seen;
+void state_will_write(struct gate_state *state, enum owned which)
+{
+    state->told[which] = false;
 }
 
 static void set_text(char **to, const char *text)
@@ -194,18 +189,17 @@ static void set_text(char **to, const char *text)
     *to = text ? strdup(text) : NULL;
 }
 
-void state_wrote(struct gate_state *state, enum owned which, const char *before,
-                 const struct node *object)
+void state_wrote(struct gate_state *state, enum owned which, const struct node *object)
 {
-    struct written *written = &state->objects[which];
+    const struct owned_type *type = &owned_types[which];
+    struct kube_watch *watch = controller_watch(state->controller, type->resource);
     struct seen *seen = object ? seen_new(object) : NULL;
 
     set_text(&state->accepted[which], seen ? seen->version : NULL);
-    forget_written(written);
-    if (object && !seen)
-        return;
-    written->before = strdup(before);
-    written->seen = seen;
+    if (state->told[which] || (object && !seen))
+        free(seen);
+    else
+        kube_watch_wrote(watch, state->ns, gitgate_owned_name(state->name, type->name).text, seen);
 }
 
 static const char *version_of(const json_t *object)
@@ -275,10 +269,8 @@ void state_free(void *value)
     drop_references(state, state->references, state->n_references);
     free(state->ns);
     free(state->name);
-    for (size_t i = 0; i < OWNED_N; i++) {
-        forget_written(&state->objects[i]);
+    for (size_t i = 0; i < OWNED_N; i++)
         free(state->accepted[i]);
-    }
     forget_written(&state->status);
     free(state->status_version);
     json_decref(state->creds_problems);

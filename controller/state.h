@@ -7,11 +7,11 @@
 #include "events.h"
 #include "sources.h"
 
-/* What a write led to, until the watch tells something newer than what it told before it. */
+/* The gate's status as we wrote it, until the watch tells something newer than what it told before
+ * the write. */
 struct written {
-    char *before;      /* the version seen before the write; "" when there was none */
-    struct seen *seen; /* of an owned object; NULL when it was deleted */
-    json_t *status;    /* of the gate */
+    char *before; /* the gate's version that was seen before the write */
+    json_t *status;
 };
 
 struct gate_state {
@@ -21,8 +21,8 @@ struct gate_state {
     size_t n_hosts;
     char **references; /* keys in controller->references */
     size_t n_references;
-    struct written objects[OWNED_N];
     char *accepted[OWNED_N]; /* see struct observed */
+    bool told[OWNED_N];      /* by the watch, since state_will_write */
     struct written status;
     char *status_version;    /* of the gate, after our last write of its status */
     struct digest made_from; /* what creds_problems is about */
@@ -56,18 +56,16 @@ const char *fixed_address(const struct gitgate *gate, const struct upstream *ups
 /* The watch tells of our own write: there is nothing to be done for it. */
 bool state_is_own_write(const struct gate_state *state, enum owned which, const struct seen *seen);
 
-/* The watch tells of the object, or with NULL that it is gone: what it told before a write is told
- * no more. To be called for every change. */
-void state_told(struct gate_state *state, enum owned which, const struct seen *seen);
-
 /* The object as it is: what the watch tells, or what we wrote after that. */
-const struct seen *state_see(struct gate_state *state, const char *ns, const char *name,
-                             enum owned which);
+const struct seen *state_see(const struct gate_state *state, enum owned which);
 
-/* `before`: the version that was seen when the write was decided. `object`: the API server's
- * answer, or NULL after a delete. */
-void state_wrote(struct gate_state *state, enum owned which, const char *before,
-                 const struct node *object);
+/* The watch tells of the object. */
+void state_told(struct gate_state *state, enum owned which);
+
+/* Around each write. `object`: the API server's answer; NULL after a delete. If the watch told of
+ * the object in between, it knows better: perhaps someone has deleted it again. */
+void state_will_write(struct gate_state *state, enum owned which);
+void state_wrote(struct gate_state *state, enum owned which, const struct node *object);
 
 const json_t *state_see_status(struct gate_state *state, const json_t *gate);
 

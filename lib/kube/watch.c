@@ -438,6 +438,17 @@ void kube_watch_stop(struct kube_watch *watch)
     uv_close((uv_handle_t *)&watch->timer, free_watch);
 }
 
+int kube_watch_wrote(struct kube_watch *watch, const char *namespace_, const char *name, void *kept)
+{
+    int r = 0;
+
+    if (kept)
+        r = kube_store_put(watch->store, namespace_, name, kept);
+    else
+        kube_store_remove(watch->store, namespace_, name);
+    return r < 0 ? r : 0;
+}
+
 const struct kube_store *kube_watch_store(const struct kube_watch *watch)
 {
     return watch->store;

@@ -50,6 +50,12 @@ int kube_watch_start(struct kube_client *client, const struct kube_watch_spec *s
  * Call it before kube_client_free, and not from one of its own callbacks. */
 void kube_watch_stop(struct kube_watch *watch);
 
+/* What the caller's own write led to goes into the store (`kept` is taken; NULL: it is gone) before
+ * the watch tells it, unless a change of that object was told since the write began: that is the
+ * caller's to know. Nothing is told of it. */
+int kube_watch_wrote(struct kube_watch *watch, const char *namespace_, const char *name,
+                     void *kept);
+
 const struct kube_store *kube_watch_store(const struct kube_watch *watch);
 bool kube_watch_synced(const struct kube_watch *watch);
 

@@ -1,0 +1,167 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154 # bed, log and controller_pid are lib.bash's
+# A network between controller and API server that breaks in every way: after each, what happened meanwhile is caught up with, nothing is
+# lost, and as many files are open as before.
+
+load lib
+
+setup_file() {
+	bed_up
+	service_account_config gitgate-controller "$BATS_FILE_TMPDIR/controller.kubeconfig"
+}
+teardown_file() { bed_down; }
+
+setup() {
+	controller_pid= proxy_pid= other_pid=
+	ns=t$BATS_TEST_NUMBER
+	kubectl create namespace "$ns" >/dev/null
+	fault=$BATS_TEST_TMPDIR/fault
+	echo none >"$fault"
+	: >"$BATS_TEST_TMPDIR/proxy.log"
+	"$GITGATE_SOURCE/tests/kube/faulty_proxy" "$(cat "$bed/port")" "$bed/ca.crt" "$fault" >"$BATS_TEST_TMPDIR/proxy.log" 3>&- &
+	proxy_pid=$!
+	timeout 20 tail -n +1 -f --pid="$proxy_pid" "$BATS_TEST_TMPDIR/proxy.log" | grep -qm1 .
+	proxied=$BATS_TEST_TMPDIR/proxied.kubeconfig
+	jq --arg server "http://127.0.0.1:$(head -n 1 "$BATS_TEST_TMPDIR/proxy.log")" \
+		'.clusters[0].cluster = {server: $server}' "$BATS_FILE_TMPDIR/controller.kubeconfig" >"$proxied"
+}
+
+teardown() {
+	controller_kill
+	[ -z "${other_pid:-}" ] || kill -KILL "$other_pid" 2>/dev/null || :
+	[ -z "${proxy_pid:-}" ] || kill "$proxy_pid" 2>/dev/null || :
+	lease_free
+}
+
+descriptors() {
+	find "/proc/$controller_pid/fd" -mindepth 1 | wc -l
+}
+
+# set_fault WORDS... : in one step, so that no half of it is ever read
+set_fault() {
+	echo "$*" >"$fault.new"
+	mv "$fault.new" "$fault"
+}
+
+# faults COUNT : waits until the fault was made that often
+faults() {
+	timeout 60 tail -n +2 -f --pid="$proxy_pid" "$BATS_TEST_TMPDIR/proxy.log" | head -n "$1" | wc -l | grep -qx "$1" ||
+		{ cat "$BATS_TEST_TMPDIR/proxy.log"; false; }
+}
+
+# start : the controller behind the proxy, with a gate that is right
+start() {
+	controller_start --kubeconfig "$proxied"
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	before=$(descriptors)
+}
+
+# change ROUND : of everything that is watched, something
+change() {
+	secret app-key "$(key "round$1")" >/dev/null
+	kubectl -n "$ns" annotate secret app-key "test/word=$(printf 'caf\303\251 \342\202\254')" --overwrite >/dev/null
+	kubectl -n "$ns" delete configmap agents-gitgate-hooks >/dev/null
+	kubectl -n "$ns" patch networkpolicy agents-gitgate-egress --type merge -p '{"spec":{"egress":[{}]}}' >/dev/null
+	gate "new$1" "$(upstream app)"
+}
+
+# caught_up ROUND : what change did is answered, and no more is open than before
+caught_up() {
+	kubectl -n "$ns" wait --for=create configmap/agents-gitgate-hooks --timeout=60s >/dev/null
+	kubectl -n "$ns" wait --for=jsonpath='{.spec.egress[0].ports[0].port}'=2222 networkpolicy/agents-gitgate-egress --timeout=60s >/dev/null
+	kubectl -n "$ns" wait "gitgate/new$1" --for=jsonpath='{.status.conditions[?(@.type=="Ready")].status}'=True --timeout=60s >/dev/null
+	holds agents-gitgate-creds app-key "$(cat "$BATS_TEST_TMPDIR/round$1")"
+	# Connections that are kept idle come and go: one a worker, one a watch.
+	[ "$(descriptors)" -le $((before + 8)) ] || { echo "open: $before, now $(descriptors)"; return 1; }
+}
+
+# breaks COUNT FAULT... : with the fault on while things change, and after
+breaks() {
+	local count=$1
+	shift
+	start
+	for round in 1 2; do
+		made=$(wc -l <"$BATS_TEST_TMPDIR/proxy.log")
+		set_fault "$@"
+		change "$round"
+		faults $((made - 1 + count))
+		set_fault none
+		caught_up "$round"
+	done
+	controller_stop
+}
+
+@test "connections that are cut and refused" {
+	breaks 3 refuse
+}
+
+@test "a watch that is cut in the middle of a character" {
+	breaks 2 cut-character
+}
+
+@test "a watch that is cut in the middle of a chunk's length" {
+	breaks 2 cut-chunk
+}
+
+@test "answers that come one byte at a time" {
+	breaks 3 slow
+}
+
+@test "429 to every request" {
+	breaks 3 status 429
+}
+
+@test "500 to every request" {
+	breaks 3 status 500
+}
+
+@test "503 to every request" {
+	breaks 3 status 503
+}
+
+@test "a version that is gone, told in the stream" {
+	breaks 3 gone
+}
+
+@test "a server that ends its side of the watch alone" {
+	breaks 3 half-close
+}
+
+@test "an object that was made and deleted before the watch told of either is made again" {
+	start
+	set_fault hold /configmaps
+	gate late "$(upstream app)"
+	condition late Ready True
+	kubectl -n "$ns" delete configmap late-gitgate-hooks >/dev/null
+	set_fault none
+	kubectl -n "$ns" wait --for=create configmap/late-gitgate-hooks --timeout=30s >/dev/null
+	controller_stop
+}
+
+@test "a leader that is cut off writes nothing after its deadline, and another takes over" {
+	start
+	other_log=$BATS_TEST_TMPDIR/other.log
+	"$GITGATE_BIN/gitgate-controller" --kubeconfig "$BATS_FILE_TMPDIR/controller.kubeconfig" 2>"$other_log" 3>&- &
+	other_pid=$!
+	timeout 30 tail -n +1 -f --pid="$other_pid" "$other_log" | grep -qm1 'all is listed'
+	set_fault hang
+	change 1
+	logged 'the lease is lost'
+	kubectl -n "$ns" wait --for=create configmap/agents-gitgate-hooks --timeout=60s >/dev/null
+	kubectl -n "$ns" wait gitgate/new1 --for=jsonpath='{.status.conditions[?(@.type=="Ready")].status}'=True --timeout=60s >/dev/null
+	versions agents >"$BATS_TEST_TMPDIR/before"
+	holder=$(lease)
+	reconciled=$(grep -c '"reconciled"' "$log" || :)
+	# It comes back, and sees all that it has missed; a watch that is new tells it.
+	set_fault none
+	gate marker "$(upstream app)"
+	kubectl -n "$ns" wait gitgate/marker --for=jsonpath='{.status.conditions[?(@.type=="Ready")].status}'=True --timeout=60s >/dev/null
+	[ "$(lease)" = "$holder" ]
+	[ "$(grep -c '"reconciled"' "$log" || :)" = "$reconciled" ]
+	versions agents | grep -v marker | diff "$BATS_TEST_TMPDIR/before" -
+	controller_stop
+	controller_pid=$other_pid log=$other_log other_pid=
+	controller_stop
+}
