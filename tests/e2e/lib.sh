@@ -27,6 +27,8 @@ done
 need_root
 # shellcheck source=tests/cluster/env
 . "$here/env"
+# shellcheck source=tests/e2e/parts.sh
+. "$top/tests/e2e/parts.sh"
 # Of tags too: two runs on one machine must not build over each other's images.
 tag=$cluster
 work=$(mktemp -d) # 0700: private keys lie in it
@@ -55,17 +57,6 @@ end() {
 	exit "$rc"
 }
 trap end EXIT
-
-remove_images() {
-	local image
-	for image in controller webhook gate agent upstream; do
-		# What they were built from stays, for the next build to be quick.
-		"$KIND_EXPERIMENTAL_PROVIDER" rmi --no-prune "$(image "$image")" >/dev/null 2>&1 || :
-	done
-}
-
-# image NAME : the full name of an image of this run
-image() { echo "localhost/gitgate/$1:$tag"; }
 
 # ------------------------------------------------------------------------------------ telling
 
@@ -159,38 +150,3 @@ within() {
 	done
 	pass "$text"
 }
-
-# rss NAMESPACE LABEL CONTAINER : resident memory of all processes of that container, in the first pod
-# of that label. Seen from the node: the images need not have a shell.
-rss() {
-	local pod
-	pod=$(kubectl -n "$1" get pods -l "$2" -o jsonpath='{.items[0].metadata.name}')
-	"$KIND_EXPERIMENTAL_PROVIDER" exec "$cluster-control-plane" sh -euc '
-		id=$(crictl ps --quiet --label "io.kubernetes.pod.name=$1" --name "^$2\$")
-		pid=$(crictl inspect --output go-template --template "{{.info.pid}}" "$id")
-		space=$(readlink "/proc/$pid/ns/pid")
-		for process in /proc/[0-9]*; do
-			[ "$(readlink "$process/ns/pid")" != "$space" ] || cat "$process/status" || :
-		done' sh "$pod" "$3" |
-		awk '$1 == "Name:" { name = $2 }
-			$1 == "VmRSS:" { list = list name " " $2 " kB  "; sum += $2 }
-			END { print list "= " sum " kB" }'
-}
-
-# dump : what helps to see why
-dump() {
-	local pod
-	[ -s "$KUBECONFIG" ] || return 0
-	echo
-	echo "---- pods"
-	kubectl get pods -A -o wide
-	echo "---- GitGates"
-	kubectl get gitgates -A -o yaml
-	for pod in $(kubectl get pods -A -o json | jq -r '.items[].metadata |
-		select(.namespace | IN("gitgate-system", "team-a", "outside")) | .namespace + "/" + .name'); do
-		echo "---- log of $pod"
-		kubectl -n "${pod%/*}" logs "${pod#*/}" --all-containers --prefix --tail=30
-	done
-	echo "---- events"
-	kubectl get events -A --sort-by=.lastTimestamp | tail -n 40
-} 2>&1

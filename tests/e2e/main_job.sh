@@ -42,10 +42,7 @@ gitgate_is_installed() {
 	step "gitgate is built, and installed by helm"
 	bin=$("$here/tools" gitleaks helm)
 	"$here/base-image" trixie >/dev/null
-	# A folder with nothing else in it, as all of it becomes part of the build.
-	mkdir "$work/gitleaks"
-	cp -L "$bin/gitleaks" "$work/gitleaks/"
-	"$top/rules/take" "$work/gitleaks/gitleaks.toml"
+	take_gitleaks "$bin"
 	for name in controller webhook gate agent upstream; do
 		stage "building the image of the $name" 60 build_image "$name"
 	done
@@ -59,44 +56,9 @@ gitgate_is_installed() {
 	kubectl -n gitgate-system get deployments | quote
 }
 
-build_image() {
-	GITGATE_ENGINE=$KIND_EXPERIMENTAL_PROVIDER "$top/images/build" --tag "$tag" \
-		--gitleaks "$work/gitleaks" "$1" -- "${PODMAN_BUILD_FLAGS[@]}"
-}
-
 an_upstream_runs_outside() {
 	step "A git server runs outside the agents' reach: sshd, git-shell, an ed25519 host key"
-	# Keys are made now and die with the run.
-	ssh-keygen -q -t ed25519 -N '' -C host -f "$work/host_key"
-	ssh-keygen -q -t ed25519 -N '' -C gate -f "$work/deploy_key"
-	kubectl create namespace outside >/dev/null
-	kubectl -n outside create secret generic keys --from-file=host_key="$work/host_key" \
-		--from-file=authorized_keys="$work/deploy_key.pub" >/dev/null
-	kubectl apply -f - >/dev/null <<-END
-		apiVersion: apps/v1
-		kind: Deployment
-		metadata: {name: upstream, namespace: outside}
-		spec:
-		  selector: {matchLabels: {app: upstream}}
-		  template:
-		    metadata: {labels: {app: upstream}}
-		    spec:
-		      terminationGracePeriodSeconds: 1
-		      containers:
-		      - name: sshd
-		        image: $(image upstream)
-		        readinessProbe: {tcpSocket: {port: 2222}, periodSeconds: 1}
-		        volumeMounts: [{name: keys, mountPath: /keys, readOnly: true}]
-		      volumes: [{name: keys, secret: {secretName: keys}}]
-		---
-		# Headless, so that the name leads to the pod's own address, as an outside server's would;
-		# also while nobody answers there.
-		apiVersion: v1
-		kind: Service
-		metadata: {name: upstream, namespace: outside}
-		spec: {clusterIP: None, publishNotReadyAddresses: true, selector: {app: upstream}, ports: [{port: 2222}]}
-	END
-	check "it is up" kubectl -n outside rollout status deployment/upstream --timeout=60s
+	check "it is up" start_upstream
 	upstream_ip=$(kubectl -n outside get pods -l app=upstream -o jsonpath='{.items[0].status.podIP}')
 	echo "         $url"
 }
@@ -246,17 +208,6 @@ the_agent_uses_git() {
 absent_from() { ! grep -Fq -- "$1"; }
 
 upstream_lacks() { ! upstream_git cat-file -e "$1"; }
-
-# Prints each place of a container where one of the lines of standard input is found: files,
-# environments and command lines of processes, mounts.
-search='
-needles=$(cat)
-has() { printf "%s\n" "$needles" | grep -qsaF -f - "$1"; }
-printf "%s\n" "$needles" | grep -rlsaF -f - --exclude-dir=proc --exclude-dir=sys /
-for file in /proc/[0-9]*/environ /proc/[0-9]*/cmdline /proc/[0-9]*/mountinfo; do
-	has "$file" && echo "$file"
-done
-true'
 
 # Prints CONNECTED or why not: connect HOST PORT [UID]
 connect='
