@@ -4,15 +4,13 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/memory.h"
 #include "base/orphans.h"
-
-#define EXIT_NOT_STARTED 126
 
 static void fill_signals(sigset_t *signals)
 {
@@ -23,15 +21,13 @@ static void fill_signals(sigset_t *signals)
         sigaddset(signals, numbers[i]);
 }
 
-static void become(const char *program, pid_t parent, const sigset_t *signals)
+static void become(int (*run)(void *data), void *data, pid_t parent, const sigset_t *signals)
 {
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* kept across exec */
     if (getppid() != parent)
-        _exit(EXIT_NOT_STARTED);
+        _exit(EXIT_FAILURE);
     sigprocmask(SIG_SETMASK, signals, NULL);
-    execl(program, program, (char *)NULL);
-    fprintf(stderr, "gitgate: cannot start %s: %s\n", program, strerror(errno));
-    _exit(EXIT_NOT_STARTED);
+    exit(run(data));
 }
 
 /* Reaps what has ended. Whether `pid` is among it; its code. */
@@ -50,7 +46,7 @@ static bool reap(pid_t pid, int *code)
     return found;
 }
 
-int guard_run(const char *program, int *ret, struct error *err)
+int guard_run(int (*run)(void *data), void *data, int *ret, struct error *err)
 {
     sigset_t signals, before;
     pid_t pid, self = getpid();
@@ -60,11 +56,12 @@ int guard_run(const char *program, int *ret, struct error *err)
         return error_errno(err, r, "cannot watch over the gate");
     fill_signals(&signals);
     sigprocmask(SIG_BLOCK, &signals, &before);
+    fflush(NULL); /* or it is written twice */
     pid = fork();
     if (pid < 0)
         return error_errno(err, -errno, "cannot start the gate");
     if (pid == 0)
-        become(program, self, &before);
+        become(run, data, self, &before);
     memory_give_back();
     while (!reap(pid, ret)) {
         int number = sigwaitinfo(&signals, NULL);

@@ -188,6 +188,17 @@ static int set_environment(const char *dir, const struct options *options)
     return r < 0 ? r : set_path();
 }
 
+#define EXIT_NOT_STARTED 126 /* as shells have it */
+
+static int become_entrypoint(void *data)
+{
+    const char *program = data;
+
+    execl(program, program, (char *)NULL);
+    fprintf(stderr, "gitgate: cannot start %s: %s\n", program, strerror(errno));
+    return EXIT_NOT_STARTED;
+}
+
 static int run_gate(const char *dir, const struct options *options, int *code, struct error *err)
 {
     char entrypoint[PATH_MAX];
@@ -198,7 +209,7 @@ static int run_gate(const char *dir, const struct options *options, int *code, s
         r = -ENAMETOOLONG;
     if (r < 0)
         return error_errno(err, r, "cannot set up the gate's environment");
-    return guard_run(entrypoint, code, err);
+    return guard_run(become_entrypoint, entrypoint, code, err);
 }
 
 static int prepare(const struct options *options, const struct listen *listen, char **dir,
@@ -212,8 +223,11 @@ static int prepare(const struct options *options, const struct listen *listen, c
         return error_set(err, r, "%s is not usable", options->file);
     print_authority(listen, authority);
     r = state_open(options->state_dir, input.gate.name, dir, err);
-    if (r == 0)
-        r = state_write(*dir, &input, authority, err);
+    if (r == 0) {
+        json_auto_t *creds = input_render_creds(&input);
+
+        r = state_write(*dir, &input, creds, authority, err);
+    }
     if (r == 0)
         print_usage(&input.gate, *dir, authority);
     return r;

@@ -150,14 +150,11 @@ static int remove_stale(const char *creds, const json_t *secret, struct error *e
     return 0;
 }
 
-static int write_creds(const char *dir, const struct input *input, struct error *err)
+static int write_creds(const char *dir, const json_t *secret, struct error *err)
 {
-    json_auto_t *secret = input_render_creds(input);
     char creds[PATH_MAX];
     int r;
 
-    if (!secret)
-        return error_errno(err, -ENOMEM, "cannot render the credentials");
     if (snprintf(creds, sizeof creds, "%s/creds", dir) >= (int)sizeof creds)
         return error_set(err, -ENAMETOOLONG, "%s: path too long", dir);
     r = file_mkdirs(creds, DIR_MODE, err);
@@ -168,10 +165,11 @@ static int write_creds(const char *dir, const struct input *input, struct error 
     return r < 0 ? r : write_secret(dir, secret, err);
 }
 
-int state_write(const char *dir, const struct input *input, const char *authority,
-                struct error *err)
+int state_write(const char *dir, const struct input *input, const json_t *creds,
+                const char *authority, struct error *err)
 {
-    int r = write_creds(dir, input, err);
+    int r = creds ? write_creds(dir, creds, err)
+                  : error_errno(err, -ENOMEM, "cannot render the credentials");
 
     if (r == 0)
         r = write_config_map(dir, "config", render_hooks(&input->gate), err);

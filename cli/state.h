@@ -17,8 +17,8 @@
 int state_open(const char *dir, const char *gate, char **ret, struct error *err);
 
 /* Writes config, creds and client; files in creds that no upstream has any more are removed.
- * `authority` is what clients put behind git://. */
-int state_write(const char *dir, const struct input *input, const char *authority,
-                struct error *err);
+ * `creds` is the Secret that render_creds made; `authority` is what clients put behind git://. */
+int state_write(const char *dir, const struct input *input, const json_t *creds,
+                const char *authority, struct error *err);
 
 #endif

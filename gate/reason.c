@@ -7,79 +7,97 @@
  * asking for a credential means. */
 struct reason {
     const char *said;
+    enum fault fault;
     const char *sentence;
 };
 
 static const struct reason reasons[] = {
-    {"Could not resolve host", "the name %h can't be resolved"},
-    {"Name or service not known", "the name %h can't be resolved"},
-    {"Temporary failure in name resolution", "the name %h can't be resolved just now"},
+    {"Could not resolve host", FAULT_NAME, "the name %h can't be resolved"},
+    {"Name or service not known", FAULT_NAME, "the name %h can't be resolved"},
+    {"Temporary failure in name resolution", FAULT_NAME, "the name %h can't be resolved just now"},
 
-    {"No ED25519 host key is known", "the host key of %h is not among %f.ssh.knownHostKeys"},
-    {"host key is known for", "the host key of %h is not among %f.ssh.knownHostKeys"},
-    {"REMOTE HOST IDENTIFICATION HAS CHANGED",
+    {"No ED25519 host key is known", FAULT_HOST_KEY,
      "the host key of %h is not among %f.ssh.knownHostKeys"},
-    {"Host key verification failed", "the host key of %h is not among %f.ssh.knownHostKeys"},
-    {"no matching host key type", "%h offers no type of host key that is in %f.ssh.knownHostKeys"},
+    {"host key is known for", FAULT_HOST_KEY,
+     "the host key of %h is not among %f.ssh.knownHostKeys"},
+    {"REMOTE HOST IDENTIFICATION HAS CHANGED", FAULT_HOST_KEY,
+     "the host key of %h is not among %f.ssh.knownHostKeys"},
+    {"Host key verification failed", FAULT_HOST_KEY,
+     "the host key of %h is not among %f.ssh.knownHostKeys"},
+    {"no matching host key type", FAULT_HOST_KEY,
+     "%h offers no type of host key that is in %f.ssh.knownHostKeys"},
 
-    {"Load key", "the key of %f.ssh.secretRef can't be read (a passphrase, or not a private key)"},
-    {"Permission denied (", "%h refused the key of %f.ssh.secretRef"},
-    {"Too many authentication failures", "%h refused the key of %f.ssh.secretRef"},
+    {"Load key", FAULT_KEY_UNREADABLE,
+     "the key of %f.ssh.secretRef can't be read (a passphrase, or not a private key)"},
+    {"Permission denied (", FAULT_KEY_REFUSED, "%h refused the key of %f.ssh.secretRef"},
+    {"Too many authentication failures", FAULT_KEY_REFUSED,
+     "%h refused the key of %f.ssh.secretRef"},
 
-    {"Connection refused", "%h refused the connection"},
-    {"Connection timed out", "%h does not answer"},
-    {"Operation timed out", "%h does not answer"},
-    {"not responding", "%h stopped answering"},
-    {"No route to host", "there is no route to %h"},
-    {"Network is unreachable", "there is no route to %h"},
-    {"Connection reset", "%h ended the connection"},
-    {"Connection closed", "%h ended the connection"},
-    {"kex_exchange_identification", "%h ended the connection"},
+    {"Connection refused", FAULT_REFUSED, "%h refused the connection"},
+    {"Connection timed out", FAULT_SILENT, "%h does not answer"},
+    {"Operation timed out", FAULT_SILENT, "%h does not answer"},
+    {"not responding", FAULT_SILENT, "%h stopped answering"},
+    {"No route to host", FAULT_UNREACHABLE, "there is no route to %h"},
+    {"Network is unreachable", FAULT_UNREACHABLE, "there is no route to %h"},
+    {"Connection reset", FAULT_CONNECTION, "%h ended the connection"},
+    {"Connection closed", FAULT_CONNECTION, "%h ended the connection"},
+    {"kex_exchange_identification", FAULT_CONNECTION, "%h ended the connection"},
 
-    {"does not match target host name",
+    {"does not match target host name", FAULT_OTHER_HOST,
      "the certificate of %h is for another host (%f.url names the host)"},
-    {"no alternative certificate subject name matches",
+    {"no alternative certificate subject name matches", FAULT_OTHER_HOST,
      "the certificate of %h is for another host (%f.url names the host)"},
-    {"SSL certificate problem",
+    {"SSL certificate problem", FAULT_CERTIFICATE,
      "the certificate of %h is not trusted, or has expired (%f.http.caBundle)"},
-    {"server certificate verification failed",
+    {"server certificate verification failed", FAULT_CERTIFICATE,
      "the certificate of %h is not trusted, or has expired (%f.http.caBundle)"},
-    {"SSL CA cert", "%f.http.caBundle holds no certificate that can be read"},
-    {"error setting certificate", "%f.http.caBundle holds no certificate that can be read"},
-    {"gnutls_handshake() failed", "%h does not speak TLS there, or none that the gate accepts"},
-    {"SSL routines", "%h does not speak TLS there, or none that the gate accepts"},
-    {"Authentication failed", "%h refused the credential of %f.http.secretRef"},
+    {"SSL CA cert", FAULT_CA_BUNDLE, "%f.http.caBundle holds no certificate that can be read"},
+    {"error setting certificate", FAULT_CA_BUNDLE,
+     "%f.http.caBundle holds no certificate that can be read"},
+    {"gnutls_handshake() failed", FAULT_TLS,
+     "%h does not speak TLS there, or none that the gate accepts"},
+    {"SSL routines", FAULT_TLS, "%h does not speak TLS there, or none that the gate accepts"},
+    {"Authentication failed", FAULT_LOGIN, "%h refused the credential of %f.http.secretRef"},
     /* git asks for another credential than the one that was refused. */
-    {"could not read Username", "%h %a"},
-    {"returned error: 401", "%h %a"},
-    {"returned error: 403", "%h denies access to this repository"},
-    {"returned error: 30", "%h redirects this repository, which the gate does not follow: name "
-                           "the URL that it leads to in %f.url"},
-    {"returned error: 429", "%h asks for fewer requests (429); try again later"},
-    {"returned error: 5", "%h is out of order (it answers with an error of its own)"},
-    {"Failed to connect", "%h can't be reached"},
-    {"Couldn't connect", "%h can't be reached"},
-    {"Operation too slow", "%h stopped answering"},
-    {"not valid: is this a git repository?", "%h does not answer as a git server does"},
+    {"could not read Username", FAULT_LOGIN, "%h %a"},
+    {"returned error: 401", FAULT_LOGIN, "%h %a"},
+    {"returned error: 403", FAULT_ACCESS, "%h denies access to this repository"},
+    {"returned error: 30", FAULT_REDIRECT,
+     "%h redirects this repository, which the gate does not follow: name "
+     "the URL that it leads to in %f.url"},
+    {"returned error: 429", FAULT_SERVER, "%h asks for fewer requests (429); try again later"},
+    {"returned error: 5", FAULT_SERVER, "%h is out of order (it answers with an error of its own)"},
+    {"Failed to connect", FAULT_UNREACHABLE, "%h can't be reached"},
+    {"Couldn't connect", FAULT_UNREACHABLE, "%h can't be reached"},
+    {"Operation too slow", FAULT_SILENT, "%h stopped answering"},
+    {"not valid: is this a git repository?", FAULT_SERVER,
+     "%h does not answer as a git server does"},
 
-    {"does not appear to be a git repository",
+    {"does not appear to be a git repository", FAULT_REPOSITORY,
      "%h has no such repository, or hides it from this key"},
-    {"epository not found", "%h has no such repository, or hides it from this credential"},
-    {"' not found", "%h has no such repository, or hides it from this credential"},
-    {"does not exist", "%h has no such repository, or hides it from this credential"},
-    {"could not be found", "%h has no such repository, or hides it from this credential"},
-    {"protected branch", "%h protects this branch"},
-    {"push access", "%h does not allow this credential to push"},
-    {"mismatched algorithms",
+    {"epository not found", FAULT_REPOSITORY,
+     "%h has no such repository, or hides it from this credential"},
+    {"' not found", FAULT_REPOSITORY,
+     "%h has no such repository, or hides it from this credential"},
+    {"does not exist", FAULT_REPOSITORY,
+     "%h has no such repository, or hides it from this credential"},
+    {"could not be found", FAULT_REPOSITORY,
+     "%h has no such repository, or hides it from this credential"},
+    {"protected branch", FAULT_ACCESS, "%h protects this branch"},
+    {"marked as read only", FAULT_ACCESS, "%h does not allow this credential to push"},
+    {"not allowed to push", FAULT_ACCESS, "%h does not allow this credential to push"},
+    {"not authorized to write", FAULT_ACCESS, "%h does not allow this credential to push"},
+    {"push access", FAULT_ACCESS, "%h does not allow this credential to push"},
+    {"mismatched algorithms", FAULT_SERVER,
      "%h has a repository with SHA-256 object ids, which the gate can't mirror"},
 };
 
 /* The same of our own machine; an upstream that says it of its own is not meant. */
 static const struct reason own_reasons[] = {
-    {"No space left on device", "the gate's disk is full"},
-    {"Disk quota exceeded", "the gate's disk is full"},
-    {"Read-only file system", "the gate's disk can't be written to"},
-    {"Input/output error", "the gate's disk can't be read or written"},
+    {"No space left on device", FAULT_GATE, "the gate's disk is full"},
+    {"Disk quota exceeded", FAULT_GATE, "the gate's disk is full"},
+    {"Read-only file system", FAULT_GATE, "the gate's disk can't be written to"},
+    {"Input/output error", FAULT_GATE, "the gate's disk can't be read or written"},
 };
 
 static const char *const theirs = "remote: ";
@@ -99,14 +117,16 @@ static const struct reason *find_own(const char *said)
     return NULL;
 }
 
-static void fill_in(struct buf *to, const char *sentence, const struct upstream *upstream,
-                    size_t index)
+void reason_fill(struct buf *to, const char *sentence, const struct upstream *upstream,
+                 size_t index)
 {
     for (const char *p = sentence; *p; p++) {
         if (p[0] == '%' && p[1] == 'h')
             buf_adds(to, upstream->url.host);
         else if (p[0] == '%' && p[1] == 'f')
             buf_addf(to, "spec.upstreams[%zu]", index);
+        else if (p[0] == '%' && p[1] == 's')
+            buf_adds(to, upstream->secret ? upstream->secret : "");
         else if (p[0] == '%' && p[1] == 'a')
             buf_addf(to,
                      upstream->auth == AUTH_HTTP
@@ -122,19 +142,24 @@ static void fill_in(struct buf *to, const char *sentence, const struct upstream 
     }
 }
 
-void reason_add(struct buf *to, const struct upstream *upstream, size_t index,
-                const struct proc_result *result)
+enum fault reason_add(struct buf *to, const struct upstream *upstream, size_t index,
+                      const struct proc_result *result)
 {
     const struct reason *own = find_own(result->err.data);
 
-    if (own || result->timed_out) {
-        fill_in(to, own ? own->sentence : "%h did not answer in time", upstream, index);
-        return;
+    if (own) {
+        reason_fill(to, own->sentence, upstream, index);
+        return own->fault;
+    }
+    if (result->timed_out) {
+        reason_fill(to, "%h did not answer in time", upstream, index);
+        return FAULT_SILENT;
     }
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
         if (strstr(result->err.data, reasons[i].said)) {
-            fill_in(to, reasons[i].sentence, upstream, index);
-            return;
+            reason_fill(to, reasons[i].sentence, upstream, index);
+            return reasons[i].fault;
         }
-    fill_in(to, "git could not talk to %h; the gate's log has its words", upstream, index);
+    reason_fill(to, "git could not talk to %h; the gate's log has its words", upstream, index);
+    return FAULT_OTHER;
 }

@@ -203,3 +203,15 @@ GITGATE_REPOS_DIR=$tmp/state/git" ]
         shellcheck "$tmp/state/config/$script"
     done
 }
+
+@test "check says what is wrong with a file, and how it is to be called" {
+    for arguments in "" "-f a b" "-f a -o yaml" "-x"; do
+        # shellcheck disable=SC2086 # a list
+        run "$gitgate" check $arguments
+        [ "$status" -eq 2 ]
+    done
+    run "$gitgate" check -f "$cases/validate/invalid/several-at-once.yaml"
+    [ "$status" -eq 1 ]
+    [ "${#lines[@]}" -eq 5 ]
+    [[ "${lines[0]}" == *"several-at-once.yaml:9:5: spec.upstreams[0].name: must be "* ]]
+}
