@@ -105,6 +105,8 @@ static int read_source(struct input *input, const struct yaml_document *document
     if (r < 0)
         return r;
     /* A gate sees its own namespace alone. */
+    if (!input->gate.namespace_) /* nor is it known which, when the GitGate is wrong */
+        return 0;
     if (*head.namespace_ && *input->gate.namespace_ &&
         strcmp(head.namespace_, input->gate.namespace_) != 0)
         return 0;
@@ -185,19 +187,19 @@ int input_read(const char *path, struct input *ret)
 {
     cleanup_input struct input input = {0};
     struct error err = ERROR_INIT;
-    int r = read_documents(path, &input, &err);
+    int sources, r = read_documents(path, &input, &err);
 
     if (r < 0) {
         fprintf(stderr, "%s\n", err.msg);
         return r;
     }
     r = find_gate(&input);
-    if (r == 0)
-        r = read_gate(&input);
-    if (r == 0)
-        r = read_sources(&input);
     if (r < 0)
         return r;
+    r = read_gate(&input);
+    sources = read_sources(&input); /* all that is wrong with the file at once */
+    if (r < 0 || sources < 0)
+        return r < 0 ? r : sources;
     *ret = input;
     input = (struct input){0};
     return 0;

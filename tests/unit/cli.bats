@@ -89,6 +89,44 @@ expect_rendered() {
     [[ "$output" == *'gate.yaml:20:1: stringdata: unknown field; did you mean "stringData"?'* ]]
 }
 
+@test "what is wrong with the GitGate and with its Secrets is told at once" {
+    sed 's/^spec:/spec:\n  upstream: []/' "$cases/render/ssh/gate.yaml" >"$tmp/gate.yaml"
+    printf -- '---\napiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringdata: {}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {}\n' >>"$tmp/gate.yaml"
+    run "$gitgate" render -f "$tmp/gate.yaml"
+    [ "$status" -eq 1 ]
+    [ "${#lines[@]}" -eq 3 ]
+    [[ "${lines[0]}" == *'gate.yaml:'*': spec.upstream: unknown field; did you mean "upstreams"?' ]]
+    [[ "${lines[1]}" == *'gate.yaml:'*': stringdata: unknown field; did you mean "stringData"?' ]]
+    [[ "${lines[2]}" == *'gate.yaml:'*': metadata.name: is required' ]]
+}
+
+# refused_yaml TEXT MESSAGE : behind a GitGate that is right
+refused_yaml() {
+    { cat "$cases/render/ssh/gate.yaml"; printf -- "---\n$1"; } >"$tmp/gate.yaml"
+    run "$gitgate" render -f "$tmp/gate.yaml"
+    [ "$status" -eq 1 ]
+    [ "$output" = "$tmp/gate.yaml:$2" ]
+}
+
+@test "YAML that surprises or explodes is refused with its place" {
+    first=$(($(wc -l <"$cases/render/ssh/gate.yaml") + 2))
+    refused_yaml 'a: 1\nb: 2\na: 3\n' "$((first + 2)):1: this key stands here a second time"
+    refused_yaml 'a: &x [1, 2]\nb: [*x, *x]\n' "$first:4: anchors (&name) are not allowed"
+    refused_yaml 'a: !!binary x\n' "$first:4: tags (!name) are not allowed; quote a string instead"
+    refused_yaml '<<: {a: 1}\n' "$first:1: merge keys (<<) are not allowed"
+    refused_yaml "$(printf '[%.0s' $(seq 100))" "$first:66: too deeply nested"
+    run "$gitgate" render -f /dev/zero # without an end
+    [ "$status" -eq 1 ]
+    [ "$output" = "/dev/zero is larger than 4194304 bytes" ]
+}
+
+@test "a second GitGate in a file is refused at its place" {
+    { cat "$cases/render/ssh/gate.yaml"; echo ---; cat "$cases/render/ssh/gate.yaml"; } >"$tmp/two.yaml"
+    run "$gitgate" render -f "$tmp/two.yaml"
+    [ "$status" -eq 1 ]
+    [ "$output" = "$tmp/two.yaml:$(($(wc -l <"$cases/render/ssh/gate.yaml") + 2)):1: a second GitGate; give each a file of its own" ]
+}
+
 @test "a file without a GitGate, with two, or that is no YAML is refused" {
     printf 'kind: Secret\n' >"$tmp/none.yaml"
     cat "$cases/render/ssh/gate.yaml" <(echo ---) "$cases/render/ssh/gate.yaml" >"$tmp/two.yaml"
