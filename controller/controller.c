@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "job.h"
 #include "state.h"
 
@@ -15,6 +17,9 @@
 
 /* A rollout changes pods all the time; its numbers are for people. */
 #define RECOUNT_MS 1000u
+
+/* With no work for so long, what it needed is given back. */
+#define LULL_MS 3000u
 
 #define LEASE_NAME "gitgate-controller"
 
@@ -215,8 +220,35 @@ static int ask_for_lease(struct controller *controller, const char *namespace_, 
     return kube_lease_start(controller->client, &spec, controller->log, &controller->lease, err);
 }
 
+static void on_lull(uv_timer_t *timer)
+{
+    (void)timer;
+    memory_give_back();
+}
+
+static void await_lull(struct controller *controller)
+{
+    if (!controller->jobs && controller->lull)
+        uv_timer_start(controller->lull, on_lull, LULL_MS, 0);
+}
+
+static void free_lull(uv_handle_t *timer)
+{
+    free(timer);
+}
+
+/* Starting needs most. */
+static void make_lull(struct controller *controller)
+{
+    controller->lull = malloc(sizeof *controller->lull);
+    if (controller->lull)
+        uv_timer_init(controller->loop, controller->lull);
+    await_lull(controller);
+}
+
 void controller_job_ended(struct controller *controller)
 {
+    await_lull(controller);
     if (controller->stopping && !controller->jobs)
         kube_lease_release(controller->lease);
 }
@@ -307,6 +339,7 @@ int controller_start(uv_loop_t *loop, const struct kube_config *config, const ch
     int r;
 
     *ret = (struct controller){.loop = loop, .log = log};
+    make_lull(ret);
     ret->queue = queue_new(loop, WORKERS, job_start, ret);
     ret->resolver = resolver_new(loop, on_addresses, ret);
     ret->states = kube_store_new(state_free);
@@ -340,6 +373,8 @@ void controller_stop(struct controller *controller)
     kube_store_free(controller->references);
     resolver_free(controller->resolver);
     queue_free(controller->queue);
+    if (controller->lull)
+        uv_close((uv_handle_t *)controller->lull, free_lull);
     *controller = (struct controller){0};
 }
 

@@ -37,7 +37,8 @@ struct controller {
     struct kube_lease *lease;      /* without it nothing is written */
     char identity[128];            /* in it: host name and chance */
     struct measure measure;
-    bool stopping; /* see controller_finish */
+    uv_timer_t *lull; /* no work for some time; or NULL */
+    bool stopping;    /* see controller_finish */
     void (*finished)(void *data);
     void *data;
 };

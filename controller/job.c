@@ -38,6 +38,7 @@ struct job {
     bool counted; /* census is known */
     struct plan plan;
     size_t step;               /* the one in hand */
+    bool replaced;             /* its object's whole content, after the apply */
     const struct step *failed; /* the first that did */
     char message[MESSAGE_MAX]; /* why */
     bool again;                /* something did not go as planned: come again later */
@@ -205,6 +206,7 @@ static void write_status(struct job *job)
 
 static void observe(struct job *job, struct view *view);
 static void next_step(struct job *job);
+static void on_step(void *data, const struct kube_response *response);
 
 /* Conditions name the first thing that failed. */
 static void note_failure(struct job *job, const struct step *step,
@@ -230,10 +232,61 @@ static void note_failure(struct job *job, const struct step *step,
     memcpy(job->message, text, sizeof text);
 }
 
+/* Nothing can be made there any more; soon the GitGate goes too. Said to nobody: it is no failure,
+ * and there is nobody to act. */
+static void leave_namespace(struct job *job)
+{
+    log_debug(job->controller->log, "the namespace is being deleted", fields_of(job));
+    job_end(job, QUEUE_FAILED, 0);
+}
+
 /* Another object of that name, or a newer version: look again before anything is said. */
 static bool is_conflict(const struct step *step, const struct kube_response *response)
 {
     return response->status == 409 || (step->verb == STEP_UPDATE && response->status == 404);
+}
+
+/* What others put beside our fields is not ours to keep: a key that a program of the gate might
+ * read, a label that narrows a policy's selector. Server-side apply leaves it; this replaces the
+ * whole content of the very object that was applied. */
+static json_t *content_patch(const struct step *step, const struct seen *seen)
+{
+    const char *part = json_object_get(step->object, "spec") ? "spec" : "data";
+    json_t *patch = json_pack("[{s:s, s:s, s:s}, {s:s, s:s+, s:O}]", "op", "test", "path",
+                              "/metadata/uid", "value", seen->uid, "op", "add", "path", "/", part,
+                              "value", json_object_get(step->object, part));
+
+    if (patch && owned_types[step->which].resource == &kube_config_maps)
+        json_array_append_new(
+            patch, json_pack("{s:s, s:s, s:{}}", "op", "add", "path", "/binaryData", "value"));
+    return patch;
+}
+
+static bool replace_content(struct job *job, const struct step *step)
+{
+    const struct seen *seen = state_see(job->state, step->which);
+    json_auto_t *patch = seen && seen->foreign ? content_patch(step, seen) : NULL;
+    const char *name =
+        json_string_value(json_object_get(json_object_get(step->object, "metadata"), "name"));
+
+    if (!patch || job->replaced || step->verb == STEP_DELETE)
+        return false;
+    job->replaced = true;
+    state_will_write(job->state, step->which);
+    job->request = kube_json_patch(job->controller->client, owned_types[step->which].resource,
+                                   job->ns, name, patch, on_step, job, NULL);
+    return job->request;
+}
+
+static void note_step(struct job *job, const struct step *step,
+                      const struct kube_response *response)
+{
+    cleanup_document struct document answer = DOCUMENT_INIT;
+
+    job->writes++;
+    if (step->verb != STEP_DELETE)
+        read_answer(response, &answer);
+    state_wrote(job->state, step->which, document_root(&answer));
 }
 
 static void on_step(void *data, const struct kube_response *response)
@@ -244,19 +297,20 @@ static void on_step(void *data, const struct kube_response *response)
         response->err.code == 0 || (step->verb == STEP_DELETE && response->err.code == -ENOENT);
 
     job->request = NULL;
-    if (done) {
-        cleanup_document struct document answer = DOCUMENT_INIT;
-
-        job->writes++;
-        if (step->verb != STEP_DELETE)
-            read_answer(response, &answer);
-        state_wrote(job->state, step->which, document_root(&answer));
-    } else if (is_conflict(step, response)) {
-        job->again = true;
-    } else {
-        note_failure(job, step, response);
+    if (response->terminating) {
+        leave_namespace(job);
+        return;
     }
+    if (done)
+        note_step(job, step, response);
+    else if (is_conflict(step, response))
+        job->again = true;
+    else
+        note_failure(job, step, response);
+    if (done && replace_content(job, step))
+        return;
     job->step++;
+    job->replaced = false;
     next_step(job);
 }
 

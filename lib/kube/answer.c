@@ -75,6 +75,23 @@ static int code_of_status(int status)
     }
 }
 
+/* https://kubernetes.io/docs/reference/using-api/api-concepts/ doesn't say it, but the API server's
+ * NamespaceLifecycle has given this cause since 1.11. */
+static bool is_terminating(const json_t *status)
+{
+    json_t *cause;
+    size_t i;
+
+    json_array_foreach(json_object_get(json_object_get(status, "details"), "causes"), i, cause)
+    {
+        const char *reason = json_string_value(json_object_get(cause, "reason"));
+
+        if (reason && strcmp(reason, "NamespaceTerminating") == 0)
+            return true;
+    }
+    return false;
+}
+
 /* A refusal's own words (https://kubernetes.io/docs/reference/generated/kubernetes-api/, Status).
  */
 static void read_status(struct kube_request *request)
@@ -86,6 +103,7 @@ static void read_status(struct kube_request *request)
     json_int_t seconds = json_integer_value(
         json_object_get(json_object_get(status, "details"), "retryAfterSeconds"));
 
+    response->terminating = is_terminating(status);
     if (reason)
         snprintf(response->reason, sizeof response->reason, "%s", reason);
     if (!response->retry_after && seconds > 0 && seconds < UINT32_MAX)

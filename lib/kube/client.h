@@ -27,6 +27,7 @@ struct kube_response {
     size_t len;       /* of body */
     struct error err; /* .code 0 on 2xx; else what went wrong, from the Status object's message */
     char reason[64];  /* Status.reason ("NotFound", "Conflict", "Expired"), or "" */
+    bool terminating; /* refused since the namespace is on its way out: nothing can be made there */
     uint64_t retry_after; /* milliseconds that the server asked for, or 0 */
 };
 

@@ -230,6 +230,58 @@ arrives() {
 	controller_stop
 }
 
+@test "what others put beside our fields goes again: keys, and labels that narrow a policy" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	get() { kubectl -n "$ns" get "$@"; }
+	hooks=$(get configmap agents-gitgate-hooks -o json | jq -S '[.data, .binaryData]')
+	creds=$(get secret agents-gitgate-creds -o json | jq -S .data)
+	internal=$(get networkpolicy agents-gitgate-internal -o json | jq -S .spec)
+	# is KIND NAME FILTER TEXT : waits until the object is so again
+	is() {
+		timeout 30 bash -c 'until [ "$(kubectl -n "$0" get "$1" "$2" -o json | jq -S "$3")" = "$4" ]; do sleep 0.2; done' "$ns" "$@" ||
+			{ get "$1" "$2" -o yaml --show-managed-fields; false; }
+	}
+	kubectl -n "$ns" patch configmap agents-gitgate-hooks --type merge -p '{"data":{"post-receive":"#!/bin/sh\n"},"binaryData":{"x":"eA=="}}' >/dev/null
+	is configmap agents-gitgate-hooks '[.data, .binaryData]' "$hooks"
+	kubectl -n "$ns" patch secret agents-gitgate-creds --type merge -p '{"data":{"other-key":"eA=="}}' >/dev/null
+	is secret agents-gitgate-creds .data "$creds"
+	kubectl -n "$ns" patch networkpolicy agents-gitgate-internal --type merge \
+		-p '{"spec":{"podSelector":{"matchLabels":{"nobody":"has-it"}}}}' >/dev/null
+	is networkpolicy agents-gitgate-internal .spec "$internal"
+	# By server-side apply it is another manager's field, and goes too.
+	printf '%s' '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "agents-gitgate-client"}, "data": {"more": "x"}}' |
+		kubectl -n "$ns" apply --server-side --field-manager other -f - >/dev/null
+	is configmap agents-gitgate-client '.data | keys | map(select(. == "more"))' '[]'
+	versions agents >"$BATS_TEST_TMPDIR/before"
+	gate marker "$(upstream app)"
+	condition marker Ready True
+	versions agents | grep -v marker | diff "$BATS_TEST_TMPDIR/before" -
+	controller_stop
+}
+
+@test "a namespace that is being deleted: no warning, and no write again and again" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	# Something holds the namespace; its GitGate stays too, and its objects go.
+	kubectl -n "$ns" create configmap held >/dev/null
+	kubectl -n "$ns" patch configmap held --type merge -p '{"metadata":{"finalizers":["test.invalid/hold"]}}' >/dev/null
+	kubectl -n "$ns" patch gitgate agents --type merge -p '{"metadata":{"finalizers":["test.invalid/hold"]}}' >/dev/null
+	kubectl delete namespace "$ns" --wait=false >/dev/null
+	logged 'the namespace is being deleted'
+	kubectl -n "$ns" wait --for=delete configmap/agents-gitgate-hooks secret/agents-gitgate-creds --timeout=60s
+	kubectl -n "$ns" patch gitgate agents --type merge -p '{"metadata":{"finalizers":null}}' >/dev/null
+	kubectl -n "$ns" patch configmap held --type merge -p '{"metadata":{"finalizers":null}}' >/dev/null
+	kubectl wait --for=delete "namespace/$ns" --timeout=60s
+	lacks '"warn"' <"$log"
+	[ "$(grep -c 'the namespace is being deleted' "$log")" -le 40 ]
+	controller_stop
+}
+
 @test "an object of that name that is not ours is left alone and named; gone, ours is made" {
 	controller_start
 	kubectl -n "$ns" create configmap agents-gitgate-hooks --from-literal=mine=yes

@@ -57,6 +57,59 @@ descriptors() {
 	controller_stop
 }
 
+@test "a CRD that is deleted and made again under a running controller" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	before=$(descriptors)
+	for round in 1 2; do
+		kubectl delete crd gitgates.gitgate.dev --timeout=60s >/dev/null
+		failed=$(grep -c '"resource":"gitgates"' "$log" || :)
+		timeout 60 bash -c 'until [ "$(grep -c "\"resource\":\"gitgates\"" "$0")" -gt "$1" ]; do sleep 0.2; done' "$log" "$failed"
+		kubectl apply --server-side -f "$GITGATE_SOURCE/manifests/crd.yaml" >/dev/null
+		kubectl wait --for=condition=Established crd/gitgates.gitgate.dev --timeout=30s >/dev/null
+		timeout 60 bash -c 'until kubectl -n "$0" get gitgates >/dev/null 2>&1; do sleep 0.2; done' "$ns"
+		gate "again$round" "$(upstream app)"
+		kubectl -n "$ns" wait "gitgate/again$round" --for=jsonpath='{.status.conditions[?(@.type=="Ready")].status}'=True --timeout=60s >/dev/null
+	done
+	[ "$(descriptors)" -le $((before + 8)) ]
+	controller_stop
+}
+
+@test "etcd that is killed and comes back" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	before=$(descriptors)
+	"$GITGATE_SOURCE/tests/cluster/apiserver" restart-etcd "$bed"
+	secret app-key "$(key other)" >/dev/null
+	kubectl -n "$ns" delete configmap agents-gitgate-hooks >/dev/null
+	gate more "$(upstream app)"
+	kubectl -n "$ns" wait gitgate/more --for=jsonpath='{.status.conditions[?(@.type=="Ready")].status}'=True --timeout=60s >/dev/null
+	kubectl -n "$ns" wait --for=create configmap/agents-gitgate-hooks --timeout=60s >/dev/null
+	holds agents-gitgate-creds app-key "$(cat "$BATS_TEST_TMPDIR/other")"
+	[ "$(descriptors)" -le $((before + 8)) ]
+	controller_stop
+}
+
+@test "1,000 GitGates that were made while it was away" {
+	secret app-key "$(key app)" >/dev/null
+	upstream app | jq -c --arg ns "$ns" '{apiVersion: "v1", kind: "List", items: [range(1000) as $i | {
+		apiVersion: "gitgate.dev/v1alpha1", kind: "GitGate",
+		metadata: {name: "gate-\($i)", namespace: $ns}, spec: {upstreams: [.]}}]}' >"$BATS_TEST_TMPDIR/gates.json"
+	kubectl create -f "$BATS_TEST_TMPDIR/gates.json" >/dev/null
+	controller_start
+	before=$(descriptors)
+	kubectl -n "$ns" wait gitgates --all --for=jsonpath='{.status.conditions[?(@.type=="Ready")].status}'=True --timeout=900s >/dev/null
+	[ "$(kubectl -n "$ns" get configmaps,secrets,networkpolicies -l app.kubernetes.io/managed-by=gitgate -o name | wc -l)" = 5000 ]
+	# Each once: five objects and the status.
+	[ "$(grep -c '"reconciled".*"writes":6' "$log")" = 1000 ]
+	[ "$(descriptors)" -le $((before + 8)) ]
+	controller_stop
+}
+
 @test "rights that are taken away and given back" {
 	controller_start
 	secret app-key "$(key app)" >/dev/null
