@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "backup.h"
 #include "event.h"
 #include "gate.h"
 #include "git.h"
@@ -435,11 +437,18 @@ static void report(const struct forward *f, uint64_t started_ns)
 
 static int forward(struct forward *f, struct error *err)
 {
+    struct backup backup = {.second = (uint64_t)time(NULL),
+                            .gate = &f->gate,
+                            .repo = f->repo,
+                            .push = &f->push,
+                            .force = f->upstream->push.allow_force};
     cleanup_close int lock = -1;
     int r = lock_take(f->repo, LOCK_TIMEOUT_MS, &lock, err);
 
     if (r == 0)
         r = upstream_prepare(&f->gate, f->upstream, f->repo, err);
+    if (r == 0)
+        r = backup_make(&backup, err);
     if (r == 0)
         r = push_upstream(f, err);
     if (r == 0)

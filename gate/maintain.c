@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backup.h"
 #include "base/file.h"
 #include "base/parse.h"
 #include "collect.h"
@@ -164,6 +165,14 @@ static int sweep(struct maintenance *m, struct error *err)
     return r;
 }
 
+static int trim_backups(const struct maintenance *m, struct error *err)
+{
+    cleanup_close int lock = -1;
+    int r = lock_take(m->repo, LOCK_TIMEOUT_MS, &lock, err);
+
+    return r < 0 ? r : backup_trim(m->repo, (uint64_t)time(NULL), m->seen.room_short, err);
+}
+
 static int pack_refs(const struct maintenance *m, struct error *err)
 {
     cleanup_close int lock = -1;
@@ -199,6 +208,8 @@ static int keep_up(struct maintenance *m, bool collect_now, struct error *err)
     damage_forget(m->repo, m->seen.room_short);
     if (need.sweep)
         r = sweep(m, err);
+    if (r == 0)
+        r = trim_backups(m, err);
     if (r == 0 && need.pack_refs)
         r = pack_refs(m, err);
     if (r == 0 && (need.roll || need.collect)) /* loose objects are collected as packed ones */
