@@ -213,7 +213,7 @@ static int run_gate(const char *dir, const struct options *options, int *code, s
 }
 
 static int prepare(const struct options *options, const struct listen *listen, char **dir,
-                   struct error *err)
+                   int *lock, struct error *err)
 {
     cleanup_input struct input input = {0};
     char authority[AUTHORITY_MAX];
@@ -223,6 +223,8 @@ static int prepare(const struct options *options, const struct listen *listen, c
         return error_set(err, r, "%s is not usable", options->file);
     print_authority(listen, authority);
     r = state_open(options->state_dir, input.gate.name, dir, err);
+    if (r == 0)
+        r = state_lock(*dir, lock, err);
     if (r == 0) {
         json_auto_t *creds = input_render_creds(&input);
 
@@ -238,6 +240,7 @@ int command_run(int argc, char **argv)
     struct options options = {0};
     struct error err = ERROR_INIT;
     cleanup_free char *dir = NULL;
+    cleanup_close int lock = -1;
     struct listen listen;
     int code, r = parse_options(argc, argv, &options);
 
@@ -250,7 +253,7 @@ int command_run(int argc, char **argv)
                 "warning: whoever reaches %s can fetch and push with the gate's "
                 "credentials\n",
                 options.listen);
-    r = prepare(&options, &listen, &dir, &err);
+    r = prepare(&options, &listen, &dir, &lock, &err);
     if (r == 0)
         r = run_gate(dir, &options, &code, &err);
     if (r == 0)

@@ -2,16 +2,20 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "data/base64.h"
 
 #define VALUE_MAX (2u << 20)
 #define DIR_MODE 0700
+#define PID_TEXT 16
 
 static int default_dir(const char *gate, char **ret, struct error *err)
 {
@@ -74,6 +78,43 @@ int state_open(const char *dir, const char *gate, char **ret, struct error *err)
     if (r == 0)
         *ret = TAKE_PTR(absolute);
     return r;
+}
+
+/* ---- the lock ---- */
+
+static int say_busy(const char *dir, int fd, struct error *err)
+{
+    char holder[PID_TEXT];
+    ssize_t n = pread(fd, holder, sizeof holder - 1, 0);
+
+    holder[n > 0 ? n : 0] = '\0';
+    holder[strspn(holder, "0123456789")] = '\0';
+    return error_set(err, -EBUSY,
+                     "%s is in use by another gitgate run%s%s; end it, or name another folder with "
+                     "--state-dir",
+                     dir, *holder ? ", process " : "", holder);
+}
+
+int state_lock(const char *dir, int *ret, struct error *err)
+{
+    cleanup_close int fd = -1;
+    char path[PATH_MAX], self[PID_TEXT];
+    int len = snprintf(self, sizeof self, "%d\n", (int)getpid());
+
+    if (snprintf(path, sizeof path, "%s/lock", dir) >= (int)sizeof path)
+        return error_set(err, -ENAMETOOLONG, "%s: path too long", dir);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return error_errno(err, -errno, "cannot open %s", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? say_busy(dir, fd, err)
+                                    : error_errno(err, -errno, "cannot lock %s", path);
+    /* Only for the message to who comes next. */
+    if (ftruncate(fd, 0) < 0 || pwrite(fd, self, (size_t)len, 0) < 0)
+        return error_errno(err, -errno, "cannot write %s", path);
+    *ret = fd;
+    fd = -1;
+    return 0;
 }
 
 /* ---- writing ---- */

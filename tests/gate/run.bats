@@ -59,6 +59,17 @@ not_served() {
         $(git ls-remote "$(gate_url named.git)" 2>&1) == *"git.example.com can't be reached"* ]]
 }
 
+@test "two gates over one folder are told apart, and the first is none the worse" {
+    before=$(sha256sum "$BED/state/config/gate.json")
+    sed 's/"named"/"renamed"/' "$BED/gitgate.yaml" >"$BED/second.yaml"
+    run timeout 20 gitgate run -f "$BED/second.yaml" --listen "127.0.0.1:$(free_port)" --state-dir "$BED/state"
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [[ $output == *"$BED/state is in use by another gitgate run, process $(cat "$BED/gate.pid"); "*"--state-dir"* ]]
+    [ "$(sha256sum "$BED/state/config/gate.json")" = "$before" ]
+    git ls-remote --exit-code "$(gate_url app.git)" refs/heads/main
+}
+
 @test "what run prints points git at the gate, by the upstream's own URL" {
     grep -qF "git clone $(gate_url app.git)" "$BED/gate.err"
     main=$(up app rev-parse main)
