@@ -236,6 +236,47 @@ static void on_operation(void *data, const json_t *operation)
     maintain_next(b);
 }
 
+/* ---- former upstreams ---- */
+
+/* Of an object whose keys begin with upstreams' names, up to a space if there is one. */
+static void drop_former(const struct background *b, json_t *object)
+{
+    const char *key;
+    json_t *value;
+    void *next;
+
+    json_object_foreach_safe(object, next, key, value)
+    {
+        cleanup_free char *name = strndup(key, strcspn(key, " "));
+
+        if (name && !gitgate_upstream(&b->connections->gate->spec, name)) {
+            journal_forget(b->connections->journal, name);
+            json_object_del(object, key);
+        }
+    }
+}
+
+static void forgotten(struct background *b)
+{
+    b->forgetting = false;
+    if (b->forget_again)
+        background_forget(b);
+    b->on_forgotten(b->data);
+}
+
+void background_forget(struct background *b)
+{
+    json_t *const all[] = {b->mirrored, b->changes, b->maintained, b->suspects, b->checked};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        drop_former(b, all[i]);
+    b->forget_again = b->forgetting;
+    b->forgetting = b->forgetting ||
+                    start(b, (const char *const[]){"gitgate-gate", "forget", NULL}, forgotten) == 0;
+}
+
+/* ---- start ---- */
+
 static void on_hour(uv_timer_t *timer)
 {
     struct background *b = timer->data;

@@ -15,6 +15,9 @@ struct background {
     uv_timer_t hourly, rest;
     size_t mirroring;
     bool maintaining;
+    bool forgetting, forget_again;
+    void (*on_forgotten)(void *data); /* an upstream may have come back meanwhile */
+    void *data;
 };
 
 /* Listens to the connections' journal for what becomes of their fetches and pushes. */
@@ -23,6 +26,10 @@ int background_init(struct background *background, struct connections *connectio
 
 /* Has an upstream mirrored, once for each URL that it has had. */
 void background_mirror(struct background *background, const struct upstream *upstream);
+
+/* Has the repositories removed of upstreams that the gate has no longer, and forgets what it knows
+ * of them. For when the configuration was read. */
+void background_forget(struct background *background);
 
 /* Whether each first mirror is made or has failed. */
 bool background_has_mirrored(const struct background *background);

@@ -249,7 +249,7 @@ static int replace_packs(const struct gate *gate, const struct upstream *upstrea
 
     if (r < 0)
         return r;
-    if (!presence_none(presence, upstream, ALONE_TIMEOUT_MS))
+    if (!presence_none(presence, upstream->name, ALONE_TIMEOUT_MS))
         return error_set(err, -EBUSY, "the repository is in use");
     r = make_view(repo, c, err);
     if (r == 0)

@@ -14,6 +14,7 @@ static const struct verb {
     {"scan", verb_scan, "judge a push by policy and for secrets (pre-receive)"},
     {"forward", verb_forward, "hand a push on to the upstream (proc-receive)"},
     {"maintain", verb_maintain, "keep a repository quick and small (by serve, in the background)"},
+    {"forget", verb_forget, "remove the repositories of former upstreams (by serve, likewise)"},
     {"isolate", verb_isolate, "install the pod's network split (init container, root)"},
     {"probe", verb_probe, "exit with 0 when the gate accepts connections (--wait: until it does)"},
 };

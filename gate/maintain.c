@@ -160,7 +160,7 @@ static int sweep(struct maintenance *m, struct error *err)
     cleanup_close int presence = presence_open(m->gate.repos_dir, err);
     int r = presence < 0 ? presence : lock_take(m->repo, LOCK_TIMEOUT_MS, &lock, err);
 
-    if (r == 0 && presence_none(presence, m->upstream, ALONE_TIMEOUT_MS))
+    if (r == 0 && presence_none(presence, m->upstream->name, ALONE_TIMEOUT_MS))
         m->swept = sweep_debris(m->repo);
     return r;
 }

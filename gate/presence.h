@@ -20,8 +20,8 @@ int presence_open(const char *repos_dir, struct error *err);
  * repository from now on. Nothing for a hook that was started by hand. */
 int presence_join(const struct gate *gate, const struct upstream *upstream, struct error *err);
 
-/* True when no connection is at work there, and none can be while the repository's lock and `fd`
- * are held. Waits at most `timeout_ms`. */
-bool presence_none(int fd, const struct upstream *upstream, uint64_t timeout_ms);
+/* True when no connection is at work in the repository of the upstream `name`, and none can be
+ * while the repository's lock and `fd` are held. Waits at most `timeout_ms`. */
+bool presence_none(int fd, const char *name, uint64_t timeout_ms);
 
 #endif

@@ -5,11 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/file.h"
 #include "git.h"
+#include "sweep.h"
 #include "upstream.h"
+#include "workdir.h"
 
 #define CONFIG_MAX (64u << 10)
 #define HEAD_MAX 4096
@@ -146,17 +149,33 @@ static bool links_to(const char *path, const char *target)
     return strcmp(there, target) == 0;
 }
 
-/* An upstream whose URL changed must not be reached by its old one. */
-static void drop_old_link(const struct gate *gate, const char *repo, const char *link)
+/* The folders above the link, as far as they are empty now. */
+static void remove_folders(const char *base, const char *link)
 {
-    cleanup_buf struct buf old = BUF_INIT(PATH_MAX);
+    char path[PATH_MAX];
+
+    for (size_t len = strlen(link); len > 0; len--)
+        if (link[len] == '/' &&
+            (path_make(path, NULL, "%s/%.*s", base, (int)len, link) < 0 || rmdir(path) < 0))
+            return;
+}
+
+/* Unless it is `keep`. An upstream whose URL changed, or that is no longer one, must not be reached
+ * by its old one; a link that leads to another repository by now is not ours. */
+static void drop_link(const struct gate *gate, const char *repo, const char *name, const char *keep)
+{
+    cleanup_buf struct buf old = BUF_INIT(PATH_MAX), target = BUF_INIT(PATH_MAX);
     char path[PATH_MAX];
 
     if (path_make(path, NULL, "%s/" LINK_FILE, repo) < 0 || file_read(path, &old, NULL) < 0 ||
-        strcmp(old.data, link) == 0)
+        strcmp(old.data, keep) == 0)
         return;
-    if (path_make(path, NULL, "%s/%s", gate->repos_dir, old.data) == 0)
-        unlink(path);
+    add_link_target(&target, old.data, name);
+    if (path_make(path, NULL, "%s/%s", gate->repos_dir, old.data) < 0 ||
+        !links_to(path, target.data))
+        return;
+    unlink(path);
+    remove_folders(gate->repos_dir, old.data);
 }
 
 static int make_link(const struct gate *gate, const struct upstream *upstream, const char *repo,
@@ -174,7 +193,7 @@ static int make_link(const struct gate *gate, const struct upstream *upstream, c
     if (path_make(path, err, "%s/%s", gate->repos_dir, link.data) < 0 ||
         path_make(record, err, "%s/" LINK_FILE, repo) < 0)
         return -ENAMETOOLONG;
-    drop_old_link(gate, repo, link.data);
+    drop_link(gate, repo, upstream->name, link.data);
     if (!links_to(path, target.data)) {
         r = make_folders(gate->repos_dir, link.data, err);
         if (r < 0)
@@ -205,6 +224,27 @@ int repo_ensure(const struct gate *gate, const struct upstream *upstream, struct
     compose_config(gate, upstream, &config);
     r = write_if_changed(path, &config, err);
     return r < 0 ? r : make_link(gate, upstream, repo, err);
+}
+
+int repo_remove(const struct gate *gate, const char *name, struct error *err)
+{
+    char repo[PATH_MAX], trash[PATH_MAX], work[PATH_MAX];
+    int r = path_make(repo, err, "%s/%s.git", gate->repos_dir, name);
+
+    if (r == 0)
+        r = path_make(work, err, "%s/" WORK_DIR, gate->repos_dir);
+    if (r == 0)
+        r = path_make(trash, err, "%s/removed-%s-%d", work, name, (int)getpid());
+    if (r == 0)
+        r = file_mkdirs(work, 0700, err);
+    if (r < 0)
+        return r;
+    upstream_end_connections(repo);
+    drop_link(gate, repo, name, "");
+    if (rename(repo, trash) < 0)
+        return error_errno(err, -errno, "cannot remove the repository %s", name);
+    sweep_tree(trash);
+    return 0;
 }
 
 void repo_head(const char *repo, char *ref, size_t size)

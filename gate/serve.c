@@ -62,6 +62,12 @@ static void make_repositories(struct server *s)
     }
 }
 
+/* A repository may have been removed while its upstream came back. */
+static void on_forgotten(void *data)
+{
+    make_repositories(data);
+}
+
 static void on_settled(uv_timer_t *timer)
 {
     struct server *s = timer->data;
@@ -75,6 +81,7 @@ static void on_settled(uv_timer_t *timer)
     log_info(&s->gate.log, "configuration read",
              json_pack("{s:I}", "upstreams", (json_int_t)s->gate.spec.n_upstreams));
     make_repositories(s);
+    background_forget(&s->background);
 }
 
 static void on_changed(uv_fs_event_t *watch, const char *name, int events, int status)
@@ -271,7 +278,10 @@ static int start(struct server *s, struct error *err)
     workdir_sweep(s->gate.repos_dir);
     watch_signals(s);
     watch_configuration(s);
+    s->background.on_forgotten = on_forgotten;
+    s->background.data = s;
     make_repositories(s);
+    background_forget(&s->background);
     return listen_for_clients(s, err);
 }
 

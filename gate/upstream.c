@@ -273,3 +273,8 @@ int upstream_prepare(const struct gate *gate, const struct upstream *upstream, c
     return upstream->url.scheme == URL_SSH ? prepare_ssh(gate, upstream, repo, err)
                                            : prepare_http(gate, upstream, repo, err);
 }
+
+void upstream_end_connections(const char *repo)
+{
+    end_other_connections(repo, "");
+}

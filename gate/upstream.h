@@ -21,4 +21,7 @@ const char *upstream_address(const struct gate *gate, const struct upstream *ups
 int upstream_prepare(const struct gate *gate, const struct upstream *upstream, const char *repo,
                      struct error *err);
 
+/* Ends the connections that are kept for the repository. */
+void upstream_end_connections(const char *repo);
+
 #endif

@@ -8,6 +8,7 @@ int verb_refresh(int argc, char **argv);
 int verb_scan(int argc, char **argv);
 int verb_forward(int argc, char **argv);
 int verb_maintain(int argc, char **argv);
+int verb_forget(int argc, char **argv);
 int verb_isolate(int argc, char **argv);
 int verb_probe(int argc, char **argv);
 
