@@ -49,7 +49,6 @@ static struct exchange *exchange_new(struct exchanges *all, struct lws *wsi)
     exchange->wsi = wsi;
     exchange->body = BUF_INIT(BODY_MAX);
     exchange->answer = BUF_INIT(LWS_PRE + HEAD_MAX + ANSWER_MAX);
-    exchange->close = all->stopping;
     all->open++;
     return exchange;
 }
@@ -152,6 +151,7 @@ int exchange_write(struct session *session, struct lws *wsi)
 
     if (!exchange || !exchange->status)
         return 0;
+    exchange->close = exchange->close || exchange->all->stopping;
     if (write_whole(exchange, wsi) < 0)
         return -1;
     end = exchange->close;

@@ -4,6 +4,7 @@
 # manifests/webhook.yaml, each service replaced by this process's address.
 
 load lib
+load webhook
 
 setup_file() {
 	export work=$BATS_FILE_TMPDIR
@@ -26,37 +27,6 @@ teardown() {
 
 # ---- The bed
 
-certificate() {
-	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=webhook \
-		-addext subjectAltName=IP:127.0.0.1 -keyout "$work/tls.key" -out "$work/tls.crt"
-}
-
-# start [PORT [OPTION...]] : returns when the webhook is ready
-start() {
-	{
-		"$GITGATE_BIN/gitgate-webhook" --kubeconfig "$work/kubeconfig" --gate-image gate:test \
-			--tls-cert "$work/tls.crt" --tls-key "$work/tls.key" --listen "127.0.0.1:${1:-0}" "${@:2}" &
-		echo $! >"$work/pid"
-		wait $! && echo 0 >"$work/status" || echo $? >"$work/status"
-	} >>"$work/log" 2>&1 3>&- &
-	wait_for 15 ready
-}
-
-ready() {
-	jq -es 'map(select(.msg == "listening")) | last.port' "$work/log" >"$work/port" &&
-		[ "$(ask -o /dev/null -w '%{http_code}' "$(url /readyz)")" = 200 ]
-}
-
-# stop : must end by itself, with 0
-stop() {
-	local pid
-	pid=$(cat "$work/pid") || return 0
-	rm -f "$work/pid" "$work/status"
-	kill -TERM "$pid"
-	wait_for 20 test -s "$work/status" || { kill -KILL "$pid"; false; }
-	[ "$(cat "$work/status")" = 0 ]
-}
-
 webhook_configurations() {
 	kubectl create --dry-run=client -o json -f "$GITGATE_SOURCE/manifests/webhook.yaml" |
 		jq --arg url "$(url)" --arg ca "$(base64 -w0 "$work/tls.crt")" '
@@ -73,19 +43,6 @@ namespaces() {
 		gate "$ns" agents '{"matchLabels": {"app": "coding-agent"}}' | kubectl create -f -
 	done
 	kubectl label namespace enabled gitgate.dev/injection=enabled
-}
-
-# gate NAMESPACE NAME SELECTOR : to standard output
-gate() {
-	cat <<-END
-		apiVersion: gitgate.dev/v1alpha1
-		kind: GitGate
-		metadata: {name: "$2", namespace: "$1"}
-		spec:
-		  podSelector: $3
-		  upstreams:
-		  - {name: app, url: "https://git.example.com/team/app.git"}
-	END
 }
 
 # pod NAME GATE [OPTION...] : in $ns, with $spec if it is set
@@ -110,29 +67,6 @@ ungated() {
 	END
 }
 
-# ---- The webhook's own client
-
-url() { echo "https://127.0.0.1:$(cat "$work/port")${1:-}"; }
-ask() { curl -sS --max-time 60 --cacert "$work/tls.crt" "$@"; }
-post() { ask -H 'Content-Type: application/json' -w '\n%{http_code}' --data-binary @- "${@:2}" "$(url "$1")"; }
-
-wait_for() {
-	local end=$((SECONDS + $1))
-	until "${@:2}"; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.1
-	done
-}
-
-# review CONTAINERS VARIABLES : an ungated pod's, as large as asked
-review() {
-	jq -cn --argjson containers "$1" --argjson variables "$2" '
-		{kind: "AdmissionReview", apiVersion: "admission.k8s.io/v1", request: {uid: "the-uid", operation: "CREATE",
-		 kind: {group: "", version: "v1", kind: "Pod"}, namespace: "team-a",
-		 object: {metadata: {name: "x"}, spec: {containers: [range($containers) | {name: "c\(.)", image: "i",
-		 env: [range($variables) | {name: "VARIABLE_\(.)", value: ("x" * 100)}]}]}}}}'
-}
-
 # ---- By itself
 
 @test "it is alive and ready, and other paths and methods get their answer" {
@@ -149,7 +83,7 @@ review() {
 		run post /mutate-pod <<<"$body"
 		[[ $output == *$'\n400' && $output == *[JA]* ]]
 	done
-	run post /mutate-pod -H 'Content-Type: text/plain' <<<'{}'
+	type='Content-Type: text/plain' run post /mutate-pod <<<'{}'
 	[[ $output == *'must be application/json'*$'\n415' ]]
 	run post /mutate-pod -H 'Transfer-Encoding: chunked' <<<'{}'
 	[[ $output == *'needs a content-length'*$'\n411' ]]
