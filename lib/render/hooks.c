@@ -34,8 +34,15 @@ static const char proc_receive[] =
     "#!/bin/sh\n"
     "# git speaks its proc-receive protocol with this (githooks(5)) once pre-receive has agreed: "
     "each\n"
-    "# ref goes to the upstream, and moves here only where it moved there.\n"
-    "exec gitgate-gate forward\n";
+    "# ref goes to the upstream, and moves here only where it moved there. Of a hook that was "
+    "killed "
+    "git\n"
+    "# would say that the push was rejected, whatever the upstream did: better that nothing is "
+    "said.\n"
+    "gitgate-gate forward && exit\n"
+    "code=$?\n"
+    "[ \"$code\" -lt 128 ] || kill -KILL \"$PPID\"\n"
+    "exit \"$code\"\n";
 
 /* Of the source only what the gate reads: no status, no managed fields. */
 static char *gate_text(const struct gitgate *gate)

@@ -227,13 +227,6 @@ end_kept() {
     done
 }
 
-# below PID : it, and all processes below it
-below() {
-    local child
-    echo "$1"
-    for child in $(pgrep -P "$1"); do below "$child"; done
-}
-
 all_gone() {
     local pid
     for pid; do gone "$pid" || return 1; done

@@ -280,6 +280,13 @@ server() {
     pgrep -P "$(cat "$BED/gate.pid")" -x gitgate-gate
 }
 
+# below PID : it, and all processes below it
+below() {
+    local child
+    echo "$1"
+    for child in $(pgrep -P "$1"); do below "$child"; done
+}
+
 gate_url() {
     echo "git://127.0.0.1:$GATE_PORT/$1"
 }

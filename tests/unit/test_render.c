@@ -82,7 +82,7 @@ static void gate_json_decodes_to_the_same_gate_and_no_script_holds_its_values(vo
         const char *script = at(hooks, "data", scripts[i]);
 
         assert_memory_equal(script, "#!/bin/sh\n", 10);
-        assert_non_null(strstr(script, "\nexec gitgate-gate "));
+        assert_non_null(strstr(script, "gitgate-gate "));
         assert_null(strstr(script, "example.com"));
     }
     text = json_loads(at(hooks, "data", "gate.json"), 0, NULL);
