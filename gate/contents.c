@@ -248,7 +248,7 @@ int objects_read(struct objects *o, struct error *err)
 {
     struct reader in CLEANUP(reader_done) = {
         .o = o, .child = CHILD_INIT, .header = BUF_INIT(HEADER_MAX), .names = NAMES_INIT};
-    cleanup_close int list = objects_open(o, LIST_FILE, O_RDONLY, err);
+    cleanup_close int list = objects_open(o, READ_FILE, O_RDONLY, err);
     size_t n = 0;
     int r;
 

@@ -416,19 +416,6 @@ static unsigned line_at(const struct origin *origin, const char *text, size_t at
 
 /* ---- the report ---- */
 
-static int fingerprint(const char *rule, const char *text, size_t len, char to[FINGERPRINT_LEN + 1],
-                       struct error *err)
-{
-    unsigned char hash[FINGERPRINT_LEN / 2];
-
-    if (PKCS5_PBKDF2_HMAC(text, (int)len, (const unsigned char *)rule, (int)strlen(rule),
-                          FINGERPRINT_ROUNDS, EVP_sha256(), sizeof hash, hash) != 1)
-        return error_set(err, -EIO, "cannot hash a finding");
-    for (size_t i = 0; i < sizeof hash; i++)
-        snprintf(to + 2 * i, 3, "%02x", hash[i]);
-    return 0;
-}
-
 static unsigned number(const json_t *finding, const char *key)
 {
     json_int_t n = json_integer_value(json_object_get(finding, key));
@@ -466,9 +453,8 @@ static int take_place(const struct judge *j, const json_t *finding, size_t index
     if (r < 0)
         return r;
     locate_match(text, &match, &from, &end);
-    r = fingerprint(to->rule, text->data + from, end - from, to->fingerprint, err);
-    if (r < 0)
-        return r;
+    to->from = from;
+    to->to = end;
     /* A match may begin with line ends, of which the first one may be ours. */
     while (from < end && text->data[from] == '\n')
         from++;
@@ -573,4 +559,25 @@ int judge_run(struct judge *j, struct rulebook *book, uint64_t deadline_ns, stru
     if (r == 0)
         r = run_gitleaks(j, deadline_ns, err);
     return r < 0 ? r : read_report(j, deadline_ns, ret, err);
+}
+
+/* ---- fingerprints ---- */
+
+int judge_fingerprint(const struct judge *j, const struct verdict *verdict,
+                      char to[FINGERPRINT_LEN + 1], struct error *err)
+{
+    cleanup_buf struct buf text = BUF_INIT(PIECE_MAX + KEYWORDS_ROOM);
+    unsigned char hash[FINGERPRINT_LEN / 2];
+    int r = read_text(j, (size_t)(verdict->origin - j->list), &text, err);
+
+    if (r < 0)
+        return r;
+    if (verdict->to > text.len ||
+        PKCS5_PBKDF2_HMAC(text.data + verdict->from, (int)(verdict->to - verdict->from),
+                          (const unsigned char *)verdict->rule, (int)strlen(verdict->rule),
+                          FINGERPRINT_ROUNDS, EVP_sha256(), sizeof hash, hash) != 1)
+        return error_set(err, -EIO, "cannot hash a finding");
+    for (size_t i = 0; i < sizeof hash; i++)
+        snprintf(to + 2 * i, 3, "%02x", hash[i]);
+    return 0;
 }

@@ -35,8 +35,7 @@ struct verdict {
     const struct origin *origin; /* the judge's */
     unsigned line;               /* in the content, from 1 */
     uint64_t offset;             /* in the content, of the match */
-    /* A hash of the rule and what matched, slow to make, so that nobody finds the secret by it. */
-    char fingerprint[FINGERPRINT_LEN + 1];
+    size_t from, to;             /* of the match, in the judge's file */
 };
 
 struct verdicts {
@@ -66,5 +65,10 @@ uint64_t judge_bytes(const struct judge *judge);
  * known of the content: refuse. Neither the verdicts nor the error hold what was found. */
 int judge_run(struct judge *judge, struct rulebook *book, uint64_t deadline_ns,
               struct verdicts *ret, struct error *err);
+
+/* A hash of the rule and what matched, slow to make (5 ms), so that nobody finds the secret by it:
+ * so it is only made of what is shown. */
+int judge_fingerprint(const struct judge *judge, const struct verdict *verdict,
+                      char to[FINGERPRINT_LEN + 1], struct error *err);
 
 #endif

@@ -94,8 +94,8 @@ static int list_objects(struct objects *o, const struct push *push, struct error
         return r;
     while ((n = child_read(&child, chunk, sizeof chunk, o->dissection->budget.deadline_ns)) > 0) {
         for (const char *p = chunk; (p = memchr(p, '\n', (size_t)(chunk + n - p))); p++)
-            o->n++;
-        if (o->n > OBJECTS_MAX)
+            o->listed++;
+        if (o->listed > OBJECTS_MAX)
             return error_set(err, -EFBIG,
                              "the push has more than %d new objects, which the gate can't scan; "
                              "push it in parts",
@@ -105,6 +105,70 @@ static int list_objects(struct objects *o, const struct push *push, struct error
     }
     return objects_expect_clean(
         o, n < 0 ? (int)n : child_wait(&child, o->dissection->budget.deadline_ns), "rev-list", err);
+}
+
+/* The number of lines, or a negative errno. */
+static ssize_t each_line(const struct objects *o, const char *name, void (*fn)(void *, char *),
+                         void *data)
+{
+    char path[PATH_MAX];
+    cleanup_free char *line = NULL;
+    size_t size = 0;
+    ssize_t n, lines = 0;
+    FILE *list;
+
+    workdir_path(o->dir, name, path);
+    list = fopen(path, "re");
+    if (!list)
+        return -errno;
+    for (; (n = getline(&line, &size, list)) > 0; lines++) {
+        line[n - (line[n - 1] == '\n')] = '\0';
+        fn(data, line);
+    }
+    if (ferror(list))
+        lines = -EIO;
+    fclose(list);
+    return lines;
+}
+
+void objects_each(const struct objects *o, void (*fn)(void *, char *), void *data)
+{
+    each_line(o, READ_FILE, fn, data);
+}
+
+struct choice {
+    struct objects *objects;
+    FILE *to;
+};
+
+static void choose(void *data, char *object)
+{
+    struct choice *choice = data;
+
+    if (clean_has(choice->objects->clean, object))
+        return;
+    choice->objects->n++;
+    fprintf(choice->to, "%s\n", object);
+}
+
+/* Of what is new what has to be read. Each line is accounted for: one that got lost would be an
+ * object that nobody looks at. */
+static int choose_objects(struct objects *o, struct error *err)
+{
+    struct choice choice = {.objects = o};
+    char path[PATH_MAX];
+    ssize_t lines;
+    bool written;
+
+    workdir_path(o->dir, READ_FILE, path);
+    choice.to = fopen(path, "wxe");
+    if (!choice.to)
+        return error_errno(err, -errno, "cannot write the scan's files");
+    lines = each_line(o, LIST_FILE, choose, &choice);
+    written = !ferror(choice.to);
+    if (fclose(choice.to) != 0 || !written || lines < 0 || (size_t)lines != o->listed)
+        return error_set(err, -EIO, "cannot write the scan's files");
+    return 0;
 }
 
 /* ---- refs ---- */
@@ -123,7 +187,8 @@ static int take_refs(const struct objects *o, const struct push *push, const str
 }
 
 int objects_take_apart(const char *repo, const struct push *push, const struct buf *options,
-                       struct dissection *dissection, struct objects **ret, struct error *err)
+                       const struct clean *clean, struct dissection *dissection,
+                       struct objects **ret, struct error *err)
 {
     struct objects *o = calloc(1, sizeof *o);
     int r;
@@ -133,9 +198,12 @@ int objects_take_apart(const char *repo, const struct push *push, const struct b
     o->repo = repo;
     o->dissection = dissection;
     o->dir = dissection->dir;
+    o->clean = clean;
     r = take_refs(o, push, options, err);
     if (r == 0)
         r = list_objects(o, push, err);
+    if (r == 0)
+        r = choose_objects(o, err);
     if (r == 0)
         r = objects_read(o, err);
     if (r < 0)

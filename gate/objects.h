@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "clean.h"
 #include "dissect.h"
 #include "gate.h"
 #include "policy.h"
@@ -33,10 +34,16 @@ struct location {
 
 struct objects; /* opaque */
 
-/* Gives everything new of `push` (and `options`, the push options, a line each) to `dissection`,
- * which stays the caller's; so do `repo` and its work folder, for as long as the result lives. */
+/* Gives everything new of `push` that isn't known to be `clean` (and `options`, the push options, a
+ * line each) to `dissection`, which stays the caller's; so do `repo`, `clean` and the work folder,
+ * for as long as the result lives. */
 int objects_take_apart(const char *repo, const struct push *push, const struct buf *options,
-                       struct dissection *dissection, struct objects **ret, struct error *err);
+                       const struct clean *clean, struct dissection *dissection,
+                       struct objects **ret, struct error *err);
+
+/* Calls `fn` for each object that was taken apart, "<id>" or "<id> <path>". */
+void objects_each(const struct objects *objects, void (*fn)(void *data, char *object), void *data);
+
 void objects_free(struct objects *objects);
 
 /* The place of a piece by what it said of itself (piece.h). */

@@ -6,13 +6,16 @@
 #include "objects.h"
 
 #define LIST_FILE "objects" /* rev-list's output, kept to find a commit later */
+#define READ_FILE "read"    /* of it what is to be read: not known to be clean */
 #define CHUNK 65536
 
 struct objects {
     const char *repo;
     struct dissection *dissection;
     const struct workdir *dir;
-    size_t n;
+    const struct clean *clean;
+    size_t listed; /* all that are new */
+    size_t n;      /* of those to be read */
     uint64_t bytes;
 };
 
@@ -26,7 +29,7 @@ int objects_start_git(const struct objects *o, const char *const *argv, int in, 
 /* Requires what git must be: silent and successful. Anything else hides objects. */
 int objects_expect_clean(const struct objects *o, int code, const char *what, struct error *err);
 
-/* contents.c: takes each object apart that LIST_FILE names. */
+/* contents.c: takes each object apart that READ_FILE names. */
 int objects_read(struct objects *o, struct error *err);
 
 #endif

@@ -29,24 +29,45 @@ static bool path_allowed(const char *pattern, const char *path)
     return matches;
 }
 
-static bool allowed(const struct scan_policy *policy, const struct finding *finding)
+/* What of a list entry can be told without the fingerprint, which is slow to make. */
+static bool entry_may_fit(const json_t *entry, const struct finding *finding, const char **print)
+{
+    const char *rule = json_string_value(json_object_get(entry, "rule"));
+    const char *path = json_string_value(json_object_get(entry, "path"));
+
+    *print = json_string_value(json_object_get(entry, "fingerprint"));
+    /* All that the entry names has to fit. */
+    return (rule || path || *print) && (!rule || strcmp(rule, finding->rule) == 0) &&
+           (!path || path_allowed(path, finding->at.path));
+}
+
+static int fill_fingerprint(const struct judge *judge, const struct verdict *verdict,
+                            struct finding *finding, struct error *err)
+{
+    return *finding->fingerprint ? 0 : judge_fingerprint(judge, verdict, finding->fingerprint, err);
+}
+
+/* 1 when the GitGate allows it, else 0 or an error. */
+static int allowed(const struct scan_policy *policy, const struct judge *judge,
+                   const struct verdict *verdict, struct finding *finding, struct error *err)
 {
     json_t *entry;
     size_t i;
 
     json_array_foreach(policy->allow, i, entry)
     {
-        const char *rule = json_string_value(json_object_get(entry, "rule"));
-        const char *path = json_string_value(json_object_get(entry, "path"));
-        const char *print = json_string_value(json_object_get(entry, "fingerprint"));
+        const char *print;
+        int r;
 
-        /* All that the entry names has to fit. */
-        if ((rule || path || print) && (!rule || strcmp(rule, finding->rule) == 0) &&
-            (!path || path_allowed(path, finding->at.path)) &&
-            (!print || strcmp(print, finding->fingerprint) == 0))
-            return true;
+        if (!entry_may_fit(entry, finding, &print))
+            continue;
+        r = print ? fill_fingerprint(judge, verdict, finding, err) : 0;
+        if (r < 0)
+            return r;
+        if (!print || strcmp(print, finding->fingerprint) == 0)
+            return 1;
     }
-    return false;
+    return 0;
 }
 
 /* ---- taking ---- */
@@ -94,31 +115,46 @@ static bool listed(const struct findings *findings, const struct finding *findin
     return false;
 }
 
-int findings_take(const struct verdicts *verdicts, const struct objects *objects,
-                  const struct scan_policy *policy, uint64_t deadline_ns, struct findings *ret,
-                  struct error *err)
+/* Adds it, unless it is allowed or told already. */
+static int take(const struct judge *judge, const struct verdict *verdict,
+                const struct objects *objects, const struct scan_policy *policy,
+                struct findings *to, struct error *err)
+{
+    struct finding finding = {
+        .rule = verdict->rule, .member = verdict->origin->member, .form = verdict->origin->form};
+    int r;
+
+    objects_locate(objects, verdict->origin->place, verdict->origin->object, verdict->line,
+                   &finding.at);
+    if (listed(to, &finding))
+        return 0;
+    r = allowed(policy, judge, verdict, &finding, err);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    if (to->n == FINDINGS_SHOWN) {
+        to->more = true;
+        return 0;
+    }
+    r = fill_fingerprint(judge, verdict, &finding, err);
+    if (r == 0)
+        to->list[to->n++] = finding;
+    return r;
+}
+
+int findings_take(const struct judge *judge, const struct verdicts *verdicts,
+                  const struct objects *objects, const struct scan_policy *policy,
+                  uint64_t deadline_ns, struct findings *ret, struct error *err)
 {
     *ret = (struct findings){.list = calloc(FINDINGS_SHOWN, sizeof *ret->list)};
     if (!ret->list)
         return error_errno(err, -ENOMEM, "cannot report what was found");
-    for (size_t i = 0; i < verdicts->n; i++) {
-        const struct verdict *verdict = &verdicts->list[i];
-        struct finding finding = {.rule = verdict->rule,
-                                  .member = verdict->origin->member,
-                                  .form = verdict->origin->form,
-                                  .fingerprint = verdict->fingerprint};
+    for (size_t i = 0; i < verdicts->n && !ret->more; i++) {
+        int r = take(judge, &verdicts->list[i], objects, policy, ret, err);
 
+        if (r < 0)
+            return r;
         if (clock_now_ns() > deadline_ns)
             return error_set(err, -ETIMEDOUT, "the scan took too long (spec.scan.timeout)");
-        objects_locate(objects, verdict->origin->place, verdict->origin->object, verdict->line,
-                       &finding.at);
-        if (allowed(policy, &finding) || listed(ret, &finding))
-            continue;
-        if (ret->n == FINDINGS_SHOWN) {
-            ret->more = true;
-            break;
-        }
-        ret->list[ret->n++] = finding;
     }
     for (size_t i = 0; i < ret->n; i++)
         confirm(verdicts, objects, &ret->list[i].at);

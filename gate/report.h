@@ -7,7 +7,8 @@
 #include "objects.h"
 
 struct finding {
-    const char *rule, *member, *form, *fingerprint; /* borrowed from the verdicts */
+    const char *rule, *member, *form; /* borrowed from the verdicts */
+    char fingerprint[FINGERPRINT_LEN + 1];
     struct location at;
 };
 
@@ -23,11 +24,11 @@ struct findings {
 
 void findings_done(struct findings *findings);
 
-/* Verdicts on places, less what the GitGate allows (spec.scan.allow: a rule, a path that the
- * blob's must match (POSIX extended), a fingerprint; all that an entry names must fit). */
-int findings_take(const struct verdicts *verdicts, const struct objects *objects,
-                  const struct scan_policy *policy, uint64_t deadline_ns, struct findings *ret,
-                  struct error *err);
+/* The judge's verdicts on places, less what the GitGate allows (spec.scan.allow: a rule, a path
+ * that the blob's must match (POSIX extended), a fingerprint; all that an entry names must fit). */
+int findings_take(const struct judge *judge, const struct verdicts *verdicts,
+                  const struct objects *objects, const struct scan_policy *policy,
+                  uint64_t deadline_ns, struct findings *ret, struct error *err);
 
 /* Lines for the client, in terminal-safe ASCII. */
 void findings_print(const struct findings *findings, struct buf *to);

@@ -179,6 +179,7 @@ static void tell_findings(const struct findings *findings)
 struct work {
     struct workdir dir;
     struct rulebook book;
+    struct clean clean;
     struct dissection dissection;
     struct objects *objects;
     struct judge *judge;
@@ -194,6 +195,7 @@ static void work_done(struct work *w)
     find_free(w->find);
     judge_free(w->judge);
     objects_free(w->objects);
+    clean_done(&w->clean);
     rulebook_done(&w->book);
     workdir_done(&w->dir);
 }
@@ -212,13 +214,57 @@ static int look_through(const struct scan *s, struct work *w, uint64_t deadline_
         r = find_new(w->book.sets, w->book.n, judge_take, w->judge, &w->find, err);
     if (r < 0)
         return r;
+    clean_open(&s->gate, &w->book, &w->clean);
     w->dissection = (struct dissection){.take = find_piece,
                                         .data = w->find,
                                         .dir = &w->dir,
                                         .budget = {.members = DISSECT_MEMBERS_MAX,
                                                    .bytes = DISSECT_BYTES_MAX,
                                                    .deadline_ns = deadline_ns}};
-    return objects_take_apart(s->repo, &s->push, &s->options, &w->dissection, &w->objects, err);
+    return objects_take_apart(s->repo, &s->push, &s->options, &w->clean, &w->dissection,
+                              &w->objects, err);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Objects with a finding, sorted. */
+struct flagged {
+    const char **ids;
+    size_t n;
+    struct clean *clean;
+};
+
+static void remember_object(void *data, char *object)
+{
+    const struct flagged *flagged = data;
+    char id[OID_HEX_MAX + 1];
+    const char *key = id;
+
+    snprintf(id, sizeof id, "%.*s", (int)strcspn(object, " "), object);
+    if (!bsearch(&key, flagged->ids, flagged->n, sizeof key, compare_ids))
+        clean_add(flagged->clean, object);
+}
+
+/* What no finding is in, allowed or not, is clean. A name is looked at once, though several trees
+ * may hold it: with a finding in one nothing is known of the others. */
+static void remember(struct work *w)
+{
+    struct flagged flagged = {.clean = &w->clean,
+                              .ids = calloc(w->verdicts.n + 1, sizeof *flagged.ids)};
+    bool name = false;
+
+    for (size_t i = 0; flagged.ids && i < w->verdicts.n; i++) {
+        flagged.ids[flagged.n++] = w->verdicts.list[i].origin->object;
+        name = name || w->verdicts.list[i].origin->place == PLACE_NAME;
+    }
+    if (flagged.ids && !name) {
+        qsort(flagged.ids, flagged.n, sizeof *flagged.ids, compare_ids);
+        objects_each(w->objects, remember_object, &flagged);
+    }
+    free(flagged.ids);
 }
 
 /* The number of findings, or negative when the scan failed. */
@@ -232,7 +278,9 @@ static int scan_content(const struct scan *s, struct error *err)
     if (r == 0)
         r = judge_run(w.judge, &w.book, deadline_ns, &w.verdicts, err);
     if (r == 0)
-        r = findings_take(&w.verdicts, w.objects, policy, deadline_ns, &w.findings, err);
+        r = findings_take(w.judge, &w.verdicts, w.objects, policy, deadline_ns, &w.findings, err);
+    if (r == 0)
+        remember(&w);
     if (r < 0 || w.findings.n == 0)
         return r;
     tell_findings(&w.findings);

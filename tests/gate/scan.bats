@@ -326,14 +326,91 @@ refused() {
     [[ $output != *$'\033[2J'* ]]
 }
 
-@test "clean pushes pass: a lock file, a picture, minified text, uuids" {
-    head -c 50000 /dev/urandom >picture.png
-    seq 2000 | sed 's/.*/{"name":"p&","resolved":"https:\/\/example.com\/p&","v":"1.&.0"}/' >package-lock.json
-    for _ in $(seq 50); do cat /proc/sys/kernel/random/uuid; done >ids.txt
+@test "a line \"false\" inside of a private key does not let it pass" {
+    ssh-keygen -q -t rsa -b 2048 -m PEM -N '' -f "$BATS_TEST_TMPDIR/key"
+    sed '5i false' "$BATS_TEST_TMPDIR/key" >server.key
+    git add server.key
+    git commit -qm x
+    refused main
+    [[ $output == *"rule private-key: server.key, line 1"* ]]
+    unharmed
+}
+
+@test "a shallow clone's push is looked at" {
+    clone app "$BATS_TEST_TMPDIR/shallow" --depth=1
+    cd "$BATS_TEST_TMPDIR/shallow"
+    commit . a.txt "$secret" >/dev/null
+    refused main
+    unharmed
+}
+
+@test "a graft hides no commit" {
+    bad=$(commit . a.txt "$secret")
+    git rm -q a.txt
+    git commit -qm "Remove"
+    printf '%s %s\n' "$(git rev-parse HEAD)" "$(git rev-parse origin/main)" >.git/info/grafts
+    run git push origin main
+    echo "$output"
+    [ "$status" -ne 0 ]
+    run ! up app cat-file -e "$bad"
+    unharmed
+}
+
+# passes BRANCH : the push arrives
+passes() {
+    git push -q origin "HEAD:refs/heads/$1"
+    [ "$(up app rev-parse "$1")" = "$(git rev-parse HEAD)" ]
+}
+
+# The same bytes each time: what passes today must pass tomorrow.
+@test "clean pushes pass: lock files, pictures, fonts, minified text, uuids, test vectors" {
+    python3 - <<-'END'
+	import base64, json, random, uuid
+	r = random.Random(1)
+	words = "parse utils core types react node stream buffer color lodash string path glob merge yargs web pack loader test".split()
+	names = sorted({"-".join(r.choices(words, k=2)) for _ in range(150)})
+	data = lambda n: r.getrandbits(8 * n).to_bytes(n, "big")
+	b64 = lambda n: base64.b64encode(data(n)).decode()
+	version = lambda: "%d.%d.%d" % (r.randrange(9), r.randrange(20), r.randrange(20))
+	with open("package-lock.json", "w") as f:
+	    json.dump({"name": "app", "lockfileVersion": 3, "packages": {"node_modules/" + n: {"version": version(),
+	        "resolved": "https://registry.example.com/%s/-/%s.tgz" % (n, n), "integrity": "sha512-" + b64(64)} for n in names}}, f, indent=2)
+	with open("yarn.lock", "w") as f:
+	    f.writelines('%s@^1.0.0:\n  version "%s"\n  resolved "https://registry.example.com/%s.tgz#%s"\n  integrity sha512-%s\n\n'
+	                 % (n, version(), n, data(20).hex(), b64(64)) for n in names)
+	with open("Cargo.lock", "w") as f:
+	    f.writelines('[[package]]\nname = "%s"\nversion = "%s"\nchecksum = "%s"\n\n' % (n, version(), data(32).hex()) for n in names)
+	with open("go.sum", "w") as f:
+	    f.writelines("example.com/%s v%s h1:%s\nexample.com/%s v1.0.0/go.mod h1:%s\n" % (n, version(), b64(32), n, b64(32)) for n in names)
+	with open("poetry.lock", "w") as f:
+	    f.writelines('    {file = "%s.whl", hash = "sha256:%s"},\n' % (n, data(32).hex()) for n in names)
+	for name, magic in {"a.png": b"\x89PNG\r\n\x1a\n", "b.jpg": b"\xff\xd8\xff\xe0\0\x10JFIF\0", "c.woff2": b"wOF2\0\1\0\0", "d.ttf": b"\0\1\0\0\0\x12",
+	                    "e.gif": b"GIF89a", "f.ico": b"\0\0\1\0", "g.pdf": b"%PDF-1.7\n", "h.wasm": b"\0asm\1\0\0\0", "i.so": b"\x7fELF\2\1\1\0"}.items():
+	    open(name, "wb").write(magic + data(300000))
+	with open("app.min.js", "w") as f:
+	    f.write("!function(e,t){" + ";".join("function %s(e,t,n){var r=e.%s,o=t[%d]||n;return r&&o?%s(r):void 0}" % (
+	        r.choice("abcdefg") + str(i), r.choice(words), r.randrange(999), r.choice("abcdefg") + str(i)) for i in range(8000)) + "}(this);\n")
+	with open("ids.txt", "w") as f:
+	    f.writelines("%s\n" % uuid.UUID(bytes=data(16)) for _ in range(500))
+	with open("vectors.rsp", "w") as f:
+	    f.writelines("Len = %d\nMsg = %s\nMD = %s\n\n" % (8 * n, data(n).hex(), data(32).hex()) for n in range(1, 200))
+	with open("picture.svg", "w") as f:
+	    f.write('<svg><image href="data:image/png;base64,%s"/></svg>\n' % b64(100000))
+	END
     git add -A
     git commit -qm "Clean"
-    git push -q origin HEAD:refs/heads/clean-push
-    [ "$(up app rev-parse clean-push)" = "$(git rev-parse HEAD)" ]
+    passes clean-push
+}
+
+@test "a clean history of two thousand commits passes" {
+    for n in $(seq 2000); do
+        text="line $n of a text that says nothing that matters"
+        printf 'commit refs/heads/history\ncommitter A <a@example.com> %s +0000\ndata 7\nChange\n%bM 100644 inline d%s/f%s\ndata %s\n%s\n' \
+            $((1700000000 + n)) "$([ "$n" != 1 ] || echo "from $(git rev-parse HEAD)\\n")" $((n % 7)) $((n % 50)) ${#text} "$text"
+    done | git fast-import --quiet
+    git checkout -q history
+    passes history
+    [ "$(up app rev-list --count history)" -gt 2000 ]
 }
 
 # ---- the scanner itself
@@ -365,6 +442,57 @@ scanner_failed() {
     [ ! -e "$BATS_TEST_TMPDIR/started" ]
     stop_gate
     start_gate
+}
+
+# A gate whose scanner also writes down how many files it is given.
+with_counting_scanner() {
+    with_scanner "find . -type f | wc -l >>'$BATS_TEST_TMPDIR/runs'; exec '$(command -v gitleaks)' \"\$@\""
+}
+
+@test "all of a push that may be a secret goes to one run of the scanner" {
+    with_counting_scanner
+    for n in 1 2 3; do commit . "f$n.txt" "token: $(secret)" >/dev/null; done
+    git commit -q --allow-empty -m "Use $secret"
+    refused main
+    [ "$(cat "$BATS_TEST_TMPDIR/runs")" = 5 ] # four, and the canary
+    unharmed
+    stop_gate
+    start_gate
+}
+
+@test "what was found clean is not looked at again, until the rules change" {
+    with_counting_scanner
+    runs=$BATS_TEST_TMPDIR/runs
+    commit . hit.txt 'api_key = "aaaaaaaaaaaaaaaaaaaaaaaaa1"' >/dev/null # like a secret, and none
+    commit . a.txt "$secret" >/dev/null
+    refused main
+    [ "$(cat "$runs")" = 3 ] # with the canary
+    git reset -q --hard HEAD~1
+    commit . b.txt "$(secret)" >/dev/null
+    refused main
+    [[ $output == *"rule github-pat: b.txt, line 1"* && $output != *a.txt* ]]
+    [ "$(tail -1 "$runs")" = 2 ]
+    # A secret is never forgotten to be one, however often it is pushed.
+    refused main
+    [ "$(tail -1 "$runs")" = 2 ]
+    # Nor is the same content taken for clean where other rules may apply to it.
+    git reset -q --hard origin/main
+    commit . moved.txt 'api_key = "aaaaaaaaaaaaaaaaaaaaaaaaa1"' >/dev/null
+    commit . a.txt "$secret" >/dev/null
+    refused main
+    [ "$(tail -1 "$runs")" = 3 ]
+    # Whatever is pushed, it takes no more room.
+    [ "$(stat -c %s "$BED/state/git/.gitgate-clean")" = 4194304 ]
+    cp "$BED/gitgate.yaml" "$BED/keep.yaml"
+    { jq '.spec.scan.rules += [{id: "other", regex: "other_[a-z]{20}"}]' "$BED/gate.json"; sed -n '/^---$/,$p' "$BED/keep.yaml"; } >"$BED/gitgate.yaml"
+    with_counting_scanner
+    refused main
+    [ "$(tail -1 "$runs")" = 3 ]
+    mv "$BED/keep.yaml" "$BED/gitgate.yaml"
+    stop_gate
+    start_gate
+    git reset -q --hard HEAD~1
+    passes remembered
 }
 
 @test "a scanner that is missing, crashes, lies or is silent lets nothing through" {

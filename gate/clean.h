@@ -1,0 +1,35 @@
+/* Objects that were found clean, so that a push that is made again, less what it was refused for,
+ * is not read again.
+ *
+ * One table of a fixed size for all repositories, a slot for each hash of an object's id and path,
+ * of the rules and of this program: other rules find nothing in it, and overwrite it. What is lost
+ * or torn is read again. */
+#ifndef GITGATE_GATE_CLEAN_H
+#define GITGATE_GATE_CLEAN_H
+
+#include <stdbool.h>
+
+#include "rulebook.h"
+
+/* Below the repositories. */
+#define CLEAN_FILE ".gitgate-clean"
+
+#define CLEAN_ENTRY 16         /* bytes of a SHA-256 */
+#define CLEAN_SLOTS (1u << 18) /* 4 MiB; a large push has 100,000 objects */
+
+struct clean {
+    unsigned char (*table)[CLEAN_ENTRY]; /* NULL: there is none, and nothing is known */
+    uint8_t key[RULES_KEY_LEN];
+};
+
+#define CLEAN_INIT ((struct clean){0})
+
+/* Only a matter of speed: where there is no room for it the scan goes without. */
+void clean_open(const struct gate *gate, const struct rulebook *book, struct clean *ret);
+void clean_done(struct clean *clean);
+
+/* `object` is "<id>" or "<id> <path>": where it lies decides what rules apply. */
+bool clean_has(const struct clean *clean, const char *object);
+void clean_add(struct clean *clean, const char *object);
+
+#endif
