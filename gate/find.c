@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "unpack.h"
+
 /* gitleaks asks for a rule's keywords in the chunk that it reads: 100,000 bytes and up to 25,000
  * more. So one that stands within that distance of a match may be in the match's chunk. */
 #define CHUNK_MAX 125000u
@@ -160,11 +162,46 @@ static int on_path(unsigned pattern, unsigned long long from, unsigned long long
     return n >= (int)(MARKERS_MAX - len); /* too many: stop, which is an error */
 }
 
-/* Path patterns look at the blob's path; inside an archive at the member's. */
+/* The length of the path without what a compressor appended to it. */
+static size_t uncompressed_len(const char *path, size_t len)
+{
+    static const char *const suffixes[] = {".gz", ".xz", ".bz2", ".zst"};
+
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        size_t n = strlen(suffixes[i]);
+
+        if (len > n && strncasecmp(path + len - n, suffixes[i], n) == 0)
+            return len - n;
+    }
+    return len;
+}
+
+/* What path patterns look at: the blob's path; inside an archive the member's; inside a compressed
+ * file, which knows no name, its own as if it were uncompressed. */
+static const char *path_of(const struct piece *piece, size_t *len)
+{
+    static const char unnamed[] = UNPACK_UNNAMED;
+    const char *path = piece->path;
+
+    *len = strlen(path);
+    for (const char *at = piece->member; *at;) {
+        size_t n = strcspn(at, "!");
+
+        if (n == sizeof unnamed - 1 && memcmp(at, unnamed, n) == 0) {
+            *len = uncompressed_len(path, *len);
+        } else {
+            path = at;
+            *len = n;
+        }
+        at += n + (at[n] == '!');
+    }
+    return path;
+}
+
 static int match_path(struct find *f, const struct piece *piece, struct error *err)
 {
-    const char *last = strrchr(piece->member, '!');
-    const char *path = last ? last + 1 : *piece->member ? piece->member : piece->path;
+    size_t len;
+    const char *path = path_of(piece, &len);
     hs_error_t r = HS_SUCCESS;
 
     f->markers[0] = '\0';
@@ -172,7 +209,7 @@ static int match_path(struct find *f, const struct piece *piece, struct error *e
     for (size_t i = 0; piece->place == PLACE_BLOB && r == HS_SUCCESS && i < f->n_sets; i++) {
         f->set = &f->sets[i];
         if (f->set->paths)
-            r = hs_scan(f->set->paths, path, (unsigned)strlen(path), 0, f->scratch, on_path, f);
+            r = hs_scan(f->set->paths, path, (unsigned)len, 0, f->scratch, on_path, f);
     }
     return r == HS_SUCCESS ? 0 : error_set(err, -EIO, "a path can't be matched (error %d)", r);
 }

@@ -23,6 +23,10 @@ struct unpack_budget {
 
 #define UNPACK_NAME_MAX 4096 /* of a member; what is longer is cut where it is shown */
 
+/* What the content of a file that is compressed and no archive is called (libarchive's raw format).
+ */
+#define UNPACK_UNNAMED "data"
+
 /* Each member: begin, data any number of times, end. Negative results end the unpacking and are
  * returned. */
 struct unpack_sink {
