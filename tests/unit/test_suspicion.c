@@ -33,8 +33,8 @@ static void what_it_says_of_an_upstream_or_of_a_short_machine_is_not(void **stat
         "ssh: Could not resolve hostname git.example.com: Name or service not known\n",
         "remote: fatal: bad object HEAD\n",
         "fatal: Could not read from remote repository.\n",
-        "error: unable to write file objects/pack: No space left on device\nfatal: index-pack "
-        "died\n",
+        ("error: unable to write file objects/pack: No space left on device\nfatal: index-pack "
+         "died\n"),
         "fatal: Out of memory, malloc failed\nerror: inflate: out of memory\n",
     };
 
