@@ -32,7 +32,8 @@ static void ask(const struct review *review, struct gate_list gates, bool enable
                                const struct inject_options *, struct decision *))
 {
     cleanup_decision struct decision decision = DECISION_INIT;
-    struct inject_options options = {.parts.image = "gate", .namespace_enabled = enabled};
+    struct inject_options options = {
+        .parts.image = "gate", .random = review->document.n, .namespace_enabled = enabled};
     cleanup_buf struct buf answer = BUF_INIT(64u << 20);
 
     decide(review, gates, &options, &decision);
