@@ -1,0 +1,188 @@
+#!/usr/bin/env bats
+# gitgate installed by its chart: agents of every kind, changes under running pods, faults.
+# The tests follow each other on one cluster.
+
+load lib
+
+setup_file() {
+	chart=$BATS_FILE_TMPDIR/chart
+	cp -rL "$top/charts/gitgate" "$chart"
+	export chart
+	kubectl create namespace gitgate-system
+	kubectl label namespace gitgate-system pod-security.kubernetes.io/enforce=restricted
+	kubectl create namespace team-a
+	kubectl create namespace team-b
+	key_secret team-a
+}
+
+teardown_file() { clean; }
+
+@test "the chart installs under Pod Security restricted, and helm test passes" {
+	helm install gitgate "$chart" --namespace gitgate-system --wait --timeout 120s --set "images.tag=$tag"
+	helm test gitgate --namespace gitgate-system --timeout 60s
+}
+
+@test "controller and webhook have no shell" {
+	for name in controller webhook; do
+		run ! kubectl -n gitgate-system exec "deploy/gitgate-$name" -- sh -c true
+		[[ $output == *sh*"not found"* ]]
+	done
+}
+
+@test "a Deployment, a Job, a CronJob and a StatefulSet of agents use git, and Jobs end" {
+	gitgate team-a app
+	gate_ready team-a
+	{ a_deployment agent; a_stateful_set workers; a_job errand; a_cron_job nightly; } |
+		jq -s '{apiVersion: "v1", kind: "List", items: .}' | kubectl -n team-a apply -f -
+	kubectl -n team-a create job tonight --from=cronjob/nightly
+
+	kubectl -n team-a wait job/errand job/tonight --for=condition=Complete --timeout=120s
+	for job in errand tonight; do
+		pod=$(kubectl -n team-a get pods -l "job-name=$job" -o jsonpath='{.items[*].metadata.name}')
+		said=$(kubectl -n team-a logs "$pod" -c agent)
+		[ "$said" = "done: $(upstream_has app "refs/heads/agent/$pod/errand")" ]
+	done
+
+	kubectl -n team-a rollout status deployment/agent --timeout=60s
+	kubectl -n team-a rollout status statefulset/workers --timeout=60s
+	for who in deploy/agent workers-0 workers-1; do
+		agent team-a "$who" git clone -q "$(url app)" /tmp/app
+		read -r branch commit < <(pushes team-a "$who" first)
+		[ "$(upstream_has app "refs/heads/$branch")" = "$commit" ]
+	done
+}
+
+@test "a pod of a StatefulSet pushes under its own name and under no other" {
+	run ! agent team-a workers-0 git -C /tmp/app push origin HEAD:refs/heads/agent/workers-1/stolen
+	[[ $output == *"may not be pushed to"*"agent/workers-0/"* ]]
+	run ! upstream_has app refs/heads/agent/workers-1/stolen
+}
+
+@test "a new upstream and a rotated key reach a running pod, which is not started again" {
+	before=$(lives team-a)
+	ssh-keygen -q -t ed25519 -N '' -C gate -f "$work/next_key"
+	# From here on the old key opens nothing.
+	kubectl -n outside exec -i deploy/upstream -- tee /run/keys/authorized_keys <"$work/next_key.pub"
+	cp "$work/deploy_key" "$work/old_key"
+	mv "$work/next_key" "$work/deploy_key"
+	key_secret team-a
+	gitgate team-a app lib
+
+	# The kubelet brings both to the pod when it looks the next time, once a minute.
+	within 150 agent team-a deploy/agent git clone -q "$(url lib)" /tmp/lib
+	fingerprint=$(ssh-keygen -lf "$work/next_key.pub" | cut -d' ' -f2)
+	kubectl -n outside logs deploy/upstream | grep -F "Accepted publickey for git" | grep -F "$fingerprint"
+	within 150 agent team-a deploy/agent git -C /tmp/app fetch -q
+	[ "$(lives team-a)" = "$before" ]
+}
+
+@test "gates of one name in two namespaces don't see each other" {
+	key_secret team-b
+	gitgate team-b other
+	gate_ready team-b
+	a_deployment agent | kubectl -n team-b apply -f -
+	kubectl -n team-b rollout status deployment/agent --timeout=60s
+	agent team-b deploy/agent git clone -q "$(url other)" /tmp/other
+	run ! agent team-b deploy/agent git ls-remote "$(url app)"
+	[[ $output == *"no such repository"* ]]
+	run ! agent team-a deploy/agent git ls-remote "$(url other)"
+	[[ $output == *"no such repository"* ]]
+
+	before=$(owned team-a)
+	kubectl -n team-b delete gitgate agents
+	within 30 owned_by_nobody team-b
+	[ -n "$before" ]
+	[ "$(owned team-a)" = "$before" ]
+}
+
+@test "who may only edit one namespace reaches no credential of another" {
+	kubectl -n team-b delete secret app-deploy-key
+	kubectl -n team-b create rolebinding editor --clusterrole=edit --user=editor
+	within 20 kubectl --as editor -n team-b auth can-i create gitgates
+	for what in get,secrets list,secrets get,configmaps create,pods create,gitgates; do
+		run ! kubectl --as editor -n team-a auth can-i "${what%,*}" "${what#*,}"
+	done
+	for what in exec attach portforward ephemeralcontainers; do
+		run ! kubectl --as editor -n team-a auth can-i create pods "--subresource=$what"
+	done
+	# A GitGate that names the Secret finds none: it is looked for beside the GitGate alone.
+	jq -n --arg url "$(url app)" '{apiVersion: "gitgate.dev/v1alpha1", kind: "GitGate", metadata: {name: "thief"},
+		spec: {upstreams: [{name: "app", $url, ssh: {secretRef: {name: "app-deploy-key"}}}]}}' |
+		kubectl --as editor -n team-b apply -f -
+	kubectl -n team-b wait gitgate/thief --for=condition=CredentialsResolved=False --timeout=30s
+	[ -z "$(kubectl -n team-b get secret thief-gitgate-creds --ignore-not-found -o jsonpath='{.data.app-key}')" ]
+	# And it can't be pointed elsewhere.
+	run ! kubectl --as editor -n team-b patch gitgate thief --type=json --patch \
+		'[{"op": "replace", "path": "/spec/upstreams/0/ssh/secretRef", "value": {"name": "team-a/app-deploy-key"}}]'
+	# Nor does a pod get the gate of another namespace by naming it.
+	run ! bash -c "$(declare -f a_pod agents_template image url); a_pod stray | kubectl --as editor -n team-b create -f -"
+	[[ $output == *"agents"* ]]
+	kubectl -n team-b delete gitgate thief
+}
+
+# gate_starts POD : how often its gate was started again
+gate_starts() {
+	kubectl -n team-a get pod "$1" -o json |
+		jq '.status.initContainerStatuses[] | select(.name == "gitgate") | .restartCount'
+}
+
+@test "a gate that is killed in the midst of a push comes back, and the push can be said again" {
+	pod=$(pod_of team-a agent)
+	before=$(gate_starts "$pod")
+	agent team-a "$pod" sh -euc 'cd /tmp/app; head -c 15000000 /dev/urandom | base64 >big; git add big; git commit -qm Big'
+	kill_gate_at "$pod" 'receive-pack|index-pack|gitgate-gate (scan|forward)' >"$BATS_TEST_TMPDIR/killed" 3>&- &
+	killer=$!
+	within 30 grep -q watching "$BATS_TEST_TMPDIR/killed"
+	run ! agent team-a "$pod" git -C /tmp/app push origin "HEAD:refs/heads/agent/$pod/big"
+	wait "$killer"
+	cat "$BATS_TEST_TMPDIR/killed"
+	run ! upstream_has app "refs/heads/agent/$pod/big"
+	commit=$(agent team-a "$pod" git -C /tmp/app rev-parse HEAD)
+	within 60 agent team-a "$pod" git -C /tmp/app push -q origin "HEAD:refs/heads/agent/$pod/big"
+	[ "$(upstream_has app "refs/heads/agent/$pod/big")" = "$commit" ]
+	in_upstream git --git-dir=/srv/git/app.git fsck --connectivity-only
+	[ "$(gate_starts "$pod")" = $((before + 1)) ]
+}
+
+a_pod_is_admitted() { a_pod probe | kubectl -n team-a create --dry-run=server -f -; }
+
+@test "controller and webhook are killed: agents go on, and both are back in time" {
+	kill_containers controller
+	kill_containers webhook
+	agent team-a deploy/agent git -C /tmp/app fetch -q
+	within 60 a_pod_is_admitted
+	gitgate team-a app lib other
+	gate_ready team-a
+}
+
+# holder : the controller that works, as its Lease names it
+holder() { kubectl -n gitgate-system get lease gitgate-controller -o jsonpath='{.spec.holderIdentity}'; }
+
+@test "of two controllers the other takes over when the one that works is gone" {
+	[ "$(kubectl -n gitgate-system get pods -l app.kubernetes.io/component=controller --no-headers | wc -l)" = 2 ]
+	before=$(holder)
+	# With no time to give its Lease back.
+	kubectl -n gitgate-system delete pod "${before%_*}" --grace-period=0 --force
+	gitgate team-a app lib
+	gate_ready team-a
+	[ "$(holder)" != "$before" ]
+	gitgate_rolled_out
+}
+
+@test "with every webhook stopped pods without a gate start, and gated ones are refused with a reason" {
+	kubectl -n gitgate-system scale deployment/gitgate-webhook --replicas=0
+	no_endpoint() { [ -z "$(kubectl -n gitgate-system get endpointslices -l kubernetes.io/service-name=gitgate-webhook \
+		-o jsonpath='{.items[*].endpoints[?(@.conditions.ready==true)].addresses}')" ]; }
+	within 30 no_endpoint
+	refused() { ! a_pod_is_admitted; }
+	within 30 refused
+	run ! a_pod_is_admitted
+	[[ $output == *'pods.gitgate.dev'*gitgate-webhook* ]]
+	a_pod ungated | jq 'del(.metadata.labels["gitgate.dev/gate"])' | kubectl -n team-a create -f -
+	kubectl -n team-a wait pod/ungated --for=condition=Ready --timeout=60s
+	kubectl -n team-a delete pod ungated
+	agent team-a deploy/agent git -C /tmp/app fetch -q
+	kubectl -n gitgate-system scale deployment/gitgate-webhook --replicas=2
+	kubectl -n gitgate-system rollout status deployment/gitgate-webhook --timeout=60s
+	within 30 a_pod_is_admitted
+}
