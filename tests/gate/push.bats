@@ -217,6 +217,31 @@ hook() {
     agree strict refs/heads/no-2 ""
 }
 
+@test "an atomic push that the upstream agrees with moves all refs" {
+    clone forced "$work"
+    git -C "$work" push -q origin HEAD:refs/heads/leaves
+    new=$(commit "$work" m)
+    git -C "$work" tag together
+    git -C "$work" push -q --atomic origin HEAD:refs/heads/main HEAD:refs/heads/comes together :leaves
+    for ref in refs/heads/main refs/heads/comes refs/tags/together; do agree forced "$ref" "$new"; done
+    agree forced refs/heads/leaves ""
+}
+
+@test "a push without an object of its own arrives" {
+    clone app "$work"
+    old=$(git -C "$work" rev-parse HEAD)
+    git -C "$work" push -q origin HEAD:refs/heads/empty-pack
+    agree app refs/heads/empty-pack "$old"
+}
+
+@test "a shallow clone can push a branch of its own" {
+    clone app "$work" --depth 1
+    new=$(commit "$work" n)
+    git -C "$work" push -q origin HEAD:refs/heads/from-shallow
+    agree app refs/heads/from-shallow "$new"
+    up app fsck --connectivity-only
+}
+
 @test "push options reach the upstream" {
     hook app 'env | grep ^GIT_PUSH_OPTION >&2'
     clone app "$work"
