@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "job.h"
+#include "kept.h"
 #include "state.h"
 
 /* Gates in work at once: each has one request on its way. More only moves the queue into the API
@@ -35,9 +36,12 @@ static void on_gate(void *data, enum kube_change change, const char *ns, const c
                     void *kept)
 {
     struct controller *controller = data;
-    const struct gate_state *state = kube_store_get(controller->states, ns, name);
+    const struct kept_gate *gate = kept;
+    struct gate_state *state = kube_store_get(controller->states, ns, name);
 
-    if (change == KUBE_DELETED || !state || !state_is_own_status(state, kept))
+    if (state)
+        state_told_gate(state, gate->version);
+    if (change == KUBE_DELETED || !state || !state_is_own_status(state, gate->version))
         add_gate(controller, ns, name);
 }
 
@@ -290,6 +294,8 @@ static int watch_gates(struct controller *controller, const char *namespace_, st
 {
     struct kube_watch_spec spec = {.resource = &kube_gitgates,
                                    .namespace_ = namespace_,
+                                   .keep = kept_gate_new,
+                                   .release = kept_gate_free,
                                    .changed = on_gate,
                                    .synced = controller_synced,
                                    .data = controller};

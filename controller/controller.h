@@ -23,7 +23,7 @@ struct controller {
     uv_loop_t *loop;
     struct kube_client *client;
     const struct log *log;
-    struct kube_watch *gates;   /* store: the GitGates, json_t */
+    struct kube_watch *gates;   /* store: struct kept_gate */
     struct kube_watch *secrets; /* stores: struct seen, of all objects: sources and owned */
     struct kube_watch *config_maps;
     struct kube_watch *policies;

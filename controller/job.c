@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kept.h"
 #include "kube/apply.h"
 #include "kube/object.h"
 #include "news.h"
@@ -539,7 +540,7 @@ static uint64_t wait_for_addresses(const struct job *job)
 }
 
 static struct job *job_new(struct controller *controller, const char *ns, const char *name,
-                           json_t *object)
+                           const struct kept_gate *kept)
 {
     struct job *job = calloc(1, sizeof *job);
 
@@ -552,11 +553,11 @@ static struct job *job_new(struct controller *controller, const char *ns, const 
         job->next->link = &job->next;
     controller->jobs = job;
     job->begun = uv_hrtime();
-    job->object = json_incref(object);
+    job->object = kept_gate_object(kept);
     job->ns = strdup(ns);
     job->name = strdup(name);
     job->state = state_of(controller, ns, name);
-    if (job->ns && job->name && job->state)
+    if (job->object && job->ns && job->name && job->state)
         return job;
     job_free(job);
     return NULL;
@@ -572,21 +573,21 @@ static void forget(struct controller *controller, const char *ns, const char *na
 void job_start(void *data, const char *ns, const char *name)
 {
     struct controller *controller = data;
-    json_t *object = kube_store_get(kube_watch_store(controller->gates), ns, name);
+    const struct kept_gate *kept = kube_store_get(kube_watch_store(controller->gates), ns, name);
     struct job *job;
     uint64_t wait;
 
-    if (!object) {
+    if (!kept) {
         forget(controller, ns, name);
         return;
     }
-    job = job_new(controller, ns, name, object);
+    job = job_new(controller, ns, name, kept);
     if (!job) {
         queue_done(controller->queue, ns, name, QUEUE_FAILED, 0);
         return;
     }
     measure_begin(&controller->measure);
-    job->decoded = gitgate_decode(object, false, &job->gate, &job->problems) == 0;
+    job->decoded = gitgate_decode(job->object, false, &job->gate, &job->problems) == 0;
     if (state_hold_hosts(job->state, job->decoded ? &job->gate : NULL) < 0 ||
         see_sources(job) < 0 || state_refer(job->state, &job->sources) < 0) {
         out_of_memory(job);

@@ -5,6 +5,7 @@
 
 #include "api/selector.h"
 #include "controller.h"
+#include "kept.h"
 #include "render/render.h"
 
 /* A pod that ended is DELETED to a watch with this selector. */
@@ -128,7 +129,7 @@ struct selected {
 static bool recount_if_selected(void *data, const char *ns, const char *name, void *gate)
 {
     const struct selected *selected = data;
-    const json_t *selector = json_object_get(json_object_get(gate, "spec"), "podSelector");
+    const json_t *selector = ((const struct kept_gate *)gate)->selector;
 
     if (selector && (!selected->pod || selector_selects(selector, label_of, selected->pod->labels)))
         controller_recount(selected->controller, ns, name);

@@ -218,9 +218,15 @@ const json_t *state_see_status(struct gate_state *state, const json_t *gate)
     return json_object_get(gate, "status");
 }
 
-bool state_is_own_status(const struct gate_state *state, const json_t *gate)
+bool state_is_own_status(const struct gate_state *state, const char *version)
 {
-    return state->status_version && strcmp(state->status_version, version_of(gate)) == 0;
+    return state->status_version && strcmp(state->status_version, version) == 0;
+}
+
+void state_told_gate(struct gate_state *state, const char *version)
+{
+    if (!is_newer(&state->status, version))
+        forget_written(&state->status);
 }
 
 void state_wrote_status(struct gate_state *state, const char *before, const char *after,

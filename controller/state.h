@@ -74,7 +74,10 @@ void state_wrote_status(struct gate_state *state, const char *before, const char
                         json_t *status);
 
 /* The watch tells of our own write of the status: there is nothing to be done for it. */
-bool state_is_own_status(const struct gate_state *state, const json_t *gate);
+bool state_is_own_status(const struct gate_state *state, const char *version);
+
+/* The watch tells of this version of the gate: what we wrote of its status is in it. */
+void state_told_gate(struct gate_state *state, const char *version);
 
 void state_remember_creds(struct gate_state *state, const struct digest *made_from,
                           json_t *problems);
