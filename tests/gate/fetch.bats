@@ -86,6 +86,63 @@ setup() {
     [ "$(git ls-remote "$(gate_url app.git)" refs/heads/moving | cut -f1)" = "$(up app rev-parse main~1)" ]
 }
 
+@test "a folder of branches can become a branch, packed or not" {
+    for pack in true false; do
+        up app branch topic/one main
+        up app branch topic/two main
+        git ls-remote --exit-code "$(gate_url app.git)" refs/heads/topic/one
+        [ $pack = false ] || gate_git app pack-refs --all
+        up app branch -D topic/one topic/two
+        up app branch topic main
+        run git ls-remote "$(gate_url app.git)"
+        [[ $output == *refs/heads/topic* && $output != *refs/heads/topic/* ]]
+        up app branch -D topic
+    done
+}
+
+@test "a mirror clone has each ref of the upstream, and no other" {
+    up app tag -f mirrored main
+    up app update-ref refs/notes/commits main
+    clone app "$work" --mirror
+    [ "$(git -C "$work" show-ref)" = "$(up app show-ref)" ]
+}
+
+@test "what a partial clone left out is had later" {
+    echo "left out" >"$BED/seed-app/late"
+    late=$(git -C "$BED/seed-app" hash-object late)
+    clone app "$work-seed"
+    cp "$BED/seed-app/late" "$work-seed/late"
+    commit "$work-seed" other >/dev/null
+    git -C "$work-seed" push -q
+    clone app "$work" --filter=blob:none --no-checkout
+    run ! env GIT_NO_LAZY_FETCH=1 git -C "$work" rev-list --objects --missing=error HEAD
+    [ "$(git -C "$work" cat-file -p "$late")" = "left out" ]
+    clone app "$work-trees" --filter=tree:0
+    [ "$(cat "$work-trees/late")" = "left out" ]
+}
+
+@test "a shallow clone is deepened" {
+    commit_upstream app main
+    commit_upstream app main
+    clone app "$work" --depth 1
+    git -C "$work" fetch -q --deepen 1
+    [ "$(git -C "$work" rev-list --count HEAD)" = 2 ]
+    git -C "$work" fetch -q --unshallow
+    [ "$(git -C "$work" rev-list --count HEAD)" = "$(up app rev-list --count main)" ]
+}
+
+@test "HEAD follows a renamed default branch, whatever the protocol" {
+    for version in 0 1 2; do
+        up other branch "trunk-$version" main
+        up other symbolic-ref HEAD "refs/heads/trunk-$version"
+        git -c protocol.version=$version clone -q "$(gate_url other.git)" "$work-$version"
+        [ "$(git -C "$work-$version" symbolic-ref HEAD)" = "refs/heads/trunk-$version" ]
+        up other symbolic-ref HEAD refs/heads/main
+        up other branch -D "trunk-$version"
+    done
+    git ls-remote "$(gate_url other.git)" >/dev/null
+}
+
 @test "HEAD follows the upstream's" {
     up other branch trunk main
     up other symbolic-ref HEAD refs/heads/trunk
