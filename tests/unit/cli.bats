@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2030,SC2031  # each test is a process of its own
 # The command line: what `gitgate render` prints and what `gitgate run` lays down for its gate.
 
 bats_require_minimum_version 1.5.0
@@ -102,7 +103,7 @@ expect_rendered() {
 
 # refused_yaml TEXT MESSAGE : behind a GitGate that is right
 refused_yaml() {
-    { cat "$cases/render/ssh/gate.yaml"; printf -- "---\n$1"; } >"$tmp/gate.yaml"
+    { cat "$cases/render/ssh/gate.yaml"; printf -- '---\n%b' "$1"; } >"$tmp/gate.yaml"
     run "$gitgate" render -f "$tmp/gate.yaml"
     [ "$status" -eq 1 ]
     [ "$output" = "$tmp/gate.yaml:$2" ]
