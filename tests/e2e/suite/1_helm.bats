@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# gitgate installed by its chart: agents of every kind, changes under running pods, faults.
+# gitgate installed by its chart: agents of every kind, changes under running pods, faults, an uninstall.
 # The tests follow each other on one cluster.
 
 load lib
@@ -185,4 +185,49 @@ holder() { kubectl -n gitgate-system get lease gitgate-controller -o jsonpath='{
 	kubectl -n gitgate-system scale deployment/gitgate-webhook --replicas=2
 	kubectl -n gitgate-system rollout status deployment/gitgate-webhook --timeout=60s
 	within 30 a_pod_is_admitted
+}
+
+@test "the key is in no agent's container, in no log, event, status, ConfigMap or pod" {
+	# Parts that only the private keys have, as they are in the files and in the Secrets.
+	for file in "$work/old_key" "$work/deploy_key"; do
+		sed -n 5p "$file"
+		base64 -w0 <"$file" | cut -c 320-380
+	done >"$BATS_TEST_TMPDIR/needles"
+	[ "$(kubectl -n team-a exec -i deploy/agent -c gitgate -- sh -c "$search" <"$BATS_TEST_TMPDIR/needles" | wc -l)" -gt 0 ]
+	for pod in $(pod_of team-a agent) workers-0 workers-1; do
+		found=$(kubectl -n team-a exec -i "$pod" -c agent -- sh -c "$search" <"$BATS_TEST_TMPDIR/needles")
+		[ -z "$found" ]
+	done
+	{
+		kubectl -n gitgate-system logs deploy/gitgate-controller --all-pods
+		kubectl -n gitgate-system logs deploy/gitgate-webhook --all-pods
+		for pod in $(kubectl -n team-a get pods -o name); do
+			kubectl -n team-a logs "$pod" --all-containers
+		done
+		kubectl get events -A -o yaml
+		kubectl get events.events.k8s.io -A -o yaml
+		kubectl get gitgates,configmaps,pods,networkpolicies,deployments,jobs -A -o yaml
+	} >"$BATS_TEST_TMPDIR/said"
+	[ "$(wc -c <"$BATS_TEST_TMPDIR/said")" -gt 10000 ]
+	run ! grep -F -f "$BATS_TEST_TMPDIR/needles" "$BATS_TEST_TMPDIR/said"
+	# The search would find it.
+	kubectl -n team-a get secrets -o yaml | grep -qF -f "$BATS_TEST_TMPDIR/needles"
+}
+
+@test "after an uninstall gated pods go on; a GitGate that is deleted takes its objects along" {
+	before=$(lives team-a)
+	objects=$(owned team-a)
+	[ -n "$objects" ]
+	helm uninstall gitgate --namespace gitgate-system --wait --timeout 60s
+	[ "$(owned team-a)" = "$objects" ]
+	agent team-a deploy/agent git -C /tmp/app fetch -q
+	read -r branch commit < <(pushes team-a deploy/agent after)
+	[ "$(upstream_has app "refs/heads/$branch")" = "$commit" ]
+	[ "$(lives team-a)" = "$before" ]
+
+	kubectl -n team-a delete gitgate agents
+	within 60 owned_by_nobody team-a
+	kubectl -n gitgate-system get all -o name | { ! grep .; }
+	kubectl delete crd gitgates.gitgate.dev
+	kubectl delete namespace gitgate-system team-a team-b
 }
