@@ -88,6 +88,8 @@ static const struct reason reasons[] = {
     {"not allowed to push", FAULT_ACCESS, "%h does not allow this credential to push"},
     {"not authorized to write", FAULT_ACCESS, "%h does not allow this credential to push"},
     {"push access", FAULT_ACCESS, "%h does not allow this credential to push"},
+    {"not support this repository's object format", FAULT_SERVER, /* protocol version 0 */
+     "%h has a repository with SHA-256 object ids, which the gate can't mirror"},
     {"mismatched algorithms", FAULT_SERVER,
      "%h has a repository with SHA-256 object ids, which the gate can't mirror"},
 };

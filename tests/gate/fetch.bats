@@ -10,7 +10,11 @@ setup_file() {
     new_upstream other
     empty_upstream empty
     new_upstream closed
-    write_gitgate app other empty closed -- '.spec.upstreams[3].fetch.policy = "Deny"'
+    git init -q --object-format=sha256 "$BED/seed-sha256"
+    git -C "$BED/seed-sha256" commit -q --allow-empty -m "Begin"
+    git clone -q --bare "$BED/seed-sha256" "$BED/srv/sha256.git"
+    own sha256
+    write_gitgate app other empty closed sha256 -- '.spec.upstreams[3].fetch.policy = "Deny"'
     start_gate
 }
 
@@ -141,6 +145,13 @@ setup() {
         up other branch -D "trunk-$version"
     done
     git ls-remote "$(gate_url other.git)" >/dev/null
+}
+
+@test "an upstream with SHA-256 object ids is refused, and said to be that" {
+    run git ls-remote "$(gate_url sha256.git)"
+    echo "$output"
+    [ "$status" -ne 0 ]
+    [[ $output == *"SHA-256 object ids, which the gate can't mirror"* ]]
 }
 
 @test "HEAD follows the upstream's" {
