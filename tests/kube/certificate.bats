@@ -147,15 +147,16 @@ pod() {
 	sent=0 handshakes=0 authorities=
 	end=$((SECONDS + 40))
 	while [ $SECONDS -lt $end ]; do
-		# What API servers have of the caBundle is a moment old.
-		bundles | head -n 1 | base64 -d >"$BATS_TEST_TMPDIR/bundle.pem"
-		authorities+=" $(md5sum <"$BATS_TEST_TMPDIR/bundle.pem")"
 		for _ in 1 2 3 4 5; do
 			[ "$(curl -sS -o "$BATS_TEST_TMPDIR/answer" -w '%{http_code}' "${admin[@]}" -H 'Content-Type: application/json' \
 				-d "$body" "$server/api/v1/namespaces/team-a/pods?dryRun=All")" = 201 ] || { cat "$BATS_TEST_TMPDIR/answer"; false; }
 			sent=$((sent + 1))
 			# A handshake of its own with each replica, as after every connection that ended.
 			for port in "$a" "$(jq -r 'select(.msg == "listening").port' "$BATS_TEST_TMPDIR/b.log")"; do
+				# What API servers have of the caBundle is a moment old: an authority signs nothing
+				# until it has stood there for a 24th of its life, here a second.
+				bundles | head -n 1 | base64 -d >"$BATS_TEST_TMPDIR/bundle.pem"
+				authorities+=" $(md5sum <"$BATS_TEST_TMPDIR/bundle.pem")"
 				curl -sSf --cacert "$BATS_TEST_TMPDIR/bundle.pem" -H 'Content-Type: application/json' -d "$review" \
 					"https://127.0.0.1:$port/mutate-pod" | grep -q '"allowed":true'
 				handshakes=$((handshakes + 1))
