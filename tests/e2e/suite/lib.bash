@@ -113,9 +113,11 @@ a_stateful_set() {
 			selector: {matchLabels: {agent: $name}}, template: (.metadata.labels.agent = $name)}}'
 }
 
+# Its containers are started again when they fail: runc itself fails to start one now and then, on a
+# busy machine with cgroup v1 ("unable to freeze").
 a_job() {
 	agents_template sh -c "$errand" | jq --arg name "$1" '{apiVersion: "batch/v1", kind: "Job", metadata: {$name},
-		spec: {backoffLimit: 0, template: (.spec.restartPolicy = "Never")}}'
+		spec: {backoffLimit: 4, template: (.spec.restartPolicy = "OnFailure")}}'
 }
 
 a_cron_job() {
