@@ -9,8 +9,7 @@ setup_file() {
     new_upstream app
     new_upstream strict
     write_gitgate app strict -- '.spec.upstreams[].push |= {allowForce: true, allowDelete: true}'
-    printf '#!/bin/sh\ncase $1 in refs/heads/no*) exit 1;; esac\n' >"$BED/srv/strict.git/hooks/update"
-    chmod 755 "$BED/srv/strict.git/hooks/update"
+    make_strict strict
     start_gate
 }
 
@@ -20,13 +19,6 @@ teardown_file() {
 
 setup() {
     work=$BATS_TEST_TMPDIR/work
-}
-
-# maintain ARGS... REPO : as serve has it done
-maintain() {
-    local repo=${!#}
-    GITGATE_CONFIG_DIR=$BED/state/config GITGATE_CREDS_DIR=$BED/state/creds GITGATE_REPOS_DIR=$BED/state/git \
-        gitgate-gate maintain "${@:1:$#-1}" "$BED/state/git/$repo.git"
 }
 
 # backups REPO [OID] : "<oid> <name>" of what is kept, a line each

@@ -186,6 +186,19 @@ new_upstream() {
     own "$1"
 }
 
+# make_strict NAME : the upstream refuses, ref by ref, branches whose name begins with "no"
+make_strict() {
+    printf '#!/bin/sh\ncase $1 in refs/heads/no*) echo "not this one"; exit 1;; esac\n' >"$BED/srv/$1.git/hooks/update"
+    chmod 755 "$BED/srv/$1.git/hooks/update"
+}
+
+# maintain ARGS... REPO : the gate's upkeep of a mirror, as serve has it done
+maintain() {
+    local repo=${!#}
+    GITGATE_CONFIG_DIR=$BED/state/config GITGATE_CREDS_DIR=$BED/state/creds GITGATE_REPOS_DIR=$BED/state/git \
+        gitgate-gate maintain "${@:1:$#-1}" "$BED/state/git/$repo.git"
+}
+
 empty_upstream() {
     git init -q --bare -b main "$BED/srv/$1.git"
     own "$1"

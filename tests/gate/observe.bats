@@ -104,8 +104,7 @@ lines_are() {
 }
 
 @test "what the upstream refuses is told with its words" {
-    printf '#!/bin/sh\ncase $1 in refs/heads/no*) exit 1;; esac\n' >"$BED/srv/strict.git/hooks/update"
-    chmod 755 "$BED/srv/strict.git/hooks/update"
+    make_strict strict
     clone strict "$work"
     commit "$work" a >/dev/null
     run git -C "$work" push origin HEAD:refs/heads/yes HEAD:refs/heads/no

@@ -196,8 +196,7 @@ hook() {
     [ "$status" -ne 0 ]
     # pre-receive judges all refs at once; the update hook judges each.
     agree strict refs/heads/yes ""
-    printf '#!/bin/sh\ncase $1 in refs/heads/no*) echo "not this one"; exit 1;; esac\n' >"$BED/srv/strict.git/hooks/update"
-    chmod 755 "$BED/srv/strict.git/hooks/update"
+    make_strict strict
     rm "$BED/srv/strict.git/hooks/pre-receive"
     run git -C "$work" push origin HEAD:refs/heads/yes HEAD:refs/heads/no
     [ "$status" -ne 0 ]

@@ -10,9 +10,7 @@ setup_file() {
     new_upstream forced
     new_upstream strict
     write_gitgate app forced strict -- '.spec.upstreams[1].push = {allowForce: true, allowDelete: true}'
-    # The upstream's own judgement of each ref.
-    printf '#!/bin/sh\ncase $1 in refs/heads/no*) echo "not this one"; exit 1;; esac\n' >"$BED/srv/strict.git/hooks/update"
-    chmod 755 "$BED/srv/strict.git/hooks/update"
+    make_strict strict
     start_gate
 }
 

@@ -10,8 +10,7 @@ setup_file() {
     new_upstream busy
     new_upstream strict
     write_gitgate app busy strict -- '.spec.upstreams[].push.allowForce = true | .spec.upstreams[].push.allowDelete = true'
-    printf '#!/bin/sh\ncase $1 in refs/heads/no*) exit 1;; esac\n' >"$BED/srv/strict.git/hooks/update"
-    chmod 755 "$BED/srv/strict.git/hooks/update"
+    make_strict strict
     start_gate
 }
 
@@ -27,13 +26,6 @@ teardown() {
     rm -f "$BATS_TEST_TMPDIR/go"    # ends what loops while it is there
     touch "$BATS_TEST_TMPDIR/go-on" # and what waits until it is
     wait
-}
-
-# maintain ARGS... REPO : as serve has it done
-maintain() {
-    local repo=${!#}
-    GITGATE_CONFIG_DIR=$BED/state/config GITGATE_CREDS_DIR=$BED/state/creds GITGATE_REPOS_DIR=$BED/state/git \
-        gitgate-gate maintain "${@:1:$#-1}" "$BED/state/git/$repo.git"
 }
 
 objects() {
