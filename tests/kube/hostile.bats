@@ -210,6 +210,7 @@ closed() {
 	exec 7>"$in"
 	wait_for 30 grep -q '^open' "$answer"
 	rm -f "$work/status"
+	: >"$work/log"
 	kill -TERM "$(cat "$work/pid")"
 	wait_for 20 grep -q '"msg":"stopping"' "$work/log"
 	run ! ask "$(url /healthz)"
