@@ -133,7 +133,7 @@ arrives() {
 	secret lib-key "$BATS_TEST_TMPDIR/broken" >/dev/null
 	condition agents Ready False CredentialUnusable
 	[ "$(data_keys agents | paste -sd' ')" = "app-key app-known_hosts" ]
-	kubectl -n "$ns" wait gitgate/agents --for=jsonpath='{.status.upstreamsReady}'=1/2 --timeout=10s
+	kubectl -n "$ns" wait gitgate/agents --for=jsonpath='{.status.upstreamsReady}'=1/2 --timeout=30s
 	kubectl -n "$ns" get gitgate agents -o json | lacks 'no key at all'
 	controller_stop
 }
@@ -192,18 +192,18 @@ arrives() {
 	egress=$(get networkpolicy agents-gitgate-egress -o json | jq -S .spec)
 
 	kubectl -n "$ns" delete configmap agents-gitgate-hooks
-	kubectl -n "$ns" wait --for=create configmap/agents-gitgate-hooks --timeout=10s
+	kubectl -n "$ns" wait --for=create configmap/agents-gitgate-hooks --timeout=30s
 	[ "$(get configmap agents-gitgate-hooks -o json | jq -S .data)" = "$hooks" ]
 
 	version=$(get configmap agents-gitgate-hooks -o jsonpath='{.metadata.resourceVersion}')
 	kubectl -n "$ns" patch configmap agents-gitgate-hooks --type merge -p '{"data":{"pre-receive":"#!/bin/sh\nexit 0\n"}}'
-	kubectl -n "$ns" wait configmap/agents-gitgate-hooks --timeout=10s \
+	kubectl -n "$ns" wait configmap/agents-gitgate-hooks --timeout=30s \
 		--for=jsonpath='{.data.pre-receive}'="$(jq -r '."pre-receive"' <<<"$hooks")"
 	[ "$(get configmap agents-gitgate-hooks -o json | jq -S .data)" = "$hooks" ]
 	[ "$(get configmap agents-gitgate-hooks -o jsonpath='{.metadata.resourceVersion}')" != "$version" ]
 
 	kubectl -n "$ns" patch networkpolicy agents-gitgate-egress --type merge -p '{"spec":{"egress":[{}]}}'
-	kubectl -n "$ns" wait networkpolicy/agents-gitgate-egress --timeout=10s \
+	kubectl -n "$ns" wait networkpolicy/agents-gitgate-egress --timeout=30s \
 		--for=jsonpath='{.spec.egress[0].ports[0].port}'=2222
 	[ "$(get networkpolicy agents-gitgate-egress -o json | jq -S .spec)" = "$egress" ]
 
@@ -211,10 +211,10 @@ arrives() {
 	holds agents-gitgate-creds app-known_hosts "[127.0.0.1]:2222 $(upstream app | jq -r '.ssh.knownHostKeys[0]')"
 
 	kubectl -n "$ns" label configmap agents-gitgate-client gitgate.dev/gate-
-	kubectl -n "$ns" wait configmap/agents-gitgate-client --timeout=10s \
+	kubectl -n "$ns" wait configmap/agents-gitgate-client --timeout=30s \
 		--for=jsonpath='{.metadata.labels.gitgate\.dev/gate}'=agents
 	kubectl -n "$ns" annotate configmap agents-gitgate-client gitgate.dev/applied-
-	kubectl -n "$ns" wait configmap/agents-gitgate-client --timeout=10s \
+	kubectl -n "$ns" wait configmap/agents-gitgate-client --timeout=30s \
 		--for=jsonpath='{.metadata.annotations.gitgate\.dev/applied}'
 	controller_stop
 }
@@ -233,7 +233,7 @@ arrives() {
 	done
 	for kind in configmap networkpolicy; do
 		# shellcheck disable=SC2046 # a list
-		kubectl -n "$ns" wait --for=create $(cat "$BATS_TEST_TMPDIR/$kind") --timeout=10s >/dev/null
+		kubectl -n "$ns" wait --for=create $(cat "$BATS_TEST_TMPDIR/$kind") --timeout=60s >/dev/null
 	done
 	controller_stop
 }
@@ -334,7 +334,7 @@ arrives() {
 	condition agents Ready True
 	[ "$(data_keys agents | paste -sd' ')" = "app-key app-known_hosts lib-key lib-known_hosts" ]
 	gate agents "$(upstream app)"
-	kubectl -n "$ns" wait gitgate/agents --for=jsonpath='{.status.observedGeneration}'=2 --timeout=10s
+	kubectl -n "$ns" wait gitgate/agents --for=jsonpath='{.status.observedGeneration}'=2 --timeout=30s
 	[ "$(data_keys agents | paste -sd' ')" = "app-key app-known_hosts" ]
 	kubectl -n "$ns" get gitgate agents -o json | jq -e '[.status.upstreams[].name] == ["app"]'
 	controller_stop
@@ -346,7 +346,7 @@ arrives() {
 	gate agents "$(upstream app)"
 	condition agents Ready True
 	kubectl -n "$ns" patch gitgate agents --type merge -p '{"spec":{"network":{"policy":"None"}}}'
-	kubectl -n "$ns" wait --for=delete networkpolicy/agents-gitgate-egress networkpolicy/agents-gitgate-internal --timeout=10s
+	kubectl -n "$ns" wait --for=delete networkpolicy/agents-gitgate-egress networkpolicy/agents-gitgate-internal --timeout=30s
 	condition agents Ready True
 	controller_stop
 }
@@ -485,8 +485,8 @@ event() {
 	kubectl -n "$ns" delete networkpolicy agents-gitgate-internal
 	kubectl -n "$ns" patch networkpolicy agents-gitgate-egress --type merge -p '{"spec":{"egress":[{}]}}'
 	controller_start
-	kubectl -n "$ns" wait --for=create networkpolicy/agents-gitgate-internal --timeout=10s
-	kubectl -n "$ns" wait networkpolicy/agents-gitgate-egress --for=jsonpath='{.spec.egress[0].ports[0].port}'=2222 --timeout=10s
+	kubectl -n "$ns" wait --for=create networkpolicy/agents-gitgate-internal --timeout=30s
+	kubectl -n "$ns" wait networkpolicy/agents-gitgate-egress --for=jsonpath='{.spec.egress[0].ports[0].port}'=2222 --timeout=30s
 	holds agents-gitgate-creds app-key "$(cat "$second")"
 	controller_stop
 }
@@ -627,6 +627,7 @@ metric() {
 	condition warm Ready True
 	gate agents "$(upstream app)"
 	condition agents Ready True
+	logged '"reconciled".*"gitgate":"agents"' # after the answer, which the watch may be ahead of
 	line=$(grep '"reconciled"' "$log" | grep "\"$ns\"" | grep '"gitgate":"agents"')
 	[ "$(wc -l <<<"$line")" = 1 ]
 	[ "$(jq .writes <<<"$line")" = 6 ]
@@ -642,7 +643,7 @@ metric() {
 	[ -z "$(lease)" ]
 	begin=$SECONDS
 	controller_start
-	[ $((SECONDS - begin)) -lt 6 ]
+	[ $((SECONDS - begin)) -lt 15 ] # a lease that is held is waited for as long
 	controller_stop
 }
 
