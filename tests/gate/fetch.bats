@@ -209,6 +209,11 @@ count_fetches() {
     log_count ".msg == \"fetch\" and (${1:-true})"
 }
 
+# Each connection so far has ended, and has its line.
+all_told() {
+    ! pgrep -P "$(server)" -x git
+}
+
 # fetched N : that many fetches have ended
 fetched() {
     [ "$(count_fetches)" = "$1" ]
@@ -220,6 +225,7 @@ count_refreshes() {
 }
 
 @test "64 clients at once are all served, by few refreshes" {
+    wait_for 20 all_told
     all=$(count_fetches)
     before=$(count_refreshes)
     for i in $(seq 64); do
@@ -236,6 +242,7 @@ count_refreshes() {
 
 @test "clients that wait for a refresh share the next one" {
     # A refresh that takes its time: the lock is held as if one was running.
+    wait_for 20 all_told
     all=$(count_fetches)
     before=$(count_refreshes)
     hold_lock app
@@ -281,7 +288,7 @@ count_refreshes() {
     server=$(server)
     strace -f -e trace=connect,sendto,sendmmsg,sendmsg -o "$BATS_TEST_TMPDIR/trace" -p "$server" 3>&- &
     trace=$!
-    wait_for 5 grep -q "^TracerPid:[[:space:]]*[1-9]" "/proc/$server/status"
+    wait_for 20 grep -q "^TracerPid:[[:space:]]*[1-9]" "/proc/$server/status"
     exec 4<>"/dev/tcp/127.0.0.1/$GATE_PORT"
     printf '0045git-upload-pack /app.git\0host=stolen.data.example.com\0\0version=2\0' >&4
     head -c 4 <&4 >/dev/null

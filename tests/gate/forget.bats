@@ -49,6 +49,11 @@ is_gone() {
     [ ! -e "$(mirror "$1")" ]
 }
 
+# was_removed NAME : it says so when all of it has gone
+was_removed() {
+    [ "$(log_count ".msg == \"a repository that is no upstream's was removed\" and .repo == \"$1\"")" -ge 1 ]
+}
+
 has_all() {
     for name in app gone used back down; do
         git ls-remote --exit-code "$(gate_url "$name.git")" refs/heads/main >/dev/null || return 1
@@ -59,15 +64,15 @@ has_all() {
     has_all
     [ -L "$(link_to gone)" ]
     set_upstreams "$(without gone)"
-    wait_for 20 is_gone gone
+    wait_for 20 was_removed gone
+    is_gone gone
     [ ! -L "$(link_to gone)" ]
     [ -z "$(find "$BED/state/git/.gitgate" -name 'removed-*' 2>/dev/null)" ]
     run git ls-remote "$(gate_url gone.git)"
     [ "$status" -ne 0 ]
     [ "$(git ls-remote "$(gate_url "127.0.0.1$BED/srv/app.git")" refs/heads/main | cut -f1)" = "$(up app rev-parse main)" ]
-    run pgrep -f "$(mirror gone)|/gone.git"
+    run pgrep -f "$(mirror gone)"
     [ -z "$output" ]
-    [ "$(log_count '.msg == "a repository that is no upstream'"'"'s was removed" and .repo == "gone"')" -ge 1 ]
 }
 
 # Whether the one who removes has looked for clients.

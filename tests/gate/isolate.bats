@@ -40,6 +40,15 @@ setup_file() {
     ip netns exec "$pod" socat TCP-LISTEN:9418,bind=127.0.0.1,fork,reuseaddr SYSTEM:'echo reached' 3>&- &
     echo $! >>"$BED/pids"
     printf 'nameserver 10.8.0.53\n' >"$BED/resolv.conf"
+    for port in 22 53 80 443; do
+        listens "$world" $port
+    done
+    listens "$pod" 9418
+}
+
+# listens NAMESPACE PORT : waits until somebody does
+listens() {
+    timeout 20 bash -c 'until ip netns exec "$0" ss -Hltn "sport = :$1" | grep -q .; do sleep 0.05; done' "$1" "$2"
 }
 
 teardown_file() {

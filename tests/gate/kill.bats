@@ -121,7 +121,8 @@ kill_hook_and_below() {
 
 # git daemon of this client, with receive-pack and the hook; what the hook runs lives on.
 kill_daemon() {
-    kill -9 -- "-$(pgrep -P "$(server)" -f '^git daemon')"
+    # The newest: that of a client before may be about to end.
+    kill -9 -- "-$(pgrep -P "$(server)" -n -f '^git daemon')"
 }
 
 kill_gate() {
