@@ -25,6 +25,15 @@ static const char help[] =
     "        is well, 1 when not\n"
     "  render -f FILE [--show-secrets]\n"
     "        prints the objects that the controller would make\n"
+    "  inject -f FILE... [-n NAMESPACE] [--namespace-enabled] [--gate-image IMAGE]\n"
+    "         [--sidecar-mode native|container]\n"
+    "        prints the manifests in FILE with the gate in their pods as the webhook would put it "
+    "there\n"
+    "        (comments are lost); the GitGates are in a FILE too, which is not printed when it "
+    "holds no\n"
+    "        pods; --namespace-enabled: podSelectors count\n"
+    "  uninject -f FILE...\n"
+    "        prints what inject was given\n"
     "  version\n"
     "  help\n"
     "\n"
@@ -64,9 +73,9 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"run", command_run},           {"check", command_check}, {"render", command_render},
-    {"version", command_version},   {"help", command_help},   {"--help", command_help},
-    {"--version", command_version},
+    {"run", command_run},       {"check", command_check},       {"render", command_render},
+    {"inject", command_inject}, {"uninject", command_uninject}, {"version", command_version},
+    {"help", command_help},     {"--help", command_help},       {"--version", command_version},
 };
 
 int main(int argc, char **argv)

@@ -404,14 +404,17 @@ static void inject_pod(struct injection *in)
     patch_mark(in, "annotations", GITGATE_ANNOTATION_VERSION, in->gate->version.text);
 }
 
-static void refuse(const struct injection *in, struct decision *ret)
+/* The problems become the decision's. */
+static void refuse(struct injection *in, struct decision *ret)
 {
     decision_drop_patch(ret);
     ret->refusal = "pod";
+    ret->problems = in->problems;
+    in->problems = PROBLEMS_INIT;
     buf_addf(&ret->reason, "GitGate \"%s\" can't take this pod: ", in->gate->name);
-    for (size_t i = 0; i < in->problems.n && !buf_error(&ret->reason); i++)
-        buf_addf(&ret->reason, "%s%s: %s", i ? "; " : "", in->problems.list[i].path,
-                 in->problems.list[i].message);
+    for (size_t i = 0; i < ret->problems.n && !buf_error(&ret->reason); i++)
+        buf_addf(&ret->reason, "%s%s: %s", i ? "; " : "", ret->problems.list[i].path,
+                 ret->problems.list[i].message);
 }
 
 static void decide(struct injection *in, struct decision *ret)

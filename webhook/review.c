@@ -87,6 +87,7 @@ void review_done(struct review *review)
 void decision_done(struct decision *decision)
 {
     patch_done(&decision->patch);
+    problems_done(&decision->problems);
     problems_done(&decision->warnings);
     buf_done(&decision->reason);
 }

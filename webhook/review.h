@@ -41,6 +41,7 @@ struct decision {
     const char *refusal; /* one word for metrics: what kind of refusal it is; NULL when allowed */
     struct patch patch;  /* closed; of no operation when nothing is to be done */
     struct buf reason;   /* when it is refused: what to change */
+    struct problems problems; /* the same field by field, where that is known */
     struct problems warnings; /* shown to who asked, whatever the decision */
     int err;                  /* -ENOMEM: there is no decision, answer with an error */
 };

@@ -2,8 +2,8 @@
  *
  * Untrusted input: documents, depth, nodes and bytes are capped; aliases, duplicate keys, tags and
  * merge keys are refused with their line and column. Scalars become what the Kubernetes tools make
- * of them: plain true/false, null, integers and decimals; everything else, and everything quoted,
- * is a string. */
+ * of them: plain true/false, null, integers (octal behind a 0) and decimals; everything else, and
+ * everything quoted, is a string. */
 #ifndef GITGATE_DATA_YAML_H
 #define GITGATE_DATA_YAML_H
 

@@ -1,5 +1,7 @@
 #include <errno.h>
+#include <float.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
@@ -38,6 +40,18 @@ static int print_string(yaml_emitter_t *emitter, const char *text)
     else if (yaml_plain_is_safe(text))
         style = YAML_PLAIN_SCALAR_STYLE;
     return print_scalar(emitter, text, style);
+}
+
+/* The fewest digits that are read as the same number. */
+static void write_real(double value, char to[NUMBER_MAX])
+{
+    for (int digits = DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++) {
+        snprintf(to, NUMBER_MAX, "%.*g", digits, value);
+        if (strtod(to, NULL) == value)
+            break;
+    }
+    if (!strpbrk(to, ".e"))
+        strcat(to, ".0");
 }
 
 static int print_value(yaml_emitter_t *emitter, const json_t *value, int depth);
@@ -97,9 +111,7 @@ static int print_value(yaml_emitter_t *emitter, const json_t *value, int depth)
         snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
         return print_scalar(emitter, number, YAML_PLAIN_SCALAR_STYLE);
     case JSON_REAL:
-        snprintf(number, sizeof number, "%.17g", json_real_value(value));
-        if (!strpbrk(number, ".e"))
-            strcat(number, ".0");
+        write_real(json_real_value(value), number);
         return print_scalar(emitter, number, YAML_PLAIN_SCALAR_STYLE);
     case JSON_TRUE:
         return print_scalar(emitter, "true", YAML_PLAIN_SCALAR_STYLE);

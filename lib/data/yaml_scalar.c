@@ -28,12 +28,20 @@ static const char *skip_sign(const char *p)
     return *p == '-' || *p == '+' ? p + 1 : p;
 }
 
-/* Without leading zeros: YAML 1.1 readers take those for octal, 1.2 readers don't. */
+/* Without leading zeros: those are octal. */
 static bool is_integer(const char *text)
 {
     const char *digits = skip_sign(text), *end = skip_digits(digits);
 
     return end > digits && *end == '\0' && (digits[0] != '0' || end == digits + 1);
+}
+
+/* As in "defaultMode: 0644": YAML 1.1, by which kubectl reads. */
+static bool is_octal(const char *text)
+{
+    const char *digits = skip_sign(text);
+
+    return digits[0] == '0' && digits[1] && digits[strspn(digits, "01234567")] == '\0';
 }
 
 static bool is_decimal(const char *text)
@@ -73,11 +81,11 @@ json_t *yaml_plain_value(const char *text, size_t len)
         return json_true();
     if (is_one_of(text, falses))
         return json_false();
-    if (len < NUMBER_TEXT_MAX && is_integer(text)) {
+    if (len < NUMBER_TEXT_MAX && (is_integer(text) || is_octal(text))) {
         long long value;
 
         errno = 0;
-        value = strtoll(text, NULL, 10);
+        value = strtoll(text, NULL, is_octal(text) ? 8 : 10);
         if (errno == 0)
             return json_integer(value);
     } else if (len < NUMBER_TEXT_MAX && is_decimal(text)) {

@@ -23,6 +23,7 @@
 
 #include "base/file.h"
 #include "data/base64.h"
+#include "data/json_patch.h"
 #include "group.h"
 #include "inject.h"
 #include "patch.h"
@@ -31,98 +32,6 @@
 #define IMAGE "registry.example/gitgate-gate:0.1.0"
 #define CASE_MAX (1u << 20)
 #define GROUP 1234567890 /* what the cases' gates are drawn */
-
-/* ---- RFC 6902, as far as our patches go ---------------------------------------------------- */
-
-static void unescape(char *token)
-{
-    char *to = token;
-
-    for (char *from = token; *from; from++) {
-        if (from[0] == '~' && from[1] == '1')
-            *to++ = '/', from++;
-        else if (from[0] == '~' && from[1] == '0')
-            *to++ = '~', from++;
-        else
-            *to++ = *from;
-    }
-    *to = '\0';
-}
-
-static json_t *child_of(json_t *parent, const char *token)
-{
-    return json_is_array(parent) ? json_array_get(parent, strtoul(token, NULL, 10))
-                                 : json_object_get(parent, token);
-}
-
-/* The parent of what `pointer` names, and the last token. */
-static json_t *parent_of(json_t *document, const char *pointer, char last[POINTER_MAX])
-{
-    char copy[POINTER_MAX], *rest = copy + 1, *token;
-
-    assert_true(pointer[0] == '/' && strlen(pointer) < sizeof copy);
-    strcpy(copy, pointer);
-    while ((token = strsep(&rest, "/"))) {
-        unescape(token);
-        if (!rest)
-            break;
-        document = child_of(document, token);
-        assert_non_null(document);
-    }
-    strcpy(last, token);
-    return document;
-}
-
-static void add_at(json_t *document, const char *pointer, json_t *value)
-{
-    char last[POINTER_MAX];
-    json_t *parent = parent_of(document, pointer, last);
-
-    if (json_is_object(parent)) {
-        assert_int_equal(json_object_set(parent, last, value), 0);
-    } else if (strcmp(last, "-") == 0) {
-        assert_int_equal(json_array_append(parent, value), 0);
-    } else {
-        assert_true(strtoul(last, NULL, 10) <= json_array_size(parent));
-        assert_int_equal(json_array_insert(parent, strtoul(last, NULL, 10), value), 0);
-    }
-}
-
-static json_t *take_from(json_t *document, const char *pointer)
-{
-    char last[POINTER_MAX];
-    json_t *parent = parent_of(document, pointer, last);
-    json_t *value = json_incref(child_of(parent, last));
-
-    assert_non_null(value);
-    if (json_is_object(parent))
-        json_object_del(parent, last);
-    else
-        json_array_remove(parent, strtoul(last, NULL, 10));
-    return value;
-}
-
-static void apply(json_t *document, const json_t *patch)
-{
-    const json_t *operation;
-    size_t i;
-
-    json_array_foreach(patch, i, operation)
-    {
-        const char *op = json_string_value(json_object_get(operation, "op"));
-        const char *path = json_string_value(json_object_get(operation, "path"));
-        const char *from = json_string_value(json_object_get(operation, "from"));
-        json_auto_t *value = json_incref(json_object_get(operation, "value"));
-
-        if (strcmp(op, "move") == 0)
-            value = take_from(document, from);
-        else if (strcmp(op, "replace") == 0)
-            json_decref(take_from(document, path));
-        else
-            assert_string_equal(op, "add");
-        add_at(document, path, value);
-    }
-}
 
 /* ---- One case ------------------------------------------------------------------------------ */
 
@@ -241,6 +150,21 @@ static bool allowed(const json_t *answer)
     return json_is_true(json_object_get(json_object_get(answer, "response"), "allowed"));
 }
 
+/* What the patch does can be taken back to the last byte: `gitgate uninject` does. */
+static void check_undo(const char *folder, const json_t *pod, const json_t *patch)
+{
+    json_auto_t *copy = json_deep_copy(pod), *undo = json_array();
+    cleanup_free char *before = json_dumps(pod, 0), *after = NULL;
+    struct error err = ERROR_INIT;
+
+    assert_int_equal(json_patch_apply(copy, patch, undo, &err), 0);
+    if (json_patch_apply(copy, undo, NULL, &err) < 0)
+        fail_msg("%s: %s", folder, err.msg);
+    after = json_dumps(copy, 0);
+    if (strcmp(before, after) != 0)
+        fail_msg("%s: not taken back:\n%s\n%s", folder, before, after);
+}
+
 /* What is drawn later must not matter. */
 static void check_patched(const char *folder, struct fixture *fixture, json_t *review,
                           const json_t *patch)
@@ -249,7 +173,8 @@ static void check_patched(const char *folder, struct fixture *fixture, json_t *r
     char validate[64];
     json_auto_t *again = NULL, *verdict = NULL;
 
-    apply(object, patch);
+    check_undo(folder, object, patch);
+    assert_int_equal(json_patch_apply(object, patch, NULL, NULL), 0);
     fixture->random++;
     again = ask(fixture, fixture->path, review);
     if (!allowed(again) || json_object_get(json_object_get(again, "response"), "patch"))
