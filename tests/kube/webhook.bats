@@ -180,6 +180,28 @@ ungated() {
 	[ -z "$(kubectl -n enabled get pod other -o 'jsonpath={.spec.initContainers}')" ]
 }
 
+@test "in kube-system and beside gitgate itself a pod gets a gate by naming it, and by nothing else" {
+	# No gate passes the Pod Security that gitgate itself runs under.
+	kubectl label --overwrite namespace gitgate-system pod-security.kubernetes.io/enforce=privileged
+	for ns in kube-system gitgate-system; do
+		kubectl -n "$ns" create serviceaccount default
+		gate "$ns" agents '{"matchLabels": {"app": "coding-agent"}}' | kubectl create -f -
+		for enabled in "" enabled; do
+			kubectl label --overwrite namespace "$ns" "gitgate.dev/injection=$enabled"
+			wait_for 20 eval "ns=$ns pod probe none --dry-run=server 2>&1 | grep -q 'no GitGate'"
+			ns=$ns pod "named$enabled" agents
+			[ "$(kubectl -n "$ns" get pod "named$enabled" -o json | jq -r '.spec.initContainers[1].name')" = gitgate ]
+			ns=$ns ungated "selected$enabled" '{app: coding-agent}'
+			[ -z "$(kubectl -n "$ns" get pod "selected$enabled" -o 'jsonpath={.spec.initContainers}')" ]
+		done
+		kubectl -n "$ns" delete pods --all --now
+		kubectl -n "$ns" delete gitgate agents
+		kubectl -n "$ns" delete serviceaccount default
+		kubectl label namespace "$ns" gitgate.dev/injection-
+	done
+	kubectl label --overwrite namespace gitgate-system pod-security.kubernetes.io/enforce=restricted
+}
+
 @test "two gates for one pod are both named" {
 	gate enabled second '{"matchExpressions": [{"key": "tier", "operator": "Exists"}]}' | kubectl create -f -
 	ns=enabled run ! ungated both '{app: coding-agent, tier: a}' --dry-run=server
