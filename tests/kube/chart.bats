@@ -165,3 +165,26 @@ may() { kubectl --as "$1" auth can-i "${@:2}" -n team-a; }
 	[[ $output == *deployment.apps/gitgate-webhook* ]]
 	[ -z "$stderr" ]
 }
+
+# versions : every object of an installation, with what the API server counts up at a change. Of a
+# definition its generation, as its status is written a while after.
+versions() {
+	{
+		kubectl get crd,clusterroles,clusterrolebindings,mutatingwebhookconfigurations,validatingwebhookconfigurations -o json |
+			jq '.items[] | select(.metadata.name | test("gitgate"))'
+		kubectl -n gitgate-system get all,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets -o json |
+			jq '.items[]'
+	} | jq -r '[.kind, .metadata.name, if .kind == "CustomResourceDefinition" then .metadata.generation else .metadata.resourceVersion end] | @tsv'
+}
+
+@test "kubectl apply -k a second time changes nothing" {
+	kubectl apply -k "$GITGATE_SOURCE/manifests"
+	kubectl wait --for=condition=Established crd/gitgates.gitgate.dev --timeout=30s
+	before=$(versions)
+	run -0 kubectl diff -k "$GITGATE_SOURCE/manifests"
+	[ -z "$output" ]
+	run -0 kubectl apply -k "$GITGATE_SOURCE/manifests"
+	[ "$(versions)" = "$before" ]
+	# Of a budget kubectl sends the selector each time and so calls it configured, though nothing changes.
+	run ! grep -vE ' unchanged$|^poddisruptionbudget.* configured$' <<<"$output"
+}

@@ -39,6 +39,15 @@ teardown_file() { clean; }
 	upstream_has app "refs/heads/agent/$pod/errand"
 }
 
+@test "kubectl apply -k again changes nothing" {
+	run -0 --separate-stderr kubectl diff -k "$overlay"
+	[ -z "$output" ]
+	run -0 kubectl apply -k "$overlay"
+	[[ $output == *"mutatingwebhookconfiguration.admissionregistration.k8s.io/gitgate unchanged"* ]]
+	# kubectl replaces a budget's selector by itself each time, and calls that a change.
+	run ! grep -vE ' unchanged$|^poddisruptionbudget.* configured$' <<<"$output"
+}
+
 @test "kubectl delete -k leaves nothing" {
 	kubectl -n team-a delete gitgate agents
 	kubectl delete -k "$overlay" --timeout=90s
