@@ -4,9 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/time.h>
-#include <time.h>
 
+#include "base/timestamp.h"
 #include "controller.h"
 #include "kube/apply.h"
 #include "state.h"
@@ -18,19 +17,6 @@
 #define REFILL_MS (5 * 60 * 1000u)
 
 #define SOURCE GITGATE_GROUP "/controller" /* reportingController: a qualified name */
-
-/* metav1.MicroTime */
-static void format_now(char *to, size_t size)
-{
-    struct timeval now;
-    struct tm tm;
-    size_t len;
-
-    gettimeofday(&now, NULL);
-    gmtime_r(&now.tv_sec, &tm);
-    len = strftime(to, size, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(to + len, size - len, ".%06ldZ", (long)now.tv_usec);
-}
 
 static void on_answer(void *data, const struct kube_response *response)
 {
@@ -96,10 +82,10 @@ static struct told *oldest(struct events *events)
 
 static void count_up(struct controller *controller, const char *ns, struct told *told)
 {
-    char now[64];
+    char now[TIMESTAMP_SIZE];
     json_auto_t *operations = NULL;
 
-    format_now(now, sizeof now);
+    timestamp_now(TIMESTAMP_US, now);
     told->count++;
     operations = json_pack("[{s:s, s:s, s:{s:i, s:s}}]", "op", "add", "path", "/series", "value",
                            "count", (int)told->count, "lastObservedTime", now);
@@ -123,11 +109,11 @@ static void write_new(struct controller *controller, const json_t *gate, const j
     const char *ns = metadata_of(gate, "namespace"), *name = metadata_of(gate, "name");
     struct kube_request_spec how = {.done = on_answer, .data = controller};
     json_auto_t *event = NULL;
-    char now[64];
+    char now[TIMESTAMP_SIZE];
 
     set_name(told, name);
     told->count = 1;
-    format_now(now, sizeof now);
+    timestamp_now(TIMESTAMP_US, now);
     event = json_pack(
         "{s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:s, s:s, s:O, s:O, s:O, s:{s:s, s:s, s:s, s:s, s:s}}",
         "apiVersion", "events.k8s.io/v1", "kind", "Event", "metadata", "namespace", ns, "name",

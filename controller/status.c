@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/timestamp.h"
+
 #define REASON_READY "Ready"
 
 static struct condition condition_of(const char *type)
@@ -96,24 +98,16 @@ const json_t *condition_find(const json_t *list, const char *type)
     return NULL;
 }
 
-static void format_time(time_t at, char *to, size_t size)
-{
-    struct tm tm;
-
-    gmtime_r(&at, &tm);
-    strftime(to, size, "%Y-%m-%dT%H:%M:%SZ", &tm);
-}
-
 static json_t *condition_json(const struct condition *condition, const json_t *before,
                               uint64_t generation, time_t now)
 {
     const json_t *old = condition_find(before, condition->type);
     const char *old_status = json_string_value(json_object_get(old, "status"));
     const char *since = json_string_value(json_object_get(old, "lastTransitionTime"));
-    char text[32];
+    char text[TIMESTAMP_SIZE];
 
     if (!since || !old_status || strcmp(old_status, condition->status) != 0) {
-        format_time(now, text, sizeof text);
+        timestamp_format(&(struct timespec){.tv_sec = now}, TIMESTAMP_S, text);
         since = text;
     }
     return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s}", "type", condition->type, "status",

@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/timestamp.h"
 
 /* A reader's buffer: longer lines are replaced by their message alone. */
 #define LINE_MAX_BYTES 16384
@@ -31,19 +31,6 @@ int log_level_parse(const char *text, enum log_level *ret)
 
 /* Digits of a fraction: 231.1 ms and not 231.09999999999999. */
 #define PRECISION 12
-
-/* RFC 3339 in UTC with milliseconds. */
-static void format_time(char *to, size_t size)
-{
-    struct timespec now;
-    struct tm tm;
-    char seconds[32];
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &tm);
-    strftime(seconds, sizeof seconds, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(to, size, "%s.%03ldZ", seconds, now.tv_nsec / 1000000);
-}
 
 static int append_json(const char *bytes, size_t len, void *into)
 {
@@ -71,11 +58,11 @@ static void write_too_long(const struct log *log, enum log_level level, const ch
 void log_members(const struct log *log, enum log_level level, const char *msg, const char *members)
 {
     cleanup_buf struct buf out = BUF_INIT(LINE_MAX_BYTES);
-    char time[48];
+    char time[TIMESTAMP_SIZE];
 
     if (!log || level < log->min)
         return;
-    format_time(time, sizeof time);
+    timestamp_now(TIMESTAMP_MS, time);
     buf_reserve(&out, strlen(members) + LINE_HEAD);
     buf_addf(&out, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"msg\":\"%s\"", time,
              level_names[level], log->program, msg);
@@ -93,11 +80,11 @@ void log_line(const struct log *log, enum log_level level, const char *msg, json
     json_auto_t *extra = fields;
     json_auto_t *line = NULL;
     cleanup_buf struct buf out = BUF_INIT(LINE_MAX_BYTES);
-    char time[48];
+    char time[TIMESTAMP_SIZE];
 
     if (!log || level < log->min)
         return;
-    format_time(time, sizeof time);
+    timestamp_now(TIMESTAMP_MS, time);
     line = json_pack("{s:s, s:s, s:s, s:s}", "time", time, "level", level_names[level], "program",
                      log->program, "msg", msg);
     if (!line)

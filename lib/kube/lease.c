@@ -4,8 +4,8 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/timestamp.h"
 #include "kube/apply.h"
 
 #define REQUEST_MS (KUBE_LEASE_RENEW_MS / 2) /* so that a renewal can be tried twice */
@@ -115,17 +115,12 @@ static void forget(struct kube_lease *lease)
 
 /* ---- The Lease object --------------------------------------------------------------------- */
 
-/* metav1.MicroTime */
 static json_t *micro_time(void)
 {
-    struct timespec now;
-    struct tm tm;
-    char seconds[32];
+    char now[TIMESTAMP_SIZE];
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &tm);
-    strftime(seconds, sizeof seconds, "%Y-%m-%dT%H:%M:%S", &tm);
-    return json_sprintf("%s.%06ldZ", seconds, now.tv_nsec / 1000);
+    timestamp_now(TIMESTAMP_US, now);
+    return json_string(now);
 }
 
 /* The object to write: what is there, with our hold (or, on release, nobody's) in it. */

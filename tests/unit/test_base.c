@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/proc.h"
+#include "base/timestamp.h"
 
 static void buffer_never_grows_past_its_cap_and_keeps_the_error(void **state)
 {
@@ -220,6 +221,22 @@ static void a_file_over_the_cap_is_refused(void **state)
     assert_string_equal(err.msg, "/dev/zero is larger than 16 bytes");
 }
 
+static void a_time_is_written_as_the_api_conventions_ask(void **state)
+{
+    const struct timespec at = {.tv_sec = 1769860800, .tv_nsec = 98765432};
+    char text[TIMESTAMP_SIZE];
+
+    (void)state;
+    timestamp_format(&at, TIMESTAMP_S, text);
+    assert_string_equal(text, "2026-01-31T12:00:00Z");
+    timestamp_format(&at, TIMESTAMP_MS, text);
+    assert_string_equal(text, "2026-01-31T12:00:00.098Z");
+    timestamp_format(&at, TIMESTAMP_US, text);
+    assert_string_equal(text, "2026-01-31T12:00:00.098765Z");
+    timestamp_now(TIMESTAMP_US, text);
+    assert_int_equal(strlen(text), strlen("2026-01-31T12:00:00.098765Z"));
+}
+
 static void a_log_line_is_one_json_object(void **state)
 {
     int fds[2];
@@ -258,6 +275,7 @@ int main(void)
         cmocka_unit_test(a_program_that_is_missing_is_named),
         cmocka_unit_test(a_file_is_written_whole_with_its_mode),
         cmocka_unit_test(a_file_over_the_cap_is_refused),
+        cmocka_unit_test(a_time_is_written_as_the_api_conventions_ask),
         cmocka_unit_test(a_log_line_is_one_json_object),
     };
 
