@@ -336,6 +336,25 @@ release_lock() {
     exec 5>&-
 }
 
+# outrun REPO BRANCH [-f] REFSPEC : a push from $work waits for the lock that forward takes; meanwhile somebody
+# else pushes $theirs to the branch. The push is refused for that.
+outrun() {
+    local push result=0 option=()
+    [[ $3 != -* ]] || option=("$3")
+    hold_lock "$1"
+    git -C "$work" push "${option[@]}" origin "${!#}" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- 5>&- &
+    push=$!
+    pass_lock # the refresh
+    wait_for 20 lock_is_waited_for # forward
+    # shellcheck disable=SC2034 # the test's
+    theirs=$(commit_upstream "$1" "$2" outrunning)
+    release_lock
+    wait "$push" || result=$?
+    cat "$BATS_TEST_TMPDIR/out"
+    [ "$result" -ne 0 ]
+    grep -q "moved meanwhile" "$BATS_TEST_TMPDIR/out"
+}
+
 # The gate's own repository, looked at with no regard to who asks.
 gate_git() {
     local repo=$1

@@ -134,18 +134,7 @@ at_once() {
 @test "a deletion does not take away what somebody else pushed meanwhile" {
     clone forced "$work"
     git -C "$work" push -q origin HEAD:refs/heads/shared
-    hold_lock forced
-    git -C "$work" push origin :shared >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- 5>&- &
-    push=$!
-    pass_lock # the refresh
-    wait_for 20 lock_is_waited_for # forward
-    theirs=$(commit_upstream forced shared)
-    release_lock
-    result=0
-    wait "$push" || result=$?
-    [ "$result" -ne 0 ]
-    cat "$BATS_TEST_TMPDIR/out"
-    grep -q "moved meanwhile" "$BATS_TEST_TMPDIR/out"
+    outrun forced shared :shared
     git ls-remote "$(gate_url forced.git)" >/dev/null
     agree forced refs/heads/shared "$theirs"
 }

@@ -56,14 +56,6 @@ bundles() {
 		jq -r '.items[].webhooks[].clientConfig.caBundle'
 }
 
-wait_for() {
-	local end=$((SECONDS + $1))
-	until "${@:2}"; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.1
-	done
-}
-
 ready() { [ "$(curl -s "http://127.0.0.1:$1/readyz")" = ok ]; }
 
 # one_bundle : all five hold the same, which is PEM

@@ -22,6 +22,15 @@ bed_down() {
 	"$GITGATE_SOURCE/tests/cluster/apiserver" down "$bed"
 }
 
+# wait_for SECONDS COMMAND... : until it succeeds
+wait_for() {
+	local end=$((SECONDS + $1))
+	until "${@:2}"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.1
+	done
+}
+
 # service_account_config NAME FILE : a kubeconfig with its token alone
 service_account_config() {
 	local token

@@ -52,14 +52,6 @@ ask() { curl -sS --max-time 60 --cacert "$work/tls.crt" "$@"; }
 # post PATH [OPTION...] <body : $type is its Content-Type header
 post() { ask -H "${type-Content-Type: application/json}" -w '\n%{http_code}' --data-binary @- "${@:2}" "$(url "$1")"; }
 
-wait_for() {
-	local end=$((SECONDS + $1))
-	until "${@:2}"; do
-		[ $SECONDS -lt $end ] || return 1
-		sleep 0.1
-	done
-}
-
 # review CONTAINERS VARIABLES : an ungated pod's, as large as asked
 review() {
 	jq -cn --argjson containers "$1" --argjson variables "$2" '
