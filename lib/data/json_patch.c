@@ -156,14 +156,20 @@ static int undo_take(json_t *undo, const char *path, json_t *value)
 {
     if (!undo)
         return 0;
-    return undo_first(undo,
-                      json_pack("{s:s, s:s, s:O}", "op", "add", "path", path, "value", value));
+    return undo_first(undo, json_pack("{s:s, s:s, s:o}", "op", "add", "path", path, "value",
+                                      json_deep_copy(value)));
 }
 
-static int undo_move(json_t *undo, const char *from, const char *to, json_t *value)
+/* `value` was moved, over `old` or where there was nothing. */
+static int undo_move(json_t *undo, const char *from, const char *to, json_t *value, json_t *old)
 {
-    json_t *back = json_pack("{s:s, s:s, s:s}", "op", "move", "path", from, "from", to);
+    json_t *back;
 
+    if (!undo)
+        return 0;
+    if (old)
+        return undo_take(undo, from, value) < 0 ? -1 : undo_put(undo, to, value, old);
+    back = json_pack("{s:s, s:s, s:s}", "op", "move", "path", from, "from", to);
     return undo_first(undo, back) < 0 ? -1 : undo_tests(undo, to, value);
 }
 
@@ -226,9 +232,7 @@ static int apply_move(json_t *document, const struct operation *o, json_t *undo,
         return not_possible(err, o->op, o->path, "there is no such place");
     if (json_is_object(to.parent))
         old = json_incref(value_at(&to));
-    if (undo && old && undo_take(undo, to.path, old) < 0)
-        return no_memory(err);
-    if (undo && undo_move(undo, from.path, to.path, value) < 0)
+    if (undo_move(undo, from.path, to.path, value, old) < 0)
         return no_memory(err);
     return insert(&to, value) < 0 ? no_memory(err) : 0;
 }

@@ -68,6 +68,8 @@ static void operations_do_what_rfc_6902_says_and_can_be_taken_back(void **state)
     expect("{\"a\":[1,2]}", "[{\"op\":\"remove\",\"path\":\"/a/0\"}]", "{\"a\":[2]}");
     expect("{\"a\":[1,2,3]}", "[{\"op\":\"move\",\"from\":\"/a/2\",\"path\":\"/a/0\"}]",
            "{\"a\":[3,1,2]}");
+    expect("{\"a\":{\"b\":1},\"c\":2}", "[{\"op\":\"move\",\"from\":\"/a/b\",\"path\":\"/a\"}]",
+           "{\"a\":1,\"c\":2}");
     expect("{\"a/b\":{\"~1\":1}}", "[{\"op\":\"replace\",\"path\":\"/a~1b/~01\",\"value\":2}]",
            "{\"a/b\":{\"~1\":2}}");
     expect("{\"\":1}", "[{\"op\":\"test\",\"path\":\"/\",\"value\":1}]", "{\"\":1}");
