@@ -9,12 +9,7 @@
 #include "base/cleanup.h"
 #include "data/json_text.h"
 #include "inject.h"
-#include "kube/apply.h"
 #include "validate.h"
-
-/* The API server waits as long as the webhook's timeoutSeconds (5): the look-up must be over
- * before. */
-#define LOOKUP_TIMEOUT_MS 2000
 
 #define LOG_MEMBERS_MAX 16000 /* a reason of 4096 bytes, most of them escaped */
 #define LINE_USUAL 400
@@ -134,67 +129,40 @@ static void decide(const struct call *call, struct gate_list gates, struct decis
     call->decide(&call->review, gates, &options, ret);
 }
 
-/* The watch's gates and the one that was asked for, which it will tell of in a moment. */
-static int with_found(struct gate_list known, struct gate *found, struct gate_list *ret)
+/* The watch's gates and those that were asked for, which it will tell of in a moment. */
+static int with_found(struct gate_list known, struct gate_list found, struct gate_list *ret)
 {
-    struct gate **list = calloc(known.n + 1, sizeof *list);
+    struct gate **list = calloc(known.n + found.n + 1, sizeof *list);
 
     if (!list)
         return -ENOMEM;
     for (size_t i = 0; i < known.n; i++)
         list[i] = known.gates[i];
-    list[known.n] = found;
-    *ret = (struct gate_list){list, known.n + 1};
+    for (size_t i = 0; i < found.n; i++)
+        list[known.n + i] = found.gates[i];
+    *ret = (struct gate_list){list, known.n + found.n};
     return 0;
 }
 
-static void free_gate(struct gate **gate)
-{
-    gate_free(*gate);
-}
-
-static struct gate *gate_of(const struct kube_response *response)
-{
-    json_auto_t *object =
-        response->err.code ? NULL : json_loadb(response->body, response->len, 0, NULL);
-
-    return object ? gate_new(object) : NULL;
-}
-
-static void on_looked_up(void *data, const struct kube_response *response)
+static void on_looked_up(void *data, struct gate_list found)
 {
     cleanup_call struct call *call = data;
     cleanup_decision struct decision decision = DECISION_INIT;
-    CLEANUP(free_gate) struct gate *found = gate_of(response);
-    struct gate_list gates;
+    struct gate_list known, gates = {NULL, 0};
 
-    decision.err = gates_of(call->admission->gates, call->review.namespace_, &gates);
-    if (!decision.err && found) {
-        struct gate_list more;
-
-        decision.err = with_found(gates, found, &more);
-        if (!decision.err) {
-            decide(call, more, &decision);
-            answer(call, &decision);
-            free((void *)more.gates);
-            return;
-        }
-    }
+    decision.err = gates_of(call->admission->gates, call->review.namespace_, &known);
+    if (!decision.err)
+        decision.err = with_found(known, found, &gates);
     if (!decision.err)
         decide(call, gates, &decision);
     answer(call, &decision);
+    free((void *)gates.gates);
 }
 
 /* A gate made a moment before its pod may not have come by the watch yet. */
 static bool look_up(struct call *call, const char *name)
 {
-    cleanup_buf struct buf path = BUF_INIT(1024);
-    struct kube_request_spec spec = {
-        .method = "GET", .timeout_ms = LOOKUP_TIMEOUT_MS, .done = on_looked_up, .data = call};
-
-    kube_path(&kube_gitgates, call->review.namespace_, name, NULL, &path);
-    spec.path = path.data;
-    return !buf_error(&path) && kube_request_start(call->admission->client, &spec, NULL);
+    return lookups_ask(call->admission->lookups, call->review.namespace_, name, on_looked_up, call);
 }
 
 static void run(struct call *given)

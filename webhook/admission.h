@@ -4,14 +4,14 @@
 
 #include "base/log.h"
 #include "gates.h"
-#include "kube/client.h"
+#include "lookups.h"
 #include "metrics/metrics.h"
 #include "parts.h"
 #include "server.h"
 
 struct admission {
     struct gates *gates;
-    struct kube_client *client;
+    struct lookups *lookups;
     struct parts_options parts;
     const struct log *log;
     struct metric *requests, *duration, *refusals; /* see admission_metrics; may be NULL */

@@ -202,18 +202,6 @@ int authority_sign(const struct authority *authority, const char *host,
     return 0;
 }
 
-int authority_throwaway(struct identity *ret, struct error *err)
-{
-    cleanup_identity struct identity own = IDENTITY_INIT;
-
-    if (!begin("not-ready", time(NULL), SKEW_S, &own) ||
-        !sign(own.certificate, own.certificate, own.key))
-        return fail(err, "a certificate");
-    *ret = own;
-    own = IDENTITY_INIT;
-    return 0;
-}
-
 /* ---- The list ------------------------------------------------------------------------------ */
 
 int authorities_plan(struct authorities *authorities, const struct authority_times *times,

@@ -64,7 +64,4 @@ int authority_sign(const struct authority *authority, const char *host,
 /* Whether two thirds of the certificate's time are over. */
 bool authority_is_due(const X509 *certificate, int64_t now);
 
-/* A certificate that nobody trusts, for a server that waits for its own. */
-int authority_throwaway(struct identity *ret, struct error *err);
-
 #endif

@@ -32,21 +32,38 @@ struct program {
     struct issuer_spec issuer_spec;
     struct issuer *issuer; /* ... or what keeps a certificate by itself */
     char *namespace_, *host;
+    struct error failure; /* that ends the program */
     uv_timer_t settled;
     uv_signal_t signals[2];
 };
 
 /* ---- The certificate ----------------------------------------------------------------------- */
 
+static void log_listening(const struct program *program)
+{
+    log_info(&program->log, "listening",
+             json_pack("{s:s, s:i, s:i}", "address", program->options->address, "port",
+                       server_port(program->server), "health_port",
+                       program->health ? health_port(program->health) : 0));
+}
+
+/* With the first one the webhook begins to listen, or can't: then it ends. */
 static void on_issued(void *data, const struct identity *identity)
 {
     struct program *program = data;
     struct error err = ERROR_INIT;
+    bool first = !server_listens(program->server);
 
-    if (server_set_identity(program->server, identity, &err) < 0)
-        log_error(&program->log, "certificate kept", json_pack("{s:s}", "error", err.msg));
-    else
+    if (server_set_identity(program->server, identity, &err) == 0) {
         log_info(&program->log, "certificate issued", NULL);
+        if (first && server_listens(program->server))
+            log_listening(program);
+    } else if (first) {
+        program->failure = err;
+        uv_stop(&program->loop);
+    } else {
+        log_error(&program->log, "certificate kept", json_pack("{s:s}", "error", err.msg));
+    }
 }
 
 static void on_certs_changed(void *data)
@@ -83,9 +100,17 @@ static int start_issuer(struct program *program, struct error *err)
 static int start_certificate(struct program *program, struct error *err)
 {
     const struct options *options = program->options;
+    cleanup_identity struct identity identity = IDENTITY_INIT;
+    int r;
 
     if (!options->cert)
         return start_issuer(program, err);
+    r = identity_load(options->cert, options->key, &identity, err);
+    if (r == 0)
+        r = server_set_identity(program->server, &identity, err);
+    if (r < 0)
+        return r;
+    log_listening(program);
     return certs_new(&program->loop, options->cert, options->key, on_certs_changed, program,
                      &program->certs, err);
 }
@@ -133,6 +158,7 @@ static void on_server_stopped(void *data)
     struct program *program = data;
 
     gates_free(program->admission.gates);
+    lookups_free(program->admission.lookups);
     issuer_stop(program->issuer);
     kube_client_free(program->client);
     certs_free(program->certs);
@@ -177,32 +203,22 @@ static int start_client(struct program *program, struct error *err)
     r = kube_client_new(&program->loop, &config, &program->client, err);
     if (r < 0)
         return r;
-    program->admission.client = program->client;
+    program->admission.lookups = lookups_new(program->client);
+    if (!program->admission.lookups)
+        return error_set(err, -ENOMEM, "out of memory");
     return gates_new(program->client, &program->log, &program->admission.gates, err);
-}
-
-/* Until the API server has told more, a certificate that nobody trusts. */
-static int first_identity(const struct options *options, struct identity *ret, struct error *err)
-{
-    return options->cert ? identity_load(options->cert, options->key, ret, err)
-                         : authority_throwaway(ret, err);
 }
 
 static int start_server(struct program *program, struct error *err)
 {
     const struct options *options = program->options;
-    cleanup_identity struct identity identity = IDENTITY_INIT;
-    int r = first_identity(options, &identity, err);
 
-    if (r < 0)
-        return r;
     program->admission = (struct admission){.parts = options->parts, .log = &program->log};
     admission_metrics(&program->admission, program->metrics);
     admission_routes(&program->admission, program->routes);
     program->spec = (struct server_spec){
         .address = options->address,
         .port = options->port,
-        .identity = &identity,
         .limits = options->limits,
         .routes = program->routes,
         .ready = is_ready,
@@ -212,6 +228,12 @@ static int start_server(struct program *program, struct error *err)
     return server_new(&program->loop, &program->spec, &program->server, err);
 }
 
+static void start_settling(struct program *program)
+{
+    uv_timer_init(&program->loop, &program->settled);
+    uv_timer_start(&program->settled, on_settled, SETTLED_MS, 0);
+}
+
 static int start(struct program *program, struct error *err)
 {
     int r = start_server(program, err);
@@ -219,8 +241,14 @@ static int start(struct program *program, struct error *err)
     if (r == 0)
         r = start_client(program, err);
     if (r == 0)
-        r = start_certificate(program, err);
-    return r == 0 ? start_health(program, err) : r;
+        r = start_health(program, err);
+    if (r < 0)
+        return r;
+    start_signals(program);
+    start_settling(program);
+    log_info(&program->log, "starting",
+             json_pack("{s:i}", "health_port", program->health ? health_port(program->health) : 0));
+    return start_certificate(program, err);
 }
 
 static void release(struct program *program)
@@ -244,14 +272,11 @@ static int run(const struct options *options, struct error *err)
     r = start(&program, err);
     if (r < 0)
         return r; /* the process ends with it */
-    start_signals(&program);
-    uv_timer_init(&program.loop, &program.settled);
-    uv_timer_start(&program.settled, on_settled, SETTLED_MS, 0);
-    log_info(&program.log, "listening",
-             json_pack("{s:s, s:i, s:i}", "address", options->address, "port",
-                       server_port(program.server), "health_port",
-                       program.health ? health_port(program.health) : 0));
     uv_run(&program.loop, UV_RUN_DEFAULT);
+    if (program.failure.code) {
+        *err = program.failure;
+        return err->code;
+    }
     release(&program);
     return 0;
 }

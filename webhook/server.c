@@ -23,7 +23,8 @@ struct server {
     struct exchanges exchanges;
     struct lws_context *context;
     struct lws_vhost *vhost;
-    SSL_CTX *tls; /* borrowed from libwebsockets */
+    SSL_CTX *tls;                    /* borrowed from libwebsockets */
+    const struct identity *identity; /* the first, while it begins to listen */
     uv_loop_t *loop;
     bool destroying;
     uv_timer_t stop_timer;
@@ -65,12 +66,7 @@ static int set_up_tls(struct server *server, SSL_CTX *tls)
     SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
     if (SSL_CTX_set1_groups_list(tls, GROUPS) != 1)
         return -1;
-    return identity_use(server->spec->identity, tls, NULL) < 0 ? -1 : 0;
-}
-
-int server_set_identity(struct server *server, const struct identity *identity, struct error *err)
-{
-    return identity_use(identity, server->tls, err);
+    return identity_use(server->identity, tls, NULL) < 0 ? -1 : 0;
 }
 
 /* ---- libwebsockets ------------------------------------------------------------------------- */
@@ -110,15 +106,13 @@ static const struct lws_protocols protocols[] = {
     {0},
 };
 
-static void on_stop_check(uv_async_t *handle);
-
-static int create(struct server *server, struct error *err)
+static struct lws_context_creation_info make_info(struct server *server)
 {
     const struct server_spec *spec = server->spec;
     bool ipv4 = strchr(spec->address, ':') == NULL;
     bool any = strcmp(spec->address, "0.0.0.0") == 0 || strcmp(spec->address, "::") == 0;
-    void *loops[] = {server->loop};
-    struct lws_context_creation_info info = {
+
+    return (struct lws_context_creation_info){
         .port = spec->port,
         .iface = any ? NULL : spec->address,
         .protocols = protocols,
@@ -127,7 +121,6 @@ static int create(struct server *server, struct error *err)
                    LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND |
                    LWS_SERVER_OPTION_CREATE_VHOST_SSL_CTX |
                    (ipv4 ? LWS_SERVER_OPTION_DISABLE_IPV6 : 0),
-        .foreign_loops = loops,
         .user = server,
         .pcontext = &server->context,
         .alpn = "http/1.1", /* a POST over HTTP/2 is broken in 4.1.6 */
@@ -143,18 +136,48 @@ static int create(struct server *server, struct error *err)
         .gid = -1,
         .uid = -1,
     };
+}
 
-    lws_log = spec->log;
+static int create_context(struct server *server, struct error *err)
+{
+    struct lws_context_creation_info info = make_info(server);
+    void *loops[] = {server->loop};
+
+    info.foreign_loops = loops;
+    lws_log = server->spec->log;
     lws_set_log_level(LLL_ERR | LLL_WARN, emit_lws_line);
     server->context = lws_create_context(&info);
-    server->vhost = server->context ? lws_create_vhost(server->context, &info) : NULL;
+    return server->context ? 0 : error_set(err, -ENOMEM, "cannot begin to serve");
+}
+
+static int listen_with(struct server *server, const struct identity *identity, struct error *err)
+{
+    struct lws_context_creation_info info = make_info(server);
+
+    server->identity = identity;
+    server->vhost = lws_create_vhost(server->context, &info);
+    server->identity = NULL;
     if (!server->vhost)
         return error_set(
             err, -EADDRINUSE,
             "cannot listen on %s port %u: is it another program's, or not of this host?",
-            spec->address, spec->port);
+            server->spec->address, server->spec->port);
     return 0;
 }
+
+int server_set_identity(struct server *server, const struct identity *identity, struct error *err)
+{
+    if (server->vhost)
+        return identity_use(identity, server->tls, err);
+    return server->exchanges.stopping ? 0 : listen_with(server, identity, err);
+}
+
+bool server_listens(const struct server *server)
+{
+    return server->vhost != NULL;
+}
+
+static void on_stop_check(uv_async_t *handle);
 
 static void on_handle_closed(uv_handle_t *handle)
 {
@@ -199,7 +222,7 @@ int server_new(uv_loop_t *loop, const struct server_spec *spec, struct server **
     server->stop_timer.data = server->stop_check.data = server;
     uv_timer_init(loop, &server->stop_timer);
     uv_async_init(loop, &server->stop_check, on_stop_check);
-    r = create(server, err);
+    r = create_context(server, err);
     if (r < 0) {
         destroy(server);
         uv_run(loop, UV_RUN_DEFAULT);

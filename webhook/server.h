@@ -44,9 +44,8 @@ struct server_limits {
 #define SERVER_LIMITS ((struct server_limits){10, 30, 120, 1024})
 
 struct server_spec {
-    const char *address;             /* IPv4 or IPv6; "0.0.0.0" and "::" are every address */
-    uint16_t port;                   /* 0: any that is free, see server_port */
-    const struct identity *identity; /* to begin with; for the call */
+    const char *address; /* IPv4 or IPv6; "0.0.0.0" and "::" are every address */
+    uint16_t port;       /* 0: any that is free, see server_port */
     struct server_limits limits;
     const struct server_route *routes; /* POST application/json; ends with a NULL path */
     bool (*ready)(void *data);         /* GET /readyz: 200 or 503; /healthz is 200 */
@@ -54,15 +53,18 @@ struct server_spec {
     const struct log *log;
 };
 
-/* Listens at once. `spec` and its strings are borrowed for the server's life. The loop must not
+/* Does not listen yet. `spec` and its strings are borrowed for the server's life. The loop must not
  * have anything else on it yet: a failure runs it to its end. */
 int server_new(uv_loop_t *loop, const struct server_spec *spec, struct server **ret,
                struct error *err);
 
-uint16_t server_port(const struct server *server);
-
-/* For new connections; what can't be used leaves what is in use. */
+/* For new connections; what can't be used leaves what is in use. With the first one it begins to
+ * listen: a client that finds nobody knows better what to do than one that is shown a certificate
+ * which it can't trust. -EADDRINUSE when it can't. */
 int server_set_identity(struct server *server, const struct identity *identity, struct error *err);
+
+bool server_listens(const struct server *server);
+uint16_t server_port(const struct server *server);
 
 /* Takes no new connection, answers what is under way (with "connection: close"), then closes what
  * it has on the loop and calls `stopped`. */

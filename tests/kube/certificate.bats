@@ -32,15 +32,39 @@ teardown() {
 
 ns=team-a
 
-# webhook NAME OPTION... : starts one, returns when it listens; its port in $port
-webhook() {
+# launch NAME OPTION... : starts one
+launch() {
 	local log=$BATS_TEST_TMPDIR/$1.log
 	"$GITGATE_BIN/gitgate-webhook" --kubeconfig "$work/token" --gate-image gate:test \
 		--listen 127.0.0.1:0 --health-addr 127.0.0.1:0 --tls-host 127.0.0.1 "${@:2}" >"$log" 2>&1 3>&- &
 	echo $! >"$BATS_TEST_TMPDIR/$1.pid"
-	timeout 20 tail -n +1 -f --pid=$! "$log" 2>/dev/null | grep -qm1 '"listening"'
-	port=$(jq -r 'select(.msg == "listening").port' "$log")
-	health=$(jq -r 'select(.msg == "listening").health_port' "$log")
+}
+
+# told NAME TEXT : waits until its log holds it
+told() {
+	timeout 60 tail -n +1 -f --pid="$(cat "$BATS_TEST_TMPDIR/$1.pid")" "$BATS_TEST_TMPDIR/$1.log" 2>/dev/null |
+		grep -qm1 -- "$2"
+}
+
+# webhook NAME OPTION... : starts one, returns when it listens; its port in $port
+webhook() {
+	launch "$@"
+	told "$1" '"listening"'
+	port=$(jq -r 'select(.msg == "listening").port' "$BATS_TEST_TMPDIR/$1.log")
+	health=$(jq -r 'select(.msg == "listening").health_port' "$BATS_TEST_TMPDIR/$1.log")
+}
+
+# Below those that the kernel gives to connections.
+free_port() {
+	python3 - <<-'END'
+		import random, socket
+		while True:
+		    port = random.randrange(20000, 32000)
+		    with socket.socket() as s:
+		        if s.connect_ex(("127.0.0.1", port)) != 0:
+		            break
+		print(port)
+	END
 }
 
 # configurations PORT : as manifests/webhook.yaml, asked at that port of this machine; no caBundle
@@ -69,6 +93,33 @@ pod() {
 		{apiVersion: v1, kind: Pod, metadata: {generateName: p-, labels: {gitgate.dev/gate: agents}},
 		 spec: {containers: [{name: agent, image: agent}]}}
 	END
+}
+
+@test "until it has its certificate nobody is listened to, and it is not ready" {
+	local server port api
+	server=$(kubectl config view --raw --minify -o jsonpath='{.clusters[0].cluster.server}')
+	api=$(free_port) port=$(free_port)
+	kubectl --kubeconfig "$work/token" config view --raw --minify -o json |
+		jq --arg server "https://127.0.0.1:$api" '.clusters[0].cluster.server = $server' >"$BATS_TEST_TMPDIR/later"
+	launch early --kubeconfig "$BATS_TEST_TMPDIR/later" --listen "127.0.0.1:$port"
+	told early 'read Secret gitgate-webhook-authority'
+	health=$(jq -r 'select(.msg == "starting").health_port' "$BATS_TEST_TMPDIR/early.log")
+	[ "$(curl -sS -o "$BATS_TEST_TMPDIR/out" -w '%{http_code}' "http://127.0.0.1:$health/healthz")" = 200 ]
+	[ "$(curl -sS -o "$BATS_TEST_TMPDIR/out" -w '%{http_code}' "http://127.0.0.1:$health/readyz")" = 503 ]
+	run -7 curl -ksS "https://127.0.0.1:$port/readyz"
+	# Here comes the API server.
+	socat "TCP-LISTEN:$api,bind=127.0.0.1,fork,reuseaddr" "TCP:${server#https://}" 3>&- &
+	echo $! >"$BATS_TEST_TMPDIR/socat.pid"
+	told early '"listening"'
+	kubectl -n gitgate-system get secret gitgate-webhook-authority -o jsonpath='{.data.ca\.crt}' | base64 -d >"$BATS_TEST_TMPDIR/ca.crt"
+	curl -sS -o "$BATS_TEST_TMPDIR/out" --cacert "$BATS_TEST_TMPDIR/ca.crt" "https://127.0.0.1:$port/readyz"
+}
+
+@test "a port that is another program's ends it with a reason, also when the certificate comes first" {
+	webhook first
+	run -1 timeout 60 "$GITGATE_BIN/gitgate-webhook" --kubeconfig "$work/token" --gate-image gate:test \
+		--listen "127.0.0.1:$port" --tls-host 127.0.0.1
+	[[ $output == *"cannot listen on 127.0.0.1 port $port: is it another program's"* ]]
 }
 
 @test "two that start at once make one authority, and the API server trusts both" {
@@ -117,8 +168,9 @@ pod() {
 
 @test "it starts without a right to the Secret, says so, is not ready, and goes on when it has it" {
 	kubectl -n gitgate-system delete rolebinding gitgate-webhook-certificate
-	webhook a
-	wait_for 20 grep -q 'read Secret gitgate-webhook-authority.*forbidden' "$BATS_TEST_TMPDIR/a.log"
+	launch a
+	told a 'read Secret gitgate-webhook-authority.*forbidden'
+	health=$(jq -r 'select(.msg == "starting").health_port' "$BATS_TEST_TMPDIR/a.log")
 	run ! ready "$health"
 	kubectl apply --server-side -f "$GITGATE_SOURCE/manifests/webhook-certificate.yaml"
 	wait_for 20 ready "$health"

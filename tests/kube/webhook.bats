@@ -218,6 +218,43 @@ ungated() {
 	kubectl -n team-a delete gitgate new-1 new-2 new-3 new-4 new-5
 }
 
+@test "nor does it matter that its pod was refused just before" {
+	local n
+	for n in 1 2 3 4 5; do
+		ns=team-a run ! pod "late-$n" "late-$n" --dry-run=server
+		{ gate team-a "late-$n" null; echo ---; ns=team-a pod "late-$n" "late-$n" --dry-run=client -o yaml; } |
+			kubectl -n team-a create -f -
+	done
+	kubectl -n team-a delete gitgate late-1 late-2 late-3 late-4 late-5
+}
+
+# What the API server was asked for single GitGates and lists of them; its watches are not among these.
+lookups() {
+	kubectl get --raw /metrics | awk '/^apiserver_request_total.*resource="gitgates"/ &&
+		/verb="(GET|LIST)"/ { sum += $NF } END { print sum + 0 }'
+}
+
+@test "pods that name gates which don't exist make few requests, and each is answered" {
+	local before began asked took i
+	before=$(lookups)
+	for i in {1..300}; do
+		printf 'next\nurl = "%s"\ndata = "@%s"\noutput = "%s"\nheader = "Content-Type: application/json"\ncacert = "%s"\n' \
+			"$(url /mutate-pod)" "$work/none-$i.json" "$work/none-$i.out" "$work/tls.crt"
+		review 1 1 | sed "s/\"name\":\"x\"/\"name\":\"x\",\"labels\":{\"gitgate.dev\/gate\":\"none-$i\"}/" >"$work/none-$i.json"
+	done | sed 1d >"$work/none.config"
+	began=$(date +%s%N)
+	curl -sS --max-time 60 --parallel --parallel-max 30 --config "$work/none.config"
+	took=$((($(date +%s%N) - began) / 100000000)) # tenths of a second
+	asked=$(($(lookups) - before))
+	echo "$asked requests in $took tenths of a second"
+	[ "$asked" -gt 0 ]
+	[ "$asked" -le $((took + 2)) ]
+	for i in {1..300}; do
+		jq -e --arg i "$i" '.response.status.message | contains("there is no GitGate \"none-\($i)\"")' "$work/none-$i.out" >/dev/null
+	done
+	rm -f "$work"/none-*
+}
+
 @test "a pod that would get around the gate is refused with what to change" {
 	ns=team-a spec=$'hostNetwork: true\n  containers: [{name: agent, image: agent}]' run ! pod refused agents
 	[[ $output == *'spec.hostNetwork: remove it'* ]]

@@ -1,0 +1,38 @@
+/* GitGates that the watch does not know (yet), asked for directly: a gate made a moment before its
+ * pod must be found.
+ *
+ * Whoever may create pods can name gates that don't exist, as often as they like. So a namespace
+ * has one request under way at most, LOOKUPS_PAUSE_MS after the one before, for all that wait in
+ * it: each is answered by one that began after it had come, and no namespace waits for another. */
+#ifndef GITGATE_WEBHOOK_LOOKUPS_H
+#define GITGATE_WEBHOOK_LOOKUPS_H
+
+#include "gate.h"
+#include "kube/client.h"
+
+/* Nobody notices as long a delay of a pod that names no gate, and ten requests a second are next to
+ * nothing for an API server. */
+#define LOOKUPS_PAUSE_MS 100
+
+/* The API server waits as long as the webhook's timeoutSeconds (5): the request under way when a
+ * review comes and its own must be over before. */
+#define LOOKUPS_TIMEOUT_MS 2000
+
+struct lookups;
+
+/* The loop is the client's. NULL when memory is short. */
+struct lookups *lookups_new(struct kube_client *client);
+
+/* Before kube_client_free; timers close on the loop. Who waits is not called any more. NULL is
+ * fine. */
+void lookups_free(struct lookups *lookups);
+
+/* `found`, good for the call: the gates that those who wait asked for, as many as there are; none
+ * when the API server didn't answer. Called later, never from within lookups_ask. */
+typedef void lookups_done_fn(void *data, struct gate_list found);
+
+/* The strings must stay until `done`. False when memory is short. */
+bool lookups_ask(struct lookups *lookups, const char *namespace_, const char *name,
+                 lookups_done_fn *done, void *data);
+
+#endif
