@@ -209,27 +209,7 @@ absent_from() { ! grep -Fq -- "$1"; }
 
 upstream_lacks() { ! upstream_git cat-file -e "$1"; }
 
-# Prints CONNECTED or why not: connect HOST PORT [UID]
-connect='
-import os, socket, sys
-host, port = sys.argv[1], int(sys.argv[2])
-try:
-    for uid in sys.argv[3:]:
-        os.setgid(int(uid))
-        os.setuid(int(uid))
-except OSError as error:
-    print("become user", sys.argv[3] + ":", error.strerror)
-for family, kind, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-    s = socket.socket(family, kind)
-    s.settimeout(3)
-    try:
-        s.connect(address)
-        print("CONNECTED")
-    except OSError as error:
-        print(error)
-'
-
-# unreachable WHO HOST PORT [UID] : true when three attempts in a row fail
+# unreachable WHO HOST PORT [UID GID] : true when three attempts in a row fail
 unreachable() {
 	local who=$1 try out
 	shift
@@ -278,7 +258,7 @@ a_metadata_service_runs() {
 }
 
 nothing_gets_out() {
-	local node api
+	local node api gates_group
 	step "The credential is nowhere near the agent, and the agent reaches nothing but its gate"
 	# Parts that only the private key has: a line of its second half, as it is in the file and in
 	# the Secret.
@@ -303,6 +283,8 @@ nothing_gets_out() {
 	same "it is in no log, event, status, ConfigMap or pod" 0 "$(grep -cF -f "$work/needles" "$work/said" || :)"
 
 	node=$(kubectl get nodes -o jsonpath='{.items[0].status.addresses[?(@.type=="InternalIP")].address}')
+	gates_group=$(kubectl -n team-a get pods -l app=agent-root -o json |
+		jq '.items[0].spec.initContainers[] | select(.name == "gitgate") | .securityContext.runAsGroup')
 	api=$(kubectl -n default get service kubernetes -o jsonpath='{.spec.clusterIP}')
 	check "without a gate, a pod reaches the upstream's port" reachable bystander "$upstream_ip" 2222
 	check "and the API server" reachable bystander "$api" 443
@@ -310,11 +292,11 @@ nothing_gets_out() {
 	within 10 "a pod without a gate reaches it" reachable bystander 169.254.169.254 80
 	check "the agent does not reach the upstream's port" unreachable agent "$upstream_ip" 2222
 	check "nor does root" unreachable agent_root "$upstream_ip" 2222
-	check "nor root that tries to become the gate's user" unreachable agent_root "$upstream_ip" 2222 9418
+	check "nor root that tries to become the gate's user" unreachable agent_root "$upstream_ip" 2222 9418 "$gates_group"
 	check "nor the API server" unreachable agent "$api" 443
 	check "nor root, at its node's address" unreachable agent_root "$node" 6443
 	check "nor a cloud's metadata service" unreachable agent_root 169.254.169.254 80
-	check "nor root that tries to become the gate's user" unreachable agent_root 169.254.169.254 80 9418
+	check "nor root that tries to become the gate's user" unreachable agent_root 169.254.169.254 80 9418 "$gates_group"
 	check "a name is looked up without a gate" bystander getent hosts upstream.outside.svc.cluster.local
 	refuses "and by no agent: DNS carries nothing out" '^' agent getent hosts upstream.outside.svc.cluster.local
 	check "its gate still serves it" in_repo fetch -q

@@ -24,13 +24,23 @@ build_image() {
 		--gitleaks "$work/gitleaks" "$1" -- "${PODMAN_BUILD_FLAGS[@]}"
 }
 
-# remove_images : those of this run
+# previous_image NAME : the name that the image has for the chart that is upgraded from
+previous_image() { echo "$(image "$1")-previous"; }
+
+# remove_images : the names of this run alone. The images stay, as another run's build may be about to
+# give the same one a name: the same sources give the same image. They make the next build quick;
+# "podman image prune" frees their disk space.
 remove_images() {
-	local name
-	for name in $(image controller) $(image webhook) $(image gate) \
-		$(image agent) $(image upstream); do
-		# What they were built from stays, for the next build to be quick.
-		"$KIND_EXPERIMENTAL_PROVIDER" rmi --no-prune "$name" >/dev/null 2>&1 || :
+	local name names=()
+	for name in controller webhook gate agent upstream; do
+		names+=("$(image "$name")" "$(previous_image "$name")")
+	done
+	for name in "${names[@]}" "$(image impostor)"; do
+		case $KIND_EXPERIMENTAL_PROVIDER in
+		podman) podman untag "$name" "$name" ;;
+		# Has no untag. It keeps what another name leads to.
+		*) "$KIND_EXPERIMENTAL_PROVIDER" rmi --no-prune "$name" ;;
+		esac >/dev/null 2>&1 || :
 	done
 }
 
@@ -68,6 +78,27 @@ start_upstream() {
 	END
 	kubectl -n outside rollout status deployment/upstream --timeout=60s
 }
+
+# Prints CONNECTED or why not: connect HOST PORT [UID GID], which tries to become that user first
+# shellcheck disable=SC2034  # for whoever sources this
+connect='
+import os, socket, sys
+host, port = sys.argv[1], int(sys.argv[2])
+# The group first: another user may not change it.
+for become, id in zip((os.setgid, os.setuid), sys.argv[:2:-1]):
+    try:
+        become(int(id))
+    except OSError as error:
+        print("become", id + ":", error.strerror)
+for family, kind, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    s = socket.socket(family, kind)
+    s.settimeout(3)
+    try:
+        s.connect(address)
+        print("CONNECTED")
+    except OSError as error:
+        print(error)
+'
 
 # Prints each place of a container where one of the lines of standard input is found: files,
 # environments and command lines of processes, mounts.

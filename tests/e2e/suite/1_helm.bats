@@ -1,13 +1,19 @@
 #!/usr/bin/env bats
-# gitgate installed by its chart: agents of every kind, changes under running pods, faults, an uninstall.
-# The tests follow each other on one cluster.
+# gitgate installed by its chart: agents of every kind, an upgrade, changes under running pods, faults,
+# a rollback, an uninstall. The tests follow each other on one cluster.
 
 load lib
+load upgrade
 
 setup_file() {
 	chart=$BATS_FILE_TMPDIR/chart
 	cp -rL "$top/charts/gitgate" "$chart"
-	export chart
+	# An earlier version, whose definition lacks something; with images of other names.
+	previous=$BATS_FILE_TMPDIR/previous
+	cp -r "$chart" "$previous"
+	sed -i 's/^version:.*/version: 0.0.9/; s/^appVersion:.*/appVersion: "0.0.9"/' "$previous/Chart.yaml"
+	sed -i '/shortNames: \[gg\]/d' "$previous/files/crd.yaml"
+	export chart previous
 	kubectl create namespace gitgate-system
 	kubectl label namespace gitgate-system pod-security.kubernetes.io/enforce=restricted
 	kubectl create namespace team-a
@@ -18,7 +24,8 @@ setup_file() {
 teardown_file() { clean; }
 
 @test "the chart installs under Pod Security restricted, and helm test passes" {
-	helm install gitgate "$chart" --namespace gitgate-system --wait --timeout 120s --set "images.tag=$tag"
+	helm install gitgate "$previous" --namespace gitgate-system --wait --timeout 120s \
+		--set "images.tag=$tag-previous"
 	helm test gitgate --namespace gitgate-system --timeout 60s
 }
 
@@ -50,6 +57,20 @@ teardown_file() { clean; }
 		read -r branch commit < <(pushes team-a "$who" first)
 		[ "$(upstream_has app "refs/heads/$branch")" = "$commit" ]
 	done
+}
+
+# deployed : chart, images, the definition's short names, and the gate that a new pod gets
+deployed() {
+	helm -n gitgate-system list -o json | jq -r '.[].chart'
+	kubectl -n gitgate-system get deployment gitgate-controller gitgate-webhook -o jsonpath='{.items[*].spec.template.spec.containers[0].image}{"\n"}'
+	kubectl get crd gitgates.gitgate.dev -o jsonpath='{.spec.names.shortNames}{"\n"}'
+	a_pod_is_admitted | jq -r '.spec.initContainers[] | select(.name == "gitgate") | .image'
+}
+
+@test "an upgrade under working agents stops none of them, loses no admission and keeps the GitGate" {
+	under_agents helm upgrade gitgate "$chart" --namespace gitgate-system --wait --timeout 180s --set "images.tag=$tag"
+	[ "$(deployed)" = "$(printf '%s\n' "gitgate-$(sed -n 's/^version: //p' "$chart/Chart.yaml")" "$(image controller) $(image webhook)" '["gg"]' "$(image gate)")" ]
+	gate_ready team-a
 }
 
 @test "a pod of a StatefulSet pushes under its own name and under no other" {
@@ -93,6 +114,37 @@ teardown_file() { clean; }
 	within 30 owned_by_nobody team-b
 	[ -n "$before" ]
 	[ "$(owned team-a)" = "$before" ]
+}
+
+# connects POD [UID GID] : says how a connection from an agent to the upstream's port ends
+connects() {
+	local ip
+	ip=$(kubectl -n outside get pods -l app=upstream -o jsonpath='{.items[0].status.podIP}')
+	agent team-a "$1" python3 -c "$connect" "$ip" 2222 "${@:2}"
+}
+
+@test "an image made for the gate's user passes no pod's filter, and nobody is given the gate's user or group" {
+	a_pod impostor | jq --arg image "$(image impostor)" '.spec.containers[0].image = $image' | kubectl -n team-a create -f -
+	kubectl -n team-a wait pod/impostor --for=condition=Ready --timeout=60s
+	[ "$(agent team-a impostor id -u)" = 9418 ]
+	group=$(gates_group team-a impostor)
+	agent team-a impostor git ls-remote "$(url app)" HEAD
+	in_upstream python3 -c "$connect" 127.0.0.1 2222 | grep CONNECTED
+	for ids in "" "9418 $group"; do
+		# shellcheck disable=SC2086  # none or two
+		run -0 connects impostor $ids
+		[[ $output != *CONNECTED* ]]
+	done
+	[[ $output == *"become $group: Operation not permitted"* ]]
+
+	for field in runAsUser runAsGroup; do
+		run ! bash -c "$(declare -f a_pod agents_template image url); a_pod thief |
+			jq '.spec.containers[0].securityContext.$field = 9418' | kubectl -n team-a create -f -"
+		[[ $output == *"$field: choose another id: 9418 is the gate's own"* ]]
+	done
+	run ! kubectl -n team-a patch pod impostor --subresource=ephemeralcontainers --patch "$(jq -n --arg image "$(image agent)" \
+		--argjson group "$group" '{spec: {ephemeralContainers: [{name: "debug", $image, securityContext: {runAsGroup: $group}}]}}')"
+	[[ $output == *"$group is the gate's own"* ]]
 }
 
 @test "who may only edit one namespace reaches no credential of another" {
@@ -146,8 +198,6 @@ gate_started() { [ "$(gate_starts "$1")" = "$2" ]; }
 	within 30 gate_started "$pod" $((before + 1))
 }
 
-a_pod_is_admitted() { a_pod probe | kubectl -n team-a create --dry-run=server -f -; }
-
 @test "controller and webhook are killed: agents go on, and both are back in time" {
 	kill_containers controller
 	kill_containers webhook
@@ -191,6 +241,12 @@ holder() { kubectl -n gitgate-system get lease gitgate-controller -o jsonpath='{
 	within 30 a_pod_is_admitted
 }
 
+@test "so does a rollback to the version before: no agent stopped, no admission lost, the GitGate kept" {
+	under_agents helm rollback gitgate --namespace gitgate-system --wait --timeout 180s
+	[ "$(deployed)" = "$(printf '%s\n' gitgate-0.0.9 "$(previous_image controller) $(previous_image webhook)" '' "$(previous_image gate)")" ]
+	gate_ready team-a
+}
+
 @test "the key is in no agent's container, in no log, event, status, ConfigMap or pod" {
 	# Parts that only the private keys have, as they are in the files and in the Secrets.
 	for file in "$work/old_key" "$work/deploy_key"; do
@@ -198,7 +254,7 @@ holder() { kubectl -n gitgate-system get lease gitgate-controller -o jsonpath='{
 		base64 -w0 <"$file" | cut -c 320-380
 	done >"$BATS_TEST_TMPDIR/needles"
 	[ "$(kubectl -n team-a exec -i deploy/agent -c gitgate -- sh -c "$search" <"$BATS_TEST_TMPDIR/needles" | wc -l)" -gt 0 ]
-	for pod in $(pod_of team-a agent) workers-0 workers-1; do
+	for pod in $(pod_of team-a agent) workers-0 workers-1 impostor; do
 		found=$(kubectl -n team-a exec -i "$pod" -c agent -- sh -c "$search" <"$BATS_TEST_TMPDIR/needles")
 		[ -z "$found" ]
 	done

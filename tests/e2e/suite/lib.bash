@@ -154,6 +154,20 @@ lives() {
 		(.status.initContainerStatuses + .status.containerStatuses | map(.restartCount) | add)] | @tsv' | sort
 }
 
+# gates_group NAMESPACE POD : the group that was drawn for its gate
+gates_group() {
+	kubectl -n "$1" get pod "$2" -o json |
+		jq '.spec.initContainers[] | select(.name == "gitgate") | .securityContext.runAsGroup'
+}
+
+# build_impostor : the agent's image, made for the user that every gate has
+build_impostor() {
+	"$KIND_EXPERIMENTAL_PROVIDER" build "${PODMAN_BUILD_FLAGS[@]}" -t "$(image impostor)" -f - "$BATS_SUITE_TMPDIR" <<-END
+		FROM $(image agent)
+		USER 9418:9418
+	END
+}
+
 # -------------------------------------------------------------------------------------- faults
 
 node() { "$KIND_EXPERIMENTAL_PROVIDER" exec -i "$cluster-control-plane" "$@"; }

@@ -27,8 +27,13 @@ setup_suite() {
 	"$top/tests/cluster/base-image" trixie
 	take_gitleaks "$bin"
 	for name in controller webhook gate agent upstream; do build_image "$name"; done
-	"$top/tests/cluster/cluster" --name "$cluster" load "$(image agent)" "$(image upstream)" \
-		"$(image controller)" "$(image webhook)" "$(image gate)"
+	for name in controller webhook gate; do
+		"$KIND_EXPERIMENTAL_PROVIDER" tag "$(image "$name")" "$(previous_image "$name")"
+	done
+	build_impostor
+	"$top/tests/cluster/cluster" --name "$cluster" load "$(image agent)" "$(image upstream)" "$(image impostor)" \
+		"$(image controller)" "$(image webhook)" "$(image gate)" \
+		"$(previous_image controller)" "$(previous_image webhook)" "$(previous_image gate)"
 	tell "a git server"
 	start_upstream
 	in_upstream setpriv --reuid=git --regid=git --init-groups git clone -q --bare /srv/git/app.git /srv/git/lib.git
