@@ -31,6 +31,14 @@ objects() { /usr/bin/python3 "$GITGATE_SOURCE/tests/lint/objects.py" "$@"; }
 	objects same "$BATS_FILE_TMPDIR/default" "$BATS_TEST_TMPDIR/kustomize"
 }
 
+@test "chart and programs are of one version" {
+	version=$(sed -n 's/^project(gitgate VERSION \([0-9.]*\).*/\1/p' "$GITGATE_SOURCE/CMakeLists.txt")
+	[ -n "$version" ]
+	grep -qxF "version: $version" "$chart/Chart.yaml"
+	grep -qxF "appVersion: \"$version\"" "$chart/Chart.yaml"
+	grep -qF "localhost/gitgate/gate:$version" "$BATS_FILE_TMPDIR/default"
+}
+
 @test "each set of values changes what its golden file says" {
 	seen=0
 	for folder in "$GITGATE_SOURCE"/tests/cases/chart/*/; do
