@@ -6,7 +6,7 @@
 
 #define TIMESTAMP_SIZE 64 /* also for a year of ten digits */
 
-/* Digits of the fraction. metav1.Time has none, metav1.MicroTime six (Kubernetes API conventions). */
+/* Digits of the fraction: metav1.Time has none, metav1.MicroTime six (Kubernetes conventions). */
 enum timestamp_digits { TIMESTAMP_S = 0, TIMESTAMP_MS = 3, TIMESTAMP_US = 6 };
 
 /* "2026-01-31T12:00:00.123Z" of `at`, cut and not rounded. */
