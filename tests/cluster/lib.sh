@@ -16,6 +16,13 @@ cache=${GITGATE_CACHE:-${XDG_CACHE_HOME:-${HOME:?is not set, and neither is GITG
 # shellcheck source=tests/cluster/versions
 . "$here/versions"
 
+# A minor version alone, such as 1.35, stands for the one of its versions that is pinned.
+if [[ $KUBERNETES =~ ^v?(1\.[0-9]+)$ ]]; then
+	for pinned in "$here/modules/kubernetes-v${BASH_REMATCH[1]}".*; do
+		[ ! -d "$pinned" ] || KUBERNETES=${pinned##*/kubernetes-}
+	done
+fi
+
 say() { printf '%s: %s\n' "$me" "$*" >&2; }
 die() { say "$*"; exit 1; }
 

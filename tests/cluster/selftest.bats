@@ -82,6 +82,15 @@ processes_in() {
 		--token "$token" auth whoami | grep system:serviceaccount:default:robot
 }
 
+@test "a minor version stands for the one that is pinned, whose programs are its own" {
+	[ "$(GITGATE_KUBERNETES=1.35 tools --keys kubelet etcd)" = "$(GITGATE_KUBERNETES=v1.35.4 tools --keys kubelet etcd)" ]
+	[ "$(GITGATE_KUBERNETES=1.35 tools --keys kubelet)" != "$(tools --keys kubelet)" ]
+	[ "$(GITGATE_KUBERNETES=1.35 tools --keys etcd)" = "$(tools --keys etcd)" ]
+	run env GITGATE_KUBERNETES=1.2 tools --keys kubelet
+	[ "$status" != 0 ]
+	[[ $output == *"there is no modules/kubernetes-1.2: make it with ./pin"* ]]
+}
+
 @test "down leaves a folder alone that it did not make" {
 	mkdir "$dir"
 	touch "$dir/precious"

@@ -77,6 +77,6 @@ change_under_agents() {
 	a_job "$job" | kubectl -n team-a apply -f - || rc=$?
 	wait "$change" &&
 		gitgate_rolled_out &&
-		kubectl -n team-a wait "job/$job" --for=condition=Complete --timeout=120s &&
+		kubectl -n team-a wait "job/$job" --for=condition=Complete --timeout=240s &&
 		[ "$rc" = 0 ]
 }
