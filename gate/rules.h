@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "expression.h"
+#include "data/expression.h"
 
 #define RULES_MAGIC "gitgate\x01"
 #define RULES_BYTES_MAX (64u << 20)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "expression.h"
+#include "data/expression.h"
 #include "judgement.h"
 #include "rules.h"
 
@@ -19,16 +19,19 @@ static const hs_platform_info_t any_processor = {.tune = HS_TUNE_FAMILY_GENERIC}
 
 /* Expressions on their way to Vectorscan. */
 struct patterns {
-    char **text;
+    char **text, **wider; /* what matches more, for what the text is refused for; or NULL */
     unsigned *flags, *ids;
     unsigned n;
 };
 
 static void patterns_done(struct patterns *p)
 {
-    for (unsigned i = 0; i < p->n; i++)
+    for (unsigned i = 0; i < p->n; i++) {
         free(p->text[i]);
+        free(p->wider[i]);
+    }
     free(p->text);
+    free(p->wider);
     free(p->flags);
     free(p->ids);
 }
@@ -38,18 +41,31 @@ static void patterns_done(struct patterns *p)
 static int patterns_init(struct patterns *p, size_t max, struct error *err)
 {
     *p = (struct patterns){.text = calloc(max + 1, sizeof *p->text),
+                           .wider = calloc(max + 1, sizeof *p->wider),
                            .flags = calloc(max + 1, sizeof *p->flags),
                            .ids = calloc(max + 1, sizeof *p->ids)};
-    return p->text && p->flags && p->ids ? 0
-                                         : error_errno(err, -ENOMEM, "cannot compile the rules");
+    return p->text && p->wider && p->flags && p->ids
+               ? 0
+               : error_errno(err, -ENOMEM, "cannot compile the rules");
 }
 
-static void patterns_add(struct patterns *p, struct expression *expression, unsigned flags,
-                         unsigned id)
+static void patterns_add(struct patterns *p, struct expression *expression,
+                         struct expression *wider, unsigned flags, unsigned id)
 {
     p->text[p->n] = buf_take(&expression->text);
+    p->wider[p->n] = wider ? buf_take(&wider->text) : NULL;
     p->flags[p->n] = flags;
     p->ids[p->n++] = id;
+}
+
+static bool patterns_widen(struct patterns *p, unsigned i)
+{
+    if (!p->wider[i])
+        return false;
+    free(p->text[i]);
+    p->text[i] = p->wider[i];
+    p->wider[i] = NULL;
+    return true;
 }
 
 static void patterns_drop(struct patterns *p, unsigned i)
@@ -58,6 +74,7 @@ static void patterns_drop(struct patterns *p, unsigned i)
     p->n--;
     for (; i < p->n; i++) {
         p->text[i] = p->text[i + 1];
+        p->wider[i] = p->wider[i + 1];
         p->flags[i] = p->flags[i + 1];
         p->ids[i] = p->ids[i + 1];
     }
@@ -105,9 +122,11 @@ static int compile_database(struct patterns *p, struct compilation *c,
             hs_free_compile_error(problem);
             return -EINVAL;
         }
-        refused(c, p->ids[at], problem->message);
+        if (!patterns_widen(p, (unsigned)at)) {
+            refused(c, p->ids[at], problem->message);
+            patterns_drop(p, (unsigned)at);
+        }
         hs_free_compile_error(problem);
-        patterns_drop(p, (unsigned)at);
     }
     if (!db)
         return 0;
@@ -124,20 +143,6 @@ static void refuse_regex(struct compilation *c, unsigned index, const char *reas
 
     snprintf(text, sizeof text, "Vectorscan refuses it: %s", reason);
     complain(c, index, text);
-}
-
-static bool matches_nothing_too(const char *text, unsigned flags)
-{
-    hs_compile_error_t *problem = NULL;
-    hs_expr_info_t *info = NULL;
-    bool empty = false;
-
-    if (hs_expression_info(text, flags, &info, &problem) == HS_SUCCESS)
-        empty = info->min_width == 0;
-    else
-        hs_free_compile_error(problem);
-    free(info);
-    return empty;
 }
 
 /* ---- what is known of a rule ---- */
@@ -190,15 +195,14 @@ static int compile_contents(struct compilation *c, struct buf *db, struct error 
     json_array_foreach(c->rules, i, rule)
     {
         const char *regex = json_string_value(json_object_get(rule, "regex"));
-        cleanup_expression struct expression expression = EXPRESSION_INIT;
+        cleanup_expression struct expression expression = EXPRESSION_INIT, wider = EXPRESSION_INIT;
         struct error why = ERROR_INIT;
 
-        if (regex && expression_parse(regex, &expression, &why) < 0)
+        if (regex && (expression_parse_rule(regex, EXPRESSION_EXACT, &expression, &why) < 0 ||
+                      expression_parse_rule(regex, EXPRESSION_WIDENED, &wider, &why) < 0))
             complain(c, (unsigned)i, why.msg);
-        else if (regex && matches_nothing_too(expression.text.data, flags))
-            complain(c, (unsigned)i, "matches the empty text");
         else if (regex)
-            patterns_add(&patterns, &expression, flags, (unsigned)i);
+            patterns_add(&patterns, &expression, &wider, flags, (unsigned)i);
         describe(rule, &expression.reach, looks_around(c->rules, rule), c->meta_rules);
     }
     return compile_database(&patterns, c, refuse_regex, db, err);
@@ -234,11 +238,12 @@ static int compile_paths(const json_t *paths, json_t *problems, struct buf *db, 
         cleanup_expression struct expression expression = EXPRESSION_INIT;
         struct error why = ERROR_INIT;
 
-        if (expression_parse(json_string_value(json_object_get(path, "pattern")), &expression,
-                             &why) < 0)
+        if (expression_parse(json_string_value(json_object_get(path, "pattern")), EXPRESSION_EXACT,
+                             &expression, &why) < 0)
             refuse_path(&c, id, why.msg);
         else
-            patterns_add(&patterns, &expression, HS_FLAG_SINGLEMATCH | HS_FLAG_ALLOWEMPTY, id);
+            patterns_add(&patterns, &expression, NULL, HS_FLAG_SINGLEMATCH | HS_FLAG_ALLOWEMPTY,
+                         id);
     }
     r = compile_database(&patterns, &c, refuse_path, db, err);
     return r == 0 && c.everything

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "data/expression.h"
+
 /* gitleaks reads its configuration without regard to the case of keys (it uses viper). */
 static json_t *get(const json_t *object, const char *key)
 {
@@ -197,6 +199,19 @@ static void lower_keywords(json_t *rule)
     json_object_set_new(rule, "keywords", list);
 }
 
+/* "^" and "$" are a line's ends here, also where "(?m)" is not said: content is judged in parts, of
+ * which only the gate knows where they begin. What can't be read stays as it is, and is named when
+ * it is compiled. */
+static void look_at_lines(json_t *rule)
+{
+    const char *regex = json_string_value(json_object_get(rule, "regex"));
+    cleanup_expression struct expression expression = EXPRESSION_INIT;
+
+    if (regex && expression_parse(regex, EXPRESSION_EXACT, &expression, NULL) == 0 &&
+        expression.from_text)
+        json_object_set_new(rule, "regex", json_sprintf("(?m)%s", regex));
+}
+
 static int read_rule(const json_t *config, const json_t *from, size_t i, json_t *rules,
                      struct error *err)
 {
@@ -223,8 +238,10 @@ static int read_rule(const json_t *config, const json_t *from, size_t i, json_t 
         r = read_allowlists(from, allowlists, where, err);
     if (r == 0)
         r = read_targeted(config, id, allowlists, err);
-    if (r == 0)
+    if (r == 0) {
         lower_keywords(rule);
+        look_at_lines(rule);
+    }
     return r;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/ip.h"
+#include "data/expression.h"
 
 #define PATH_SIZE 512 /* longest: an upstream's extraHosts with a host name of 253 bytes */
 
@@ -204,6 +205,35 @@ static void validate_ports(const struct gitgate *gate, struct problems *problems
 
 /* ---- the scan ---- */
 
+/* Rules that are compiled here and beside gitleaks, or not at all: what is accepted here neither of
+ * the two refuses (tests/scan/expressions). */
+static void validate_rules(const struct gitgate *gate, struct problems *problems)
+{
+    uint64_t size = 0;
+    json_t *rule;
+    size_t i;
+
+    json_array_foreach(gate->scan.rules, i, rule)
+    {
+        const char *regex = json_string_value(json_object_get(rule, "regex"));
+        cleanup_expression struct expression expression = EXPRESSION_INIT;
+        struct error why = ERROR_INIT;
+        char path[PATH_SIZE];
+
+        if (!regex)
+            continue; /* said already */
+        snprintf(path, sizeof path, "spec.scan.rules[%zu].regex", i);
+        if (expression_parse_rule(regex, EXPRESSION_EXACT, &expression, &why) < 0)
+            problems_add(problems, path, "%s", why.msg);
+        size += expression.size;
+    }
+    if (size > EXPRESSIONS_SIZE_MAX)
+        problems_add(problems, "spec.scan.rules",
+                     "are too large together: with their repetitions they describe more than %u "
+                     "bytes",
+                     EXPRESSIONS_SIZE_MAX);
+}
+
 /* An entry that names nothing would allow everything. */
 static void validate_allow(const struct gitgate *gate, struct problems *problems)
 {
@@ -243,5 +273,6 @@ void gitgate_validate(struct gitgate *gate, struct problems *problems)
         validate_extra_hosts(gate, i, problems);
     }
     validate_ports(gate, problems);
+    validate_rules(gate, problems);
     validate_allow(gate, problems);
 }

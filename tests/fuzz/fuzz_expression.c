@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "expression.h"
+#include "data/expression.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct error err = ERROR_INIT;
     char *text = strndup((const char *)data, size);
 
-    if (expression_parse(text, &found, &err) < 0 && !*err.msg)
+    if (expression_parse(text, EXPRESSION_EXACT, &found, &err) < 0 && !*err.msg)
         abort();
     free(text);
     return 0;

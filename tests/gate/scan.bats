@@ -9,7 +9,8 @@ setup_file() {
     new_upstream app
     write_gitgate app -- '.spec.scan = {
         timeout: "60s",
-        rules: [{id: "acme-token", regex: "acme_[a-z0-9]{20}", keywords: ["acme_"]}],
+        rules: [{id: "acme-token", regex: "acme_[a-z0-9]{20}", keywords: ["acme_"]},
+                {id: "acme-line", regex: "^acme-login: [a-z]{12}(?:;x^)?$"}],
         allow: [{rule: "github-pat", path: "^testdata/"}]}'
     start_gate
 }
@@ -273,6 +274,17 @@ refused() {
     refused main
     [[ $output == *"rule acme-token: a.txt, line 1"* ]]
     unharmed
+}
+
+@test "a rule's ^ and \$ are the ends of a line, wherever it stands" {
+    for text in 'acme-login: abcdefghijkl' $'one\nacme-login: abcdefghijkl\nthree' "$(seq 300000)"$'\nacme-login: abcdefghijkl\n'; do
+        commit . a.txt "$text" >/dev/null
+        refused main
+        [[ $output == *"rule acme-line: a.txt, line "* ]]
+        git reset -q --hard HEAD~1
+    done
+    commit . a.txt ' acme-login: abcdefghijkl' >/dev/null
+    passes lines
 }
 
 @test "a finding's fingerprint, as the refusal prints it, allows that finding and no other" {

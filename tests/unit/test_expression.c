@@ -9,14 +9,14 @@
 
 #include <string.h>
 
-#include "expression.h"
+#include "data/expression.h"
 
 static void expect(const char *text, const char *expected)
 {
     cleanup_expression struct expression found = EXPRESSION_INIT;
     struct error err = ERROR_INIT;
 
-    if (expression_parse(text, &found, &err) < 0)
+    if (expression_parse(text, EXPRESSION_EXACT, &found, &err) < 0)
         fail_msg("%s: %s", text, err.msg);
     if (strcmp(found.text.data, expected) != 0)
         fail_msg("%s\nbecame:   %s\nexpected: %s", text, found.text.data, expected);
@@ -27,7 +27,7 @@ static void refused(const char *text, const char *why)
     cleanup_expression struct expression found = EXPRESSION_INIT;
     struct error err = ERROR_INIT;
 
-    assert_int_equal(expression_parse(text, &found, &err), -22);
+    assert_int_equal(expression_parse(text, EXPRESSION_EXACT, &found, &err), -22);
     if (strcmp(err.msg, why) != 0)
         fail_msg("%s\nis refused with: %s\nexpected:        %s", text, err.msg, why);
 }
@@ -36,7 +36,7 @@ static struct reach reach_of(const char *text)
 {
     cleanup_expression struct expression found = EXPRESSION_INIT;
 
-    assert_int_equal(expression_parse(text, &found, NULL), 0);
+    assert_int_equal(expression_parse(text, EXPRESSION_EXACT, &found, NULL), 0);
     return found.reach;
 }
 
@@ -57,7 +57,7 @@ static void what_the_two_read_differently_is_gone(void **state)
     expect("(?P<key>a+?)", "(?-im:a{1,})");
     expect("(?U)a*", "(?-im:a{0,})");
     expect("x{,2}", "x\\x7b\\x2c2\\x7d");
-    expect("\\Qa.b\\Ec", "(?:a\\x2eb)c");
+    expect("\\Qa.b\\Ec", "a\\x2ebc");
     expect("\\101\\x{41}", "AA");
     expect("[[:digit:]\\-]", "[\\x2d\\x30-\\x39]");
     expect("[]a]", "[\\x5d\\x61]");
@@ -106,8 +106,45 @@ static void a_reach_is_never_too_short(void **state)
     assert_true(byte_set_has(&reach.runs, 'q') && !byte_set_has(&reach.runs, 'A'));
 
     assert_int_equal(reach_of("BEGIN[\\s\\S]{64,}?END").lines, EXPRESSION_UNBOUNDED);
-    assert_int_equal(reach_of("(?:x{1000}){1000}").bytes, EXPRESSION_UNBOUNDED);
     assert_int_equal(reach_of("(?:a\nb){3}").lines, 3);
+}
+
+static void widened_nothing_is_left_that_the_engine_refuses_in_the_midst(void **state)
+{
+    cleanup_expression struct expression found = EXPRESSION_INIT;
+
+    (void)state;
+    assert_int_equal(expression_parse("a^b|(?:c$|\\b)*d\\z", EXPRESSION_WIDENED, &found, NULL), 0);
+    assert_string_equal(found.text.data, "ab|(?-im:c|){0,}d");
+    expect("ax{0}b", "ab");
+    expect("\\Qa+\\E*", "a\\x2b{0,}");
+}
+
+static void what_matches_the_empty_text_is_no_rule(void **state)
+{
+    static const char *const empty[] = {"",   "a*",       "^",    "\\b$",
+                                        "a|", "(?:a|b?)", "a{0}", "(?:a?){3}"};
+    static const char *const not [] = {"a", "^a*b", "a|b", "(?:a|bc)+", "[x]{2}"};
+    cleanup_expression struct expression found = EXPRESSION_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof empty / sizeof *empty; i++)
+        assert_int_equal(expression_parse_rule(empty[i], EXPRESSION_EXACT, &found, NULL), -22);
+    for (size_t i = 0; i < sizeof not / sizeof *not ; i++)
+        assert_int_equal(expression_parse_rule(not [i], EXPRESSION_EXACT, &found, NULL), 0);
+}
+
+static void size_is_bounded(void **state)
+{
+    cleanup_expression struct expression found = EXPRESSION_INIT;
+
+    (void)state;
+    assert_int_equal(expression_parse("(?:ab|.){10}c{2,}", EXPRESSION_EXACT, &found, NULL), 0);
+    assert_int_equal(found.size, (2 + 4) * 10 + 2);
+    refused("(?:[a-z]{99}b){10}(?:[a-z]{99}b){10}(?:[a-z]{99}b){10}c",
+            "is too large: with its repetitions it describes more than 3000 bytes");
+    refused("(?:x{100}){11}",
+            "repeats something more than 1000 times by repetitions in one another");
 }
 
 static void depth_is_bounded(void **state)
@@ -127,6 +164,9 @@ int main(void)
         cmocka_unit_test(case_counts_where_it_does_in_go),
         cmocka_unit_test(what_go_refuses_is_refused),
         cmocka_unit_test(a_reach_is_never_too_short),
+        cmocka_unit_test(widened_nothing_is_left_that_the_engine_refuses_in_the_midst),
+        cmocka_unit_test(what_matches_the_empty_text_is_no_rule),
+        cmocka_unit_test(size_is_bounded),
         cmocka_unit_test(depth_is_bounded),
     };
 

@@ -1,9 +1,11 @@
-#include "expression.h"
+#include "data/expression.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "data/unicode.h"
 
 #define DEPTH_MAX 200 /* groups in groups; Go allows 1000, nobody writes 20 */
 #define RUNE_BYTES 4  /* of the longest character in UTF-8 */
@@ -15,13 +17,24 @@ enum flag { FOLD = 1, MULTILINE = 2, DOT_ALL = 4 };
 struct part {
     struct byte_set chars; /* the bytes that it may match */
     struct reach reach;
-    bool wide; /* one character of it may take several bytes */
+    bool wide;        /* one character of it may take several bytes */
+    bool consumes;    /* matches no empty text */
+    unsigned size;    /* bytes that it describes */
+    unsigned repeats; /* the largest product of repetitions in one another; 0 is 1 */
+};
+
+struct repeat {
+    unsigned min, max; /* EXPRESSION_UNBOUNDED: any number */
 };
 
 struct parser {
     const char *at;
+    enum expression_form form;
     unsigned flags, depth;
+    bool quoted; /* between \Q and \E */
+    bool from_text;
     struct buf *to;
+    struct buf names; /* of groups, a line each */
     struct error *err;
 };
 
@@ -73,6 +86,36 @@ static void emit_set(struct buf *to, const struct byte_set *set)
         buf_addf(to, first == c ? "\\x%02x" : "\\x%02x-\\x%02x", first, c);
     }
     buf_addc(to, ']');
+}
+
+/* ---- parts ---- */
+
+static unsigned times(unsigned a, unsigned b)
+{
+    uint64_t n = (uint64_t)a * b;
+
+    return n < EXPRESSION_UNBOUNDED ? (unsigned)n : EXPRESSION_UNBOUNDED;
+}
+
+static unsigned plus(unsigned a, unsigned b)
+{
+    return a + b < EXPRESSION_UNBOUNDED ? a + b : EXPRESSION_UNBOUNDED;
+}
+
+static unsigned larger(unsigned a, unsigned b)
+{
+    return a > b ? a : b;
+}
+
+static void append(struct part *to, const struct part *more)
+{
+    set_union(&to->chars, &more->chars);
+    set_union(&to->reach.runs, &more->reach.runs);
+    to->reach.bytes = plus(to->reach.bytes, more->reach.bytes);
+    to->reach.lines = plus(to->reach.lines, more->reach.lines);
+    to->size = plus(to->size, more->size);
+    to->repeats = larger(to->repeats, more->repeats);
+    to->consumes = to->consumes || more->consumes;
 }
 
 /* ---- characters ---- */
@@ -181,9 +224,28 @@ static void add_space(struct byte_set *set)
         set_add(set, (unsigned char)*c, (unsigned char)*c);
 }
 
+/* Behind "\p": "N", "{Greek}", "{^Greek}". */
+static int take_property(struct parser *p)
+{
+    const char *name = p->at, *end = name + (*name ? 1 : 0);
+
+    if (*name == '{') {
+        name += name[1] == '^' ? 2 : 1;
+        end = name + strcspn(name, "}");
+        if (!*end)
+            return bad(p, "has a \\p{ that is not closed");
+        p->at = end + 1;
+    } else {
+        p->at = end;
+    }
+    return unicode_property_known(name, (size_t)(end - name))
+               ? 0
+               : bad(p, "has a \\p that names no category or script of Unicode");
+}
+
 /* \d \s \w, their opposites, and \pN \p{Greek}: of those nothing is known but that they are wide.
- */
-static bool take_class_escape(struct parser *p, struct byte_set *set, bool *wide)
+ * 1 when there was none. */
+static int take_class_escape(struct parser *p, struct byte_set *set, bool *wide)
 {
     struct byte_set found = {{0}};
     char c = p->at[0] == '\\' ? p->at[1] : '\0';
@@ -202,12 +264,9 @@ static bool take_class_escape(struct parser *p, struct byte_set *set, bool *wide
         set_add(set, 0, 255);
         *wide = true;
         p->at += 2;
-        if (*p->at == '{' && strchr(p->at, '}'))
-            p->at = strchr(p->at, '}');
-        p->at += *p->at ? 1 : 0;
-        return true;
+        return take_property(p);
     default:
-        return false;
+        return 1;
     }
     p->at += 2;
     if (isupper((unsigned char)c)) {
@@ -215,11 +274,11 @@ static bool take_class_escape(struct parser *p, struct byte_set *set, bool *wide
         *wide = true;
     }
     set_union(set, &found);
-    return true;
+    return 0;
 }
 
-/* "[:alpha:]" inside of a class */
-static bool take_posix(struct parser *p, struct byte_set *set, bool *wide)
+/* "[:alpha:]" inside of a class; 1 when there was none. */
+static int take_posix(struct parser *p, struct byte_set *set, bool *wide)
 {
     static const struct {
         const char *name;
@@ -231,8 +290,8 @@ static bool take_posix(struct parser *p, struct byte_set *set, bool *wide)
     bool negated = strncmp(p->at, "[:^", 3) == 0;
     const char *name = p->at + (negated ? 3 : 2);
 
-    if (strncmp(p->at, "[:", 2) != 0)
-        return false;
+    if (strncmp(p->at, "[:", 2) != 0 || !strstr(p->at + 2, ":]"))
+        return 1;
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
         size_t len = strlen(classes[i].name);
         struct byte_set found = {{0}};
@@ -249,9 +308,9 @@ static bool take_posix(struct parser *p, struct byte_set *set, bool *wide)
         }
         set_union(set, &found);
         p->at = name + len + 2;
-        return true;
+        return 0;
     }
-    return false;
+    return bad(p, "has a class \"[:...:]\" that gitleaks does not know");
 }
 
 static int take_class_rune(struct parser *p, unsigned *ret)
@@ -288,10 +347,13 @@ static int take_class(struct parser *p, struct part *ret)
     bool negated = skip(p, "^"), first = true;
     int r = 0;
 
-    for (; r == 0 && (first || *p->at != ']'); first = false)
-        if (!take_posix(p, &ret->chars, &ret->wide) &&
-            !take_class_escape(p, &ret->chars, &ret->wide))
+    for (; r == 0 && (first || *p->at != ']'); first = false) {
+        r = take_posix(p, &ret->chars, &ret->wide);
+        if (r == 1)
+            r = take_class_escape(p, &ret->chars, &ret->wide);
+        if (r == 1)
             r = take_range(p, &ret->chars, &ret->wide);
+    }
     if (r < 0)
         return r;
     p->at++;
@@ -310,7 +372,8 @@ static int take_class(struct parser *p, struct part *ret)
 
 static void finish_char(struct part *part)
 {
-    part->reach.bytes = part->wide ? RUNE_BYTES : 1;
+    part->reach.bytes = part->size = part->wide ? RUNE_BYTES : 1;
+    part->consumes = true;
     part->reach.lines = byte_set_has(&part->chars, '\n');
 }
 
@@ -340,27 +403,48 @@ static int put_rune(struct parser *p, unsigned rune, struct part *part)
     buf_adds(p->to, n > 1 ? ")" : "");
     if (p->flags & FOLD)
         set_fold(&part->chars);
-    part->reach.bytes = n;
+    part->reach.bytes = part->size = n;
     part->reach.lines = rune == '\n';
+    part->consumes = true;
+    return 0;
+}
+
+/* "^", "$", "\b" */
+static int put_assertion(struct parser *p, const char *text)
+{
+    if (p->form == EXPRESSION_EXACT)
+        buf_adds(p->to, text);
     return 0;
 }
 
 static int take_alternatives(struct parser *p, struct part *ret);
 
+static int take_group_name(struct parser *p)
+{
+    const char *name = p->at;
+    cleanup_buf struct buf line = BUF_INIT(EXPRESSION_MAX);
+
+    while (isalnum((unsigned char)*p->at) || *p->at == '_')
+        p->at++;
+    if (*name == '=' || *name == '!')
+        return bad(p, "looks behind, which gitleaks can't");
+    if (p->at == name || *p->at != '>')
+        return bad(p, "has a group with a name that is not made of letters, digits and '_'");
+    buf_addf(&line, "\n%.*s\n", (int)(p->at++ - name), name);
+    if (strstr(p->names.data, line.data))
+        return bad(p, "has two groups of one name");
+    buf_adds(&p->names, p->names.len ? line.data + 1 : line.data);
+    return 0;
+}
+
 /* "(?i-s:", "(?i)", "(?P<name>", "(?:" behind "(?"; *group is false when no group opens. */
 static int take_group_flags(struct parser *p, bool *group)
 {
-    bool on = true;
+    bool on = true, any = true;
 
     *group = true;
-    if (skip(p, "P<") || skip(p, "<")) {
-        const char *end = strchr(p->at, '>');
-
-        if (*p->at == '=' || *p->at == '!' || !end || end == p->at)
-            return bad(p, "looks behind, which gitleaks can't");
-        p->at = end + 1;
-        return 0;
-    }
+    if (skip(p, "P<") || skip(p, "<"))
+        return take_group_name(p);
     for (;; p->at++) {
         unsigned flag = *p->at == 'i'   ? FOLD
                         : *p->at == 'm' ? MULTILINE
@@ -369,11 +453,13 @@ static int take_group_flags(struct parser *p, bool *group)
 
         if (flag)
             p->flags = on ? p->flags | flag : p->flags & ~flag;
+        if (flag || *p->at == 'U')
+            any = true;
         else if (*p->at == '-' && on)
-            on = false;
-        else if (*p->at == ':' || *p->at == ')')
+            on = any = false;
+        else if ((*p->at == ':' || *p->at == ')') && any)
             break;
-        else if (*p->at != 'U')
+        else
             return bad(p, "has a group \"(?\" that gitleaks does not know (it can't look ahead)");
     }
     *group = *p->at++ == ':';
@@ -417,53 +503,38 @@ static int take_group(struct parser *p, struct part *ret)
     return 0;
 }
 
-static int take_quoted(struct parser *p, struct part *ret)
-{
-    const char *end = strstr(p->at, "\\E");
-
-    end = end ? end : p->at + strlen(p->at);
-    buf_adds(p->to, "(?:");
-    while (p->at < end) {
-        struct part one = {0};
-        unsigned rune = 0;
-        int r = take_rune(p, &rune);
-
-        if (r == 0)
-            r = put_rune(p, rune, &one);
-        if (r < 0)
-            return r;
-        set_union(&ret->chars, &one.chars);
-        ret->reach.bytes += one.reach.bytes;
-        ret->reach.lines += one.reach.lines;
-    }
-    buf_addc(p->to, ')');
-    skip(p, "\\E");
-    return 0;
-}
-
 static int take_escape(struct parser *p, struct part *ret)
 {
-    static const char assertions[] = "AzbB";
+    static const char assertions[] = "zbB";
     unsigned rune = 0;
-    int r;
+    int r = take_class_escape(p, &ret->chars, &ret->wide);
 
-    if (take_class_escape(p, &ret->chars, &ret->wide))
-        return put_class(p, ret);
+    if (r != 1)
+        return r < 0 ? r : put_class(p, ret);
     p->at++;
-    if (*p->at && strchr(assertions, *p->at)) {
-        buf_addf(p->to, "\\%c", *p->at++);
-        return 0;
-    }
-    if (skip(p, "Q"))
-        return take_quoted(p, ret);
+    if (*p->at == 'A')
+        return bad(p, "has a \\A: content is judged in parts, so its start can't be told; a line's "
+                      "start is ^");
+    if (*p->at && strchr(assertions, *p->at))
+        return put_assertion(p, (char[]){'\\', *p->at++, '\0'});
     r = take_escaped_rune(p, &rune);
+    return r < 0 ? r : put_rune(p, rune, ret);
+}
+
+static bool take_counts(struct parser *p, struct repeat *ret);
+
+static int take_literal(struct parser *p, struct part *ret)
+{
+    unsigned rune = 0;
+    int r = take_rune(p, &rune);
+
     return r < 0 ? r : put_rune(p, rune, ret);
 }
 
 /* 1 when only flags stood there. */
 static int take_atom(struct parser *p, struct part *ret)
 {
-    unsigned rune = 0;
+    struct repeat none;
     int r;
 
     switch (*p->at) {
@@ -484,39 +555,40 @@ static int take_atom(struct parser *p, struct part *ret)
     case '\\':
         return take_escape(p, ret);
     case '^':
+        p->from_text = p->from_text || !(p->flags & MULTILINE);
+        p->at++;
+        return put_assertion(p, "^");
     case '$':
-        buf_addc(p->to, *p->at++);
-        return 0;
+        p->at++;
+        return put_assertion(p, "$");
     case '*':
     case '+':
     case '?':
         return bad(p, "has a \"*\", \"+\" or \"?\" with nothing before it");
     default:
-        r = take_rune(p, &rune);
-        return r < 0 ? r : put_rune(p, rune, ret);
+        if (take_counts(p, &none))
+            return bad(p, "has a \"{n}\" with nothing before it");
+        return take_literal(p, ret);
     }
 }
 
 /* ---- repetition ---- */
 
-struct repeat {
-    unsigned min, max; /* EXPRESSION_UNBOUNDED: any number */
-};
-
+/* As Go: "{007}" is text. */
 static bool take_number(const char **at, unsigned *ret)
 {
     const char *start = *at;
 
-    for (*ret = 0; isdigit((unsigned char)**at) && *at - start < 6; (*at)++)
-        *ret = *ret * 10 + (unsigned)(**at - '0');
-    return *at != start;
+    for (*ret = 0; isdigit((unsigned char)**at); (*at)++)
+        *ret = plus(times(*ret, 10), (unsigned)(**at - '0'));
+    return *at == start + 1 || (*at > start && *start != '0');
 }
 
 /* "{2,3}"; what is none is text. */
 static bool take_counts(struct parser *p, struct repeat *ret)
 {
     const char *at = p->at + 1;
-    struct repeat found;
+    struct repeat found = {0, 0};
 
     if (*p->at != '{' || !take_number(&at, &found.min))
         return false;
@@ -536,6 +608,8 @@ static bool take_counts(struct parser *p, struct repeat *ret)
 /* 1 with a repetition, 0 without */
 static int take_repeat(struct parser *p, struct repeat *ret)
 {
+    struct repeat more;
+
     if (skip(p, "*"))
         *ret = (struct repeat){0, EXPRESSION_UNBOUNDED};
     else if (skip(p, "+"))
@@ -549,26 +623,19 @@ static int take_repeat(struct parser *p, struct repeat *ret)
         ret->max < ret->min)
         return bad(p, "repeats something more than 1000 times, or from more to less");
     skip(p, "?"); /* lazy: which of the matches is taken is no matter here */
-    if (*p->at && strchr("*+?", *p->at))
+    if ((*p->at && strchr("*+?", *p->at)) || take_counts(p, &more))
         return bad(p, "repeats a repetition (\"a**\")");
     return 1;
 }
 
-static unsigned times(unsigned a, unsigned b)
-{
-    uint64_t n = (uint64_t)a * b;
-
-    return n < EXPRESSION_UNBOUNDED ? (unsigned)n : EXPRESSION_UNBOUNDED;
-}
-
-static unsigned plus(unsigned a, unsigned b)
-{
-    return a + b < EXPRESSION_UNBOUNDED ? a + b : EXPRESSION_UNBOUNDED;
-}
-
 static void apply_repeat(struct part *part, const struct repeat *repeat)
 {
-    if (repeat->max != EXPRESSION_UNBOUNDED) {
+    bool bounded = repeat->max != EXPRESSION_UNBOUNDED;
+
+    part->consumes = part->consumes && repeat->min > 0;
+    part->size = times(part->size, larger(bounded ? repeat->max : repeat->min, 1));
+    part->repeats = times(larger(part->repeats, 1), larger(bounded ? repeat->max : repeat->min, 1));
+    if (bounded) {
         part->reach.bytes = times(part->reach.bytes, repeat->max);
         part->reach.lines = times(part->reach.lines, repeat->max);
         return;
@@ -593,22 +660,23 @@ static void emit_repeat(struct parser *p, const struct part *part, struct repeat
 
 /* ---- sequences and alternatives ---- */
 
-static void append(struct part *to, const struct part *more)
-{
-    set_union(&to->chars, &more->chars);
-    set_union(&to->reach.runs, &more->reach.runs);
-    to->reach.bytes = plus(to->reach.bytes, more->reach.bytes);
-    to->reach.lines = plus(to->reach.lines, more->reach.lines);
-}
-
 static void choose(struct part *to, const struct part *other)
 {
     set_union(&to->chars, &other->chars);
     set_union(&to->reach.runs, &other->reach.runs);
-    if (other->reach.bytes > to->reach.bytes)
-        to->reach.bytes = other->reach.bytes;
-    if (other->reach.lines > to->reach.lines)
-        to->reach.lines = other->reach.lines;
+    to->reach.bytes = larger(to->reach.bytes, other->reach.bytes);
+    to->reach.lines = larger(to->reach.lines, other->reach.lines);
+    to->size = plus(to->size, other->size);
+    to->repeats = larger(to->repeats, other->repeats);
+    to->consumes = to->consumes && other->consumes;
+}
+
+static void drop_back(struct buf *to, size_t len)
+{
+    if (to->len == len)
+        return;
+    to->len = len;
+    to->data[len] = '\0';
 }
 
 /* Flags that change in the middle of a sequence: a group is opened for what follows, and closed
@@ -618,11 +686,15 @@ static int take_sequence(struct parser *p, struct part *ret)
     unsigned opened = 0;
     int r = 0;
 
-    while (*p->at && *p->at != '|' && *p->at != ')') {
+    for (;;) {
         struct part part = {0};
         struct repeat repeat = {1, 1};
+        size_t before = p->to->len;
 
-        r = take_atom(p, &part);
+        p->quoted = (p->quoted || skip(p, "\\Q")) && !skip(p, "\\E");
+        if (!*p->at || (!p->quoted && (*p->at == '|' || *p->at == ')')))
+            break;
+        r = p->quoted ? take_literal(p, &part) : take_atom(p, &part);
         if (r < 0)
             return r;
         if (r == 1) {
@@ -630,12 +702,20 @@ static int take_sequence(struct parser *p, struct part *ret)
             opened++;
             continue;
         }
-        r = take_repeat(p, &repeat);
+        p->quoted = p->quoted && !skip(p, "\\E");
+        r = p->quoted ? 0 : take_repeat(p, &repeat);
         if (r < 0)
             return r;
-        emit_repeat(p, &part, repeat);
         if (r == 1)
             apply_repeat(&part, &repeat);
+        if (part.repeats > EXPRESSION_REPEAT_MAX)
+            return bad(p, "repeats something more than 1000 times by repetitions in one another");
+        if (repeat.max == 0) { /* the engine knows no "{0}" */
+            drop_back(p->to, before);
+            continue;
+        }
+        if (p->to->len > before)
+            emit_repeat(p, &part, repeat);
         append(ret, &part);
     }
     while (opened-- > 0)
@@ -646,6 +726,7 @@ static int take_sequence(struct parser *p, struct part *ret)
 static int take_alternatives(struct parser *p, struct part *ret)
 {
     unsigned before = p->flags;
+    bool first = true;
 
     for (;;) {
         struct part part = {0};
@@ -659,16 +740,30 @@ static int take_alternatives(struct parser *p, struct part *ret)
         if (r < 0)
             return r;
         buf_adds(p->to, group ? ")" : "");
-        choose(ret, &part);
+        if (first)
+            *ret = part;
+        else
+            choose(ret, &part);
+        first = false;
         if (!skip(p, "|"))
             return 0;
         buf_addc(p->to, '|');
     }
 }
 
-int expression_parse(const char *text, struct expression *ret, struct error *err)
+static void parser_done(struct parser *p)
 {
-    struct parser p = {.at = text, .to = &ret->text, .err = err};
+    buf_done(&p->names);
+}
+
+int expression_parse(const char *text, enum expression_form form, struct expression *ret,
+                     struct error *err)
+{
+    struct parser p CLEANUP(parser_done) = {.at = text,
+                                            .form = form,
+                                            .to = &ret->text,
+                                            .names = BUF_INIT(2 * EXPRESSION_MAX),
+                                            .err = err};
     struct part whole = {0};
     int r;
 
@@ -680,10 +775,25 @@ int expression_parse(const char *text, struct expression *ret, struct error *err
         return r;
     if (*p.at)
         return bad(&p, "has a \")\" that was not opened");
-    if (buf_error(&ret->text))
-        return bad(&p, "is too large");
+    if (buf_error(&ret->text) || buf_error(&p.names) || whole.size > EXPRESSION_SIZE_MAX)
+        return error_set(err, -EINVAL,
+                         "is too large: with its repetitions it describes more than %u bytes",
+                         EXPRESSION_SIZE_MAX);
     ret->reach = whole.reach;
+    ret->size = whole.size;
+    ret->empty = !whole.consumes;
+    ret->from_text = p.from_text;
     return 0;
+}
+
+int expression_parse_rule(const char *text, enum expression_form form, struct expression *ret,
+                          struct error *err)
+{
+    int r = expression_parse(text, form, ret, err);
+
+    if (r == 0 && ret->empty)
+        return error_set(err, -EINVAL, "matches the empty text, and so everything");
+    return r;
 }
 
 void expression_done(struct expression *expression)
