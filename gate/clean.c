@@ -1,6 +1,9 @@
 #include "clean.h"
 
+#include <archive.h>
+#include <elf.h>
 #include <fcntl.h>
+#include <link.h>
 #include <openssl/evp.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,14 +13,78 @@
 
 #define TABLE_BYTES ((size_t)CLEAN_SLOTS * CLEAN_ENTRY)
 
+/* ---- the key ---- */
+
+struct note {
+    const char *data;
+    size_t len;
+};
+
+static size_t padded(size_t len)
+{
+    return (len + 3) & ~(size_t)3;
+}
+
+/* elf(5), Notes: a header, the owner's name, the content, each padded to four bytes. */
+static void find_build_id(const char *at, const char *end, struct note *ret)
+{
+    static const char owner[] = "GNU";
+
+    while ((size_t)(end - at) > sizeof(ElfW(Nhdr))) {
+        const ElfW(Nhdr) *header = (const void *)at;
+        const char *name = at + sizeof *header;
+        size_t len = padded(header->n_namesz) + padded(header->n_descsz);
+
+        if ((size_t)(end - name) < len)
+            return;
+        if (header->n_type == NT_GNU_BUILD_ID && header->n_namesz == sizeof owner &&
+            memcmp(name, owner, sizeof owner) == 0)
+            *ret = (struct note){.data = name + padded(sizeof owner), .len = header->n_descsz};
+        at = name + len;
+    }
+}
+
+/* The first object is the program. */
+static int look_at_program(struct dl_phdr_info *info, size_t size, void *data)
+{
+    (void)size;
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        const char *at = (const char *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
+
+        if (info->dlpi_phdr[i].p_type == PT_NOTE)
+            find_build_id(at, at + info->dlpi_phdr[i].p_memsz, data);
+    }
+    return 1;
+}
+
+bool clean_key(const uint8_t rules[RULES_KEY_LEN], const void *program, size_t len,
+               uint8_t to[CLEAN_KEY_LEN])
+{
+    const char *opener = archive_version_string(); /* the one library that decides what is seen */
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool hashed = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
+                  EVP_DigestUpdate(context, rules, RULES_KEY_LEN) == 1 &&
+                  EVP_DigestUpdate(context, opener, strlen(opener) + 1) == 1 &&
+                  EVP_DigestUpdate(context, program, len) == 1 &&
+                  EVP_DigestFinal_ex(context, to, NULL) == 1;
+
+    EVP_MD_CTX_free(context);
+    return hashed;
+}
+
+/* ---- the table ---- */
+
 void clean_open(const struct gate *gate, const struct rulebook *book, struct clean *ret)
 {
+    struct note program = {0};
     char path[PATH_MAX];
     cleanup_close int fd = -1;
     void *map;
 
     *ret = CLEAN_INIT;
-    memcpy(ret->key, book->key, sizeof ret->key);
+    dl_iterate_phdr(look_at_program, &program);
+    if (program.len == 0 || !clean_key(book->key, program.data, program.len, ret->key))
+        return; /* stripped of what tells it from others: it trusts none */
     if (path_make(path, NULL, "%s/" CLEAN_FILE, gate->repos_dir) < 0)
         return;
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -37,11 +104,9 @@ void clean_done(struct clean *clean)
 
 static bool hash(const struct clean *clean, const char *object, unsigned char to[EVP_MAX_MD_SIZE])
 {
-    static const char program[] = GITGATE_VERSION; /* decides what is looked at */
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     bool hashed = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
                   EVP_DigestUpdate(context, clean->key, sizeof clean->key) == 1 &&
-                  EVP_DigestUpdate(context, program, sizeof program) == 1 &&
                   EVP_DigestUpdate(context, object, strlen(object)) == 1 &&
                   EVP_DigestFinal_ex(context, to, NULL) == 1;
 

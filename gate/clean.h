@@ -2,8 +2,8 @@
  * is not read again.
  *
  * One table of a fixed size for all repositories, a slot for each hash of an object's id and path,
- * of the rules and of this program: other rules find nothing in it, and overwrite it. What is lost
- * or torn is read again. */
+ * of the compiled rules and of this very program: others find nothing in it, and overwrite it. What
+ * is lost or torn is read again. */
 #ifndef GITGATE_GATE_CLEAN_H
 #define GITGATE_GATE_CLEAN_H
 
@@ -17,12 +17,19 @@
 #define CLEAN_ENTRY 16         /* bytes of a SHA-256 */
 #define CLEAN_SLOTS (1u << 18) /* 4 MiB; a large push has 100,000 objects */
 
+#define CLEAN_KEY_LEN 32 /* SHA-256 */
+
 struct clean {
     unsigned char (*table)[CLEAN_ENTRY]; /* NULL: there is none, and nothing is known */
-    uint8_t key[RULES_KEY_LEN];
+    uint8_t key[CLEAN_KEY_LEN];
 };
 
 #define CLEAN_INIT ((struct clean){0})
+
+/* What verdicts hold for: these rules as this program applies them. `program` is its build id,
+ * which changes with any of its code. */
+bool clean_key(const uint8_t rules[RULES_KEY_LEN], const void *program, size_t len,
+               uint8_t to[CLEAN_KEY_LEN]);
 
 /* Only a matter of speed: where there is no room for it the scan goes without. */
 void clean_open(const struct gate *gate, const struct rulebook *book, struct clean *ret);

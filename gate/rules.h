@@ -17,7 +17,7 @@
 #define RULES_MAGIC "gitgate\x01"
 #define RULES_BYTES_MAX (64u << 20)
 #define RULES_KEY_LEN                                                                              \
-    32 /* SHA-256 of what decides: two sets of one key find and judge the same                     \
+    32 /* SHA-256 of databases, rules and configuration: sets of one key find and judge the same   \
         */
 
 struct rules_header {

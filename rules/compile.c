@@ -253,6 +253,21 @@ static int compile_paths(const json_t *paths, json_t *problems, struct buf *db, 
 
 /* ---- the block ---- */
 
+/* All that finding and judging go by: what is remembered of an object holds for just that. */
+static bool hash_all(const struct buf *meta, const struct buf *db, const struct buf *paths,
+                     uint8_t to[RULES_KEY_LEN])
+{
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool hashed = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
+                  EVP_DigestUpdate(context, db->data, db->len) == 1 &&
+                  EVP_DigestUpdate(context, paths->data, paths->len) == 1 &&
+                  EVP_DigestUpdate(context, meta->data, meta->len) == 1 &&
+                  EVP_DigestFinal_ex(context, to, NULL) == 1;
+
+    EVP_MD_CTX_free(context);
+    return hashed;
+}
+
 static int write_block(const struct buf *meta, const struct buf *db, const struct buf *paths,
                        bool everything, char marker, struct buf *block, struct error *err)
 {
@@ -263,7 +278,7 @@ static int write_block(const struct buf *meta, const struct buf *db, const struc
                                   .everything = everything,
                                   .marker = marker};
 
-    if (EVP_Digest(meta->data, meta->len, header.key, NULL, EVP_sha256(), NULL) != 1)
+    if (!hash_all(meta, db, paths, header.key))
         return error_set(err, -EIO, "cannot hash the rules");
     buf_add(block, &header, sizeof header);
     buf_add(block, db->data, db->len);
