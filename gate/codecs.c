@@ -17,6 +17,17 @@ const unsigned char codec_classes[256] = {
     ['\r'] = SPACE,
 };
 
+bool codec_in_text(const char *text, const char *end, const char *from, const char *to)
+{
+    size_t row = (size_t)(to - from);
+
+    for (; row < CODEC_ROW_MIN && from > text && codec_text(from[-1]); from--)
+        row++;
+    for (; row < CODEC_ROW_MIN && to < end && codec_text(*to); to++)
+        row++;
+    return row >= CODEC_ROW_MIN;
+}
+
 static unsigned nibble(char c)
 {
     return c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a' + 10);

@@ -24,6 +24,18 @@ static inline bool codec_printable(char c)
     return c > 0x08 && c < 0x7f;
 }
 
+/* ASCII as people write it: codec_printable without control characters. */
+static inline bool codec_text(char c)
+{
+    return (c >= 0x20 && c < 0x7f) || c == '\t' || c == '\n' || c == '\r' || c == '\f';
+}
+
+/* What stands in so little text that no secret can be there: by chance there is no end of such
+ * places in what is binary. A row of text around text[from, to), which counts as such, has at least
+ * so many bytes. */
+#define CODEC_ROW_MIN 8
+bool codec_in_text(const char *text, const char *end, const char *from, const char *to);
+
 /* The value of `n` hex digits, at most eight. */
 uint32_t codec_hex_value(const char *digits, size_t n);
 

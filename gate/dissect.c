@@ -245,7 +245,7 @@ static int take_window(const struct content *c, const struct piece *raw, struct 
     if (r < 0 || !memchr(raw->data, '\0', raw->len))
         return r;
     r = take_wide(c, raw, err);
-    return r < 0 ? r : take_without_nuls(c, raw, err);
+    return r < 0 || !nuls_part_text(raw->data, raw->len) ? r : take_without_nuls(c, raw, err);
 }
 
 static int take_windows(const struct content *c, struct spool *spool, const char *data, size_t len,

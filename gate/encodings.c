@@ -274,6 +274,11 @@ static bool percent_at(const struct finder *f, const char *p)
     return p < f->end && *p == '%' && hex_at(f, p + 1, 2);
 }
 
+static bool in_text(const struct finder *f, const char *from, const char *to)
+{
+    return codec_in_text(f->text, f->end, from, to);
+}
+
 /* "%[0-9A-Fa-f]{2}(?:.*%[0-9A-Fa-f]{2})?": to the last one on the line. */
 static const char *percents_end(const struct finder *f, const char *p)
 {
@@ -423,15 +428,16 @@ static const char *next_candidate(struct finder *f, const char *p)
 static bool match_at(const struct finder *f, const char *p, struct match *m)
 {
     *m = (struct match){.from = p, .to = p};
-    if (f->reading == READ_AS_GITLEAKS && percent_at(f, p)) {
+    if (f->reading == READ_AS_GITLEAKS && percent_at(f, p) && in_text(f, p, p + 3)) {
         m->kind = PERCENT;
         m->to = percents_end(f, p);
         return true;
     }
     m->kind = UNICODE;
     m->to = *p == 'U' ? code_points_end(f, p) : *p == '\\' ? escapes_end(f, p) : p;
-    if (m->to > p)
+    if (m->to > p && in_text(f, p, m->to))
         return true;
+    m->to = p;
     if (p != f->next_run)
         return false;
     *m = run_at(f, p);
@@ -450,7 +456,8 @@ static int read_widely(struct finder *f)
         if (!match_at(f, p, &m)) {
             size_t n = add_escape(f, &f->out->bytes, p);
 
-            decoded = n > 0;
+            decoded = n > 0 && in_text(f, p, p + n);
+            f->out->bytes.len = decoded ? f->out->bytes.len : at;
             m.to = p + (n ? n : 1);
         } else if (m.kind == UNICODE) {
             add_unicode(f, &f->out->bytes, &m);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codecs.h"
 #include "unpack.h"
 
 /* gitleaks asks for a rule's keywords in the chunk that it reads: 100,000 bytes and up to 25,000
@@ -112,31 +113,51 @@ static const struct {
 
 #define LETTERS (sizeof letters / sizeof *letters)
 
-static void fold(const char *text, size_t len, struct buf *to)
+static const char *next_letter(size_t which, const char *at, const char *end)
 {
-    for (size_t at = 0; at < len;) {
-        size_t i = 0;
+    const char *p = memmem(at, (size_t)(end - at), letters[which].bytes, letters[which].len);
 
-        while (i < LETTERS && (len - at < letters[i].len ||
-                               memcmp(text + at, letters[i].bytes, letters[i].len) != 0))
-            i++;
-        buf_addc(to, i < LETTERS ? letters[i].plain : text[at]);
-        at += i < LETTERS ? letters[i].len : 1;
+    return p ? p : end;
+}
+
+static bool any_in_text(const char *text, const char *end)
+{
+    for (size_t i = 0; i < LETTERS; i++)
+        for (const char *p = text; (p = next_letter(i, p, end)) < end; p++)
+            if (codec_in_text(text, end, p, p + letters[i].len))
+                return true;
+    return false;
+}
+
+static void fold(const char *text, const char *end, struct buf *to)
+{
+    const char *next[LETTERS];
+
+    for (size_t i = 0; i < LETTERS; i++)
+        next[i] = next_letter(i, text, end);
+    for (const char *at = text;;) {
+        size_t first = next[1] < next[0];
+        const char *p = next[first];
+
+        buf_add(to, at, (size_t)(p - at));
+        if (p == end)
+            return;
+        buf_addc(to, letters[first].plain);
+        at = p + letters[first].len;
+        next[first] = next_letter(first, at, end);
     }
 }
 
 static int scan_folded(struct find *f, struct error *err)
 {
     size_t before = f->n_hits;
-    bool any = false;
+    const char *text = f->piece->data, *end = text + f->piece->len;
     int r;
 
-    for (size_t i = 0; i < LETTERS; i++)
-        any = any || memmem(f->piece->data, f->piece->len, letters[i].bytes, letters[i].len);
-    if (!any || f->certain)
+    if (f->certain || !any_in_text(text, end))
         return 0;
     buf_reset(&f->folded);
-    fold(f->piece->data, f->piece->len, &f->folded);
+    fold(text, end, &f->folded);
     if (buf_error(&f->folded))
         return error_errno(err, buf_error(&f->folded), "cannot look through a file");
     r = scan_sets(f, f->folded.data, f->folded.len, err);
@@ -216,15 +237,36 @@ static int match_path(struct find *f, const struct piece *piece, struct error *e
 
 /* ---- keywords ---- */
 
+/* Where the letter stands next: looked for only when that was passed. */
+struct letter {
+    char c;
+    const char *next;
+};
+
+static const char *letter_from(struct letter *letter, const char *from, const char *end)
+{
+    if (!letter->next || letter->next < from) {
+        const char *p = memchr(from, letter->c, (size_t)(end - from));
+
+        letter->next = p ? p : end;
+    }
+    return letter->next;
+}
+
 /* Where the word stands first in text[from, to), or `to`; `word` is in lower case. */
 static size_t find_word(const char *text, size_t from, size_t to, const char *word)
 {
     size_t n = strlen(word);
-    char lower = word[0], upper = (char)toupper((unsigned char)word[0]);
+    const char *end = text + to;
+    struct letter lower = {.c = word[0]}, upper = {.c = (char)toupper((unsigned char)word[0])};
 
-    for (size_t i = from; i + n <= to; i++)
-        if ((text[i] == lower || text[i] == upper) && strncasecmp(text + i, word, n) == 0)
-            return i;
+    for (const char *p = text + from; p < end; p++) {
+        const char *a = letter_from(&lower, p, end), *b = letter_from(&upper, p, end);
+
+        p = a < b ? a : b;
+        if ((size_t)(end - p) >= n && strncasecmp(p, word, n) == 0)
+            return (size_t)(p - text);
+    }
     return to;
 }
 

@@ -17,8 +17,8 @@
 extern const unsigned char gitgate_rules[];
 extern const uint64_t gitgate_rules_len;
 
-#define COMPILE_TIMEOUT_MS 120000 /* gitleaks' own take a second; EXPRESSIONS_SIZE_MAX bounds it   \
-                                   */
+/* gitleaks' own take a second; EXPRESSIONS_SIZE_MAX bounds it. */
+#define COMPILE_TIMEOUT_MS 120000
 #define SAID_MAX (16u << 10)
 #define KEPT_MAX 16 /* sets of rules that are kept: a GitGate's of today, and of before */
 

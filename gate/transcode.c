@@ -1,5 +1,6 @@
 #include "transcode.h"
 
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -99,6 +100,25 @@ void transcode(const struct encoding *from, const char *data, size_t len, struct
     }
     to->len = (size_t)(out - to->data);
     *out = '\0';
+}
+
+/* Bytes of text in a row, NUL bytes not counted; a secret with what names it is longer. */
+#define PARTED_MIN 16
+
+bool nuls_part_text(const char *data, size_t len)
+{
+    const char *end = data + len;
+
+    for (const char *p = data; p < end && (p = memchr(p, '\0', (size_t)(end - p)));) {
+        size_t row = 0;
+
+        while (row < PARTED_MIN && p - row > data && codec_text(p[-(ptrdiff_t)row - 1]))
+            row++;
+        for (; p < end && (!*p || codec_text(*p)); p++)
+            if (*p && ++row > PARTED_MIN)
+                return true;
+    }
+    return false;
 }
 
 void strip_nuls(const char *data, size_t len, struct buf *to)

@@ -22,6 +22,9 @@ size_t encodings_guess(const char *data, size_t len, struct encoding to[ENCODING
 /* All of it as UTF-8 in this encoding; what is no character becomes U+FFFD, NUL is left out. */
 void transcode(const struct encoding *from, const char *data, size_t len, struct buf *to);
 
+/* Whether NUL bytes stand in a row of text that is long enough for a secret without them. */
+bool nuls_part_text(const char *data, size_t len);
+
 /* The bytes without NUL: a word is whole again that NUL bytes were put into. */
 void strip_nuls(const char *data, size_t len, struct buf *to);
 

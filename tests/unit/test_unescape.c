@@ -45,6 +45,25 @@ static void assert_reads(enum reading reading, const char *text, const char *exp
         fail_msg("\"%s\": \"%s\", not \"%s\"", text, out.data, expected);
 }
 
+/* Escapes that chance makes in what is binary; a secret is a longer row of text. */
+static void an_escape_in_less_text_than_a_secret_has_stands_as_it_is(void **state)
+{
+    static const char *const binary[] = {"\x80%41\x80", "\x80y%41y\x80\x81%42", "\x80\\x41\xff",
+                                         "\x80\\u0041\xff", "\xff&#65;\xff"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof binary / sizeof *binary; i++) {
+        assert_reads(READ_WIDELY, binary[i], binary[i]);
+        assert_reads(READ_AS_GITLEAKS, binary[i], binary[i]);
+    }
+    assert_reads(READ_WIDELY, "\x80%67hp_01\x80%41",
+                 "\x80"
+                 "ghp_01\x80%41");
+    assert_reads(READ_AS_GITLEAKS, "\x80%41\x80%67hp_01\x80",
+                 "\x80%41\x80"
+                 "ghp_01\x80");
+}
+
 static void both_readings_decode_what_gitleaks_decodes(void **state)
 {
     static const char *const pairs[][2] = {
@@ -64,7 +83,7 @@ static void both_readings_decode_what_gitleaks_decodes(void **state)
         {"\\", "\\"},
         {"%4", "%4"},
         {"\\u004", "\\u004"},
-        {"\\ud800", "\xef\xbf\xbd"},
+        {"x=\\ud800", "x=\xef\xbf\xbd"},
     };
 
     (void)state;
@@ -379,6 +398,7 @@ static void nul_bytes_are_left_out(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_escape_in_less_text_than_a_secret_has_stands_as_it_is),
         cmocka_unit_test(both_readings_decode_what_gitleaks_decodes),
         cmocka_unit_test(gitleaks_reading_leaves_what_gitleaks_leaves),
         cmocka_unit_test(the_wide_reading_decodes_more),
