@@ -35,7 +35,8 @@
 
 #define KEYWORDS_ROOM (2u << 20) /* for what stands behind the text of a window */
 #define CONFIG_MAX (16u << 20)
-#define REPORT_MAX (64u << 20) /* 100,000 findings; more is no verdict either */
+#define RULES_MAX 2000          /* that one report names */
+#define FINDING_MAX (64u << 10) /* bytes of one in the report; what matched is not in it */
 #define SAID_MAX (256u << 10)
 #define SAID_SHOWN 400
 #define CODE_FOUND 77 /* what we make gitleaks exit with: 1 is also its general failure */
@@ -43,11 +44,18 @@
 #define DECODE_DEPTH "5"         /* base64 in hex in base64 ...: gitleaks' own default */
 #define FINGERPRINT_ROUNDS 20000 /* about 5 ms: nothing for a refusal, much for who guesses */
 
+struct strings {
+    char **list;
+    size_t n, size;
+};
+
 struct judge {
     const struct workdir *dir;
     int fd; /* of CONTENT_DIR; -1: not there yet */
     struct origin *list;
     size_t n, size;
+    struct strings strings;  /* the origins' */
+    struct strings rules;    /* the verdicts' */
     uint64_t bytes, counted; /* of windows; of whole files, as gitleaks counts */
 };
 
@@ -55,6 +63,44 @@ void verdicts_done(struct verdicts *verdicts)
 {
     free(verdicts->list);
     *verdicts = (struct verdicts){0};
+}
+
+/* ---- texts that are kept ---- */
+
+static void strings_done(struct strings *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        free(s->list[i]);
+    free(s->list);
+}
+
+/* A list has room for one more: `*list` grows by doubling. */
+static bool make_room(void *list, size_t n, size_t *size, size_t each)
+{
+    size_t wanted = *size ? 2 * *size : 64;
+    void **at = list, *grown;
+
+    if (n < *size)
+        return true;
+    grown = realloc(*at, wanted * each);
+    if (!grown)
+        return false;
+    *at = grown;
+    *size = wanted;
+    return true;
+}
+
+/* `known` where it says the same, else a copy that is kept; NULL: there is no memory. */
+static const char *keep(struct strings *s, const char *known, const char *text, size_t len)
+{
+    if (len == 0)
+        return "";
+    if (known && strncmp(known, text, len) == 0 && known[len] == '\0')
+        return known;
+    if (!make_room(&s->list, s->n, &s->size, sizeof *s->list) ||
+        !(s->list[s->n] = strndup(text, len)))
+        return NULL;
+    return s->list[s->n++];
 }
 
 /* ---- what is to be judged ---- */
@@ -71,23 +117,15 @@ int judge_new(const struct workdir *dir, struct judge **ret, struct error *err)
     return 0;
 }
 
-static void origin_done(struct origin *origin)
-{
-    free(origin->object);
-    free(origin->path);
-    free(origin->member);
-    free(origin->form);
-    free(origin->name);
-    free(origin->lines);
-}
-
 void judge_free(struct judge *j)
 {
     if (!j)
         return;
     for (size_t i = 0; i < j->n; i++)
-        origin_done(&j->list[i]);
+        free(j->list[i].lines);
     free(j->list);
+    strings_done(&j->strings);
+    strings_done(&j->rules);
     cleanup_close_(&j->fd);
     free(j);
 }
@@ -175,41 +213,36 @@ static int copy_lines(const struct piece *piece, const struct window *window, st
     return 0;
 }
 
-static int fill_in(const struct piece *piece, const struct window *window, struct origin *to)
+static const char *keep_text(struct judge *j, const char *known, const char *text)
 {
+    return keep(&j->strings, known, text, strlen(text));
+}
+
+/* The origin behind the last one: windows that follow one another have most in common. */
+static int fill_in(struct judge *j, const struct piece *piece, const struct window *window)
+{
+    static const struct origin none = {0};
+    struct origin *to = &j->list[j->n];
+    const struct origin *last = j->n > 0 ? to - 1 : &none;
+
     *to = (struct origin){.place = piece->place,
-                          .object = strdup(piece->object),
-                          .path = strdup(piece->path),
-                          .member = strdup(piece->member),
-                          .form = strdup(piece->form),
+                          .object = keep_text(j, last->object, piece->object),
+                          .path = keep_text(j, last->path, piece->path),
+                          .member = keep_text(j, last->member, piece->member),
+                          .form = keep_text(j, last->form, piece->form),
+                          .markers = keep_text(j, last->markers, window->markers),
                           .offset = piece->offset + window->from,
                           .line = piece->line,
                           .len = window->to - window->from};
     if (piece->place == PLACE_NAME)
-        to->name = strndup(piece->data, piece->len);
-    if (!to->object || !to->path || !to->member || !to->form ||
+        to->name = keep(&j->strings, last->name, piece->data, piece->len);
+    if (!to->object || !to->path || !to->member || !to->form || !to->markers ||
         (piece->place == PLACE_NAME && !to->name))
         return -ENOMEM;
-    if (snprintf(to->markers, sizeof to->markers, "%s", window->markers) >= (int)sizeof to->markers)
-        return -E2BIG;
     if (piece->lines)
         return copy_lines(piece, window, to);
     to->line += count_lines(piece->data, window->from);
     return 0;
-}
-
-static struct origin *add_origin(struct judge *j)
-{
-    if (j->n == j->size) {
-        size_t size = j->size ? 2 * j->size : 64;
-        struct origin *list = realloc(j->list, size * sizeof *list);
-
-        if (!list)
-            return NULL;
-        j->list = list;
-        j->size = size;
-    }
-    return &j->list[j->n];
 }
 
 int judge_take(void *data, const struct piece *piece, const struct window *window,
@@ -222,7 +255,6 @@ int judge_take(void *data, const struct piece *piece, const struct window *windo
         {(char *)GAP, strlen(GAP)},
         {(char *)window->keywords, strlen(window->keywords)},
     };
-    struct origin *origin = add_origin(j);
     char name[NAME_MAX + 1];
     int r = open_content(j, err);
 
@@ -232,12 +264,9 @@ int judge_take(void *data, const struct piece *piece, const struct window *windo
         return error_set(err, -EFBIG,
                          "the push holds too much that may be a secret for the gate to look at; "
                          "push it in parts");
-    r = origin ? fill_in(piece, window, origin) : -ENOMEM;
-    if (r < 0) {
-        if (origin)
-            origin_done(origin);
+    r = make_room(&j->list, j->n, &j->size, sizeof *j->list) ? fill_in(j, piece, window) : -ENOMEM;
+    if (r < 0)
         return error_errno(err, r, "cannot scan the push");
-    }
     j->bytes += parts[1].iov_len;
     name_file(j, j->n++, name);
     return write_file(j, name, parts, *window->keywords ? 4 : 2, err);
@@ -467,23 +496,49 @@ static int take_place(const struct judge *j, const json_t *finding, size_t index
 }
 
 struct report {
-    const struct judge *judge;
+    struct judge *judge;
     struct buf text; /* of the file at hand */
     bool ours, theirs;
     struct verdicts verdicts;
     uint64_t deadline_ns;
 };
 
+/* Few rules find all that is found. */
+static const char *keep_rule(struct judge *j, const char *id)
+{
+    for (size_t i = 0; i < j->rules.n; i++)
+        if (strcmp(j->rules.list[i], id) == 0)
+            return j->rules.list[i];
+    return j->rules.n < RULES_MAX ? keep(&j->rules, NULL, id, strlen(id)) : NULL;
+}
+
+static int add_verdict(struct report *report, const char *rule, uint64_t index,
+                       const json_t *finding, struct error *err)
+{
+    struct verdicts *v = &report->verdicts;
+    int r;
+
+    if (v->n == FINDINGS_MAX)
+        return error_set(err, -EFBIG, "the push holds more than %d places that read like a secret",
+                         FINDINGS_MAX);
+    if (!make_room(&v->list, v->n, &v->size, sizeof *v->list))
+        return error_errno(err, -ENOMEM, "cannot read gitleaks' report");
+    v->list[v->n] = (struct verdict){.rule = keep_rule(report->judge, rule)};
+    if (!v->list[v->n].rule)
+        return error_set(err, -EIO, "gitleaks' report can't be understood");
+    r = take_place(report->judge, finding, index, &report->text, &v->list[v->n], err);
+    v->n += r == 0;
+    return r;
+}
+
 static int take_finding(struct report *report, const json_t *finding, struct error *err)
 {
     const char *rule = json_string_value(json_object_get(finding, "RuleID"));
     const char *file = json_string_value(json_object_get(finding, "File"));
-    struct verdict *to = &report->verdicts.list[report->verdicts.n];
     char digits[24];
     uint64_t index;
-    int r;
 
-    if (!rule || !file || snprintf(to->rule, sizeof to->rule, "%s", rule) >= (int)sizeof to->rule)
+    if (!rule || !*rule || !file)
         return error_set(err, -EIO, "gitleaks' report can't be understood");
     if (strcmp(file, CANARY_FILE) == 0) {
         report->ours = report->ours || strcmp(rule, CANARY_RULE) == 0;
@@ -497,46 +552,78 @@ static int take_finding(struct report *report, const json_t *finding, struct err
         return error_set(err, -EIO, "gitleaks' report names a file that is not there");
     if (clock_now_ns() > report->deadline_ns)
         return error_set(err, -ETIMEDOUT, "the scan took too long (spec.scan.timeout)");
-    r = take_place(report->judge, finding, index, &report->text, to, err);
-    report->verdicts.n += r == 0;
-    return r;
+    return add_verdict(report, rule, index, finding, err);
 }
 
-static int take_findings(struct report *report, const json_t *findings, struct error *err)
+/* The next character that is no white space, or EOF. */
+static int next_sign(FILE *from)
 {
-    const json_t *finding;
-    size_t i;
-    int r = 0;
+    int c;
 
-    report->verdicts.list = calloc(json_array_size(findings) + 1, sizeof *report->verdicts.list);
-    if (!report->verdicts.list)
-        return error_errno(err, -ENOMEM, "cannot read gitleaks' report");
-    json_array_foreach(findings, i, finding)
-    {
-        if (r == 0)
-            r = take_finding(report, finding, err);
+    do
+        c = getc(from);
+    while (c == ' ' || c == '\n' || c == '\r' || c == '\t');
+    return c;
+}
+
+/* Hands the parser no more than a finding has. */
+struct source {
+    FILE *file;
+    size_t left;
+};
+
+static size_t read_sign(void *to, size_t len, void *data)
+{
+    struct source *source = data;
+    int c = len > 0 && source->left > 0 ? getc(source->file) : EOF;
+
+    if (c == EOF)
+        return 0;
+    source->left--;
+    *(char *)to = (char)c;
+    return 1;
+}
+
+/* One finding after the other: all of them at once would be the most of a scan's memory. */
+static int take_findings(struct report *report, FILE *file, struct error *err)
+{
+    int r = 0, sign = next_sign(file) == '[' ? next_sign(file) : EOF;
+
+    while (r == 0 && sign != ']') {
+        struct source source = {.file = file, .left = FINDING_MAX};
+        json_auto_t *finding = NULL;
+
+        if (sign == '{' && ungetc(sign, file) == sign)
+            finding = json_load_callback(read_sign, &source, JSON_DISABLE_EOF_CHECK, NULL);
+        if (!finding)
+            return error_set(err, -EIO, "gitleaks wrote no report that can be read");
+        r = take_finding(report, finding, err);
+        sign = next_sign(file);
+        if (sign == ',' && (sign = next_sign(file)) == ']')
+            sign = EOF;
     }
+    if (r == 0 && next_sign(file) != EOF)
+        return error_set(err, -EIO, "gitleaks wrote no report that can be read");
     if (r == 0 && !(report->ours && report->theirs))
-        r = error_set(err, -EIO, "gitleaks did not find its canary");
+        return error_set(err, -EIO, "gitleaks did not find its canary");
     return r;
 }
 
-static int read_report(const struct judge *j, uint64_t deadline_ns, struct verdicts *ret,
+static int read_report(struct judge *j, uint64_t deadline_ns, struct verdicts *ret,
                        struct error *err)
 {
-    cleanup_buf struct buf json = BUF_INIT(REPORT_MAX);
     struct report report = {
         .judge = j, .text = BUF_INIT(PIECE_MAX + KEYWORDS_ROOM), .deadline_ns = deadline_ns};
-    json_auto_t *findings = NULL;
     char path[PATH_MAX];
+    FILE *file;
     int r;
 
     workdir_path(j->dir, REPORT_FILE, path);
-    if (file_read(path, &json, NULL) == 0)
-        findings = json_loadb(json.data, json.len, 0, NULL);
-    if (!json_is_array(findings))
-        return error_set(err, -EIO, "gitleaks wrote no report that can be read");
-    r = take_findings(&report, findings, err);
+    file = fopen(path, "re");
+    if (!file)
+        return error_errno(err, -errno, "gitleaks wrote no report that can be read");
+    r = take_findings(&report, file, err);
+    fclose(file);
     buf_done(&report.text);
     if (r < 0)
         verdicts_done(&report.verdicts);

@@ -14,33 +14,34 @@
 /* Of one push. A push with more places that look like secrets is refused. */
 #define JUDGED_FILES_MAX 50000
 #define JUDGED_BYTES_MAX (512ull << 20)
+#define FINDINGS_MAX 100000
 
-/* Where a window came from. */
+/* Where a window came from. The judge's; what windows of one piece say alike is there once. */
 struct origin {
     enum place place;
-    char *object, *path, *member, *form; /* as in struct piece; owned */
-    char *name;      /* PLACE_NAME: the name itself, which may hold the secret */
-    uint64_t offset; /* of the window in the content */
-    unsigned line;   /* of its first byte */
+    const char *object, *path, *member, *form; /* as in struct piece */
+    const char *markers;                       /* as in struct window */
+    const char *name; /* PLACE_NAME: the name itself, which may hold the secret; or NULL */
+    uint64_t offset;  /* of the window in the content */
+    unsigned line;    /* of its first byte */
     size_t len;
     struct piece_line *lines; /* as in struct piece, of this window; or NULL */
     size_t n_lines;
-    char markers[200];
 };
 
 #define FINGERPRINT_LEN 16
 
 struct verdict {
-    char rule[128];
-    const struct origin *origin; /* the judge's */
-    unsigned line;               /* in the content, from 1 */
-    uint64_t offset;             /* in the content, of the match */
-    size_t from, to;             /* of the match, in the judge's file */
+    const char *rule; /* the judge's, as is the origin */
+    const struct origin *origin;
+    unsigned line;   /* in the content, from 1 */
+    uint64_t offset; /* in the content, of the match */
+    size_t from, to; /* of the match, in the judge's file */
 };
 
 struct verdicts {
     struct verdict *list;
-    size_t n;
+    size_t n, size;
 };
 
 #define cleanup_verdicts __attribute__((cleanup(verdicts_done)))

@@ -1,6 +1,7 @@
 #include "report.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <regex.h>
 #include <string.h>
 
@@ -121,7 +122,11 @@ static int take(const struct judge *judge, const struct verdict *verdict,
                 struct findings *to, struct error *err)
 {
     struct finding finding = {
-        .rule = verdict->rule, .member = verdict->origin->member, .form = verdict->origin->form};
+        .rule = verdict->rule,
+        .member = verdict->origin->member,
+        .form = verdict->origin->form,
+        .byte = verdict->offset,
+    };
     int r;
 
     objects_locate(objects, verdict->origin->place, verdict->origin->object, verdict->line,
@@ -209,6 +214,8 @@ void findings_print(const struct findings *findings, struct buf *to)
         print_place(&findings->list[i], to);
         if (*findings->list[i].form)
             buf_addf(to, " (%s)", findings->list[i].form);
+        else if (findings->list[i].at.place == PLACE_BLOB)
+            buf_addf(to, "; byte %" PRIu64, findings->list[i].byte);
         buf_addf(to, "; fingerprint %s\n", findings->list[i].fingerprint);
     }
     if (findings->more)

@@ -8,6 +8,7 @@
 
 struct finding {
     const char *rule, *member, *form; /* borrowed from the verdicts */
+    uint64_t byte;                    /* of the match in the content as it is, from 0 */
     char fingerprint[FINGERPRINT_LEN + 1];
     struct location at;
 };

@@ -49,7 +49,7 @@ refused() {
     bad=$(commit . config.txt four)
     commit . later >/dev/null
     refused main
-    [[ $output == *"rule github-pat: config.txt, line 3, in commit ${bad:0:12}"* ]]
+    [[ $output == *"rule github-pat: config.txt, line 3, in commit ${bad:0:12}; byte 17; fingerprint "* ]]
     unharmed
 }
 
