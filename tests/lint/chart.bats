@@ -71,6 +71,8 @@ refused() {
 	refused "additional propert.* 'dnsport'" --set networkPolicies.dnsport=3
 	refused "additional propert.* 'failurePolicy'" --set webhook.failurePolicy=Ignore
 	refused '/webhook/replicas' --set webhook.replicas=0
+	refused '/webhook/podLabels' --set 'webhook.podLabels.gitgate\.dev/gate=agents'
+	refused '/controller/podLabels' --set 'controller.podLabels.app\.kubernetes\.io/name=other'
 	refused '/controller/replicas' --set controller.replicas=two
 	refused '/controller/logLevel' --set controller.logLevel=loud
 	refused '/controller/namespace' --set controller.namespace=Team_A
