@@ -188,8 +188,30 @@ static void print_json(const struct check *check)
     putchar('\n');
 }
 
+/* What is wrong with the scan's configuration: of no upstream, and pushes to all are refused. */
+static bool scan_is_fine(const struct check *check)
+{
+    static const char prefix[] = "spec.scan.";
+    bool fine = true;
+
+    for (size_t i = 0; i < check->problems.n; i++) {
+        struct problem *problem = &check->problems.list[i];
+        struct problems one = {.list = problem, .n = 1, .total = 1};
+        cleanup_buf struct buf text = BUF_INIT(OUT_MAX);
+
+        if (strncmp(problem->path, prefix, strlen(prefix)) != 0)
+            continue;
+        fine = false;
+        problems_print(&one, check->input.name, &text);
+        fputs(text.data, stderr);
+    }
+    return fine;
+}
+
 static int exit_code(const struct check *check)
 {
+    if (!scan_is_fine(check))
+        return EXIT_FAILURE;
     for (size_t i = 0; i < check->gate.spec.n_upstreams; i++)
         if (check->tasks[i].finding.fault != FAULT_NONE)
             return EXIT_FAILURE;

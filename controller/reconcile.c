@@ -236,6 +236,9 @@ static const char *reason_of_problem(const struct observed *observed, const char
     if (i < gate->n_upstreams && gate->upstreams[i].ca_config_map &&
         !json_object_get(sources->config_maps, gate->upstreams[i].ca_config_map))
         return REASON_NO_CONFIG_MAP;
+    if (strncmp(path, "spec.scan.", 10) == 0 && gate->scan.config_map &&
+        !json_object_get(sources->config_maps, gate->scan.config_map))
+        return REASON_NO_CONFIG_MAP;
     return REASON_UNUSABLE;
 }
 

@@ -22,6 +22,7 @@ static void add_source(struct sources *sources, const struct kube_resource *reso
 void sources_of(const struct gitgate *gate, struct sources *ret)
 {
     ret->n = 0;
+    add_source(ret, &kube_config_maps, gate->scan.config_map);
     for (size_t i = 0; i < gate->n_upstreams; i++) {
         add_source(ret, &kube_secrets, gate->upstreams[i].secret);
         add_source(ret, &kube_config_maps, gate->upstreams[i].ca_config_map);

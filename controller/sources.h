@@ -10,7 +10,7 @@
 #include "kube/resource.h"
 
 /* One Secret and one ConfigMap an upstream. */
-#define SOURCES_MAX (2 * GITGATE_UPSTREAMS_MAX)
+#define SOURCES_MAX (2 * GITGATE_UPSTREAMS_MAX + 1)
 
 struct source {
     const struct kube_resource *resource; /* kube_secrets or kube_config_maps */

@@ -23,7 +23,7 @@
 #define REPORT_FILE "report.json"
 #define CANARY_FILE "canary"
 #define CANARY_RULE "gitgate-canary"
-#define CANARY_DEFAULT_RULE "github-pat" /* of gitleaks' own: they are loaded, too */
+#define CANARY_DEFAULT_RULE "github-pat" /* of gitleaks' own, where they are used: loaded, too */
 #define CANARY_LEN 36                    /* what a GitHub token has behind its prefix */
 
 /* Each file starts with a line end of ours: gitleaks skips what looks like a program or an archive
@@ -313,6 +313,8 @@ static int write_config(const struct judge *j, struct rulebook *book, struct err
     for (size_t i = 0; r == 0 && i < book->n; i++) {
         r = rules_detail(&book->sets[i], err);
         buf_adds(&text, rules_judge(&book->sets[i]));
+        if (r == 0 && &book->sets[i] == book->config)
+            buf_adds(&text, rules_allowlists(&book->sets[i]));
     }
     if (r < 0)
         return r;
@@ -497,8 +499,8 @@ static int take_place(const struct judge *j, const json_t *finding, size_t index
 
 struct report {
     struct judge *judge;
-    struct buf text; /* of the file at hand */
-    bool ours, theirs;
+    struct buf text;   /* of the file at hand */
+    bool ours, theirs; /* the canary was found by */
     struct verdicts verdicts;
     uint64_t deadline_ns;
 };
@@ -609,11 +611,13 @@ static int take_findings(struct report *report, FILE *file, struct error *err)
     return r;
 }
 
-static int read_report(struct judge *j, uint64_t deadline_ns, struct verdicts *ret,
-                       struct error *err)
+static int read_report(struct judge *j, const struct rulebook *book, uint64_t deadline_ns,
+                       struct verdicts *ret, struct error *err)
 {
-    struct report report = {
-        .judge = j, .text = BUF_INIT(PIECE_MAX + KEYWORDS_ROOM), .deadline_ns = deadline_ns};
+    struct report report = {.judge = j,
+                            .text = BUF_INIT(PIECE_MAX + KEYWORDS_ROOM),
+                            .theirs = !book->own,
+                            .deadline_ns = deadline_ns};
     char path[PATH_MAX];
     FILE *file;
     int r;
@@ -645,7 +649,7 @@ int judge_run(struct judge *j, struct rulebook *book, uint64_t deadline_ns, stru
         r = write_config(j, book, err);
     if (r == 0)
         r = run_gitleaks(j, deadline_ns, err);
-    return r < 0 ? r : read_report(j, deadline_ns, ret, err);
+    return r < 0 ? r : read_report(j, book, deadline_ns, ret, err);
 }
 
 /* ---- fingerprints ---- */

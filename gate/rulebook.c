@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/proc.h"
+#include "data/gitleaks.h"
 #include "git.h"
 
 /* embedded.S */
@@ -164,6 +166,47 @@ static int open_own(const struct gate *gate, struct rulebook *book, struct error
     return r;
 }
 
+/* "marker" is ours to choose, however it is spelt there. */
+static int set_marker(json_t *config, const char *letter)
+{
+    const char *name;
+    json_t *value;
+    void *next;
+
+    json_object_foreach_safe(config, next, name, value)
+    {
+        if (strcasecmp(name, "marker") == 0)
+            json_object_del(config, name);
+    }
+    return json_object_set_new(config, "marker", json_string(letter));
+}
+
+static int read_config(const struct gate *gate, json_t **ret, struct error *err)
+{
+    cleanup_buf struct buf text = BUF_INIT(GITLEAKS_CONFIG_MAX + 1);
+    char path[PATH_MAX];
+    int r = path_make(path, err, "%s/" GITGATE_SCAN_CONFIG, gate->creds_dir);
+
+    if (r < 0)
+        return r;
+    r = file_read(path, &text, NULL);
+    if (r < 0)
+        return error_errno(err, r,
+                           "spec.scan.configMapRef: the configuration is not here (the GitGate's "
+                           "condition CredentialsResolved says why)");
+    r = gitleaks_config_read(text.data, text.len, ret, err);
+    return r < 0 ? error_wrap(err, r, "spec.scan.configMapRef") : 0;
+}
+
+static int open_config(const struct gate *gate, const json_t *config, struct rulebook *book,
+                       struct error *err)
+{
+    struct rules *set = add_set(book);
+
+    book->config = set;
+    return open_source(gate, config, book, set, err);
+}
+
 static int open_gitgates(const struct gate *gate, struct rulebook *book, struct error *err)
 {
     json_t *rules = gate->spec.scan.rules;
@@ -180,8 +223,16 @@ static int open_gitgates(const struct gate *gate, struct rulebook *book, struct 
 int rulebook_open(const struct gate *gate, struct rulebook *ret, struct error *err)
 {
     unsigned char all[RULEBOOK_SETS * RULES_KEY_LEN] = {0};
-    int r = open_own(gate, ret, err);
+    json_auto_t *config = NULL;
+    int r = gate->spec.scan.config_map ? read_config(gate, &config, err) : 0;
 
+    if (r == 0 && config && set_marker(config, "r") < 0)
+        r = error_errno(err, -ENOMEM, "cannot compile the rules");
+    ret->own = !config || gitleaks_config_extends(config);
+    if (r == 0 && ret->own)
+        r = open_own(gate, ret, err);
+    if (r == 0 && config)
+        r = open_config(gate, config, ret, err);
     if (r == 0)
         r = open_gitgates(gate, ret, err);
     for (size_t i = 0; i < ret->n; i++)

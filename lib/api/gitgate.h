@@ -34,6 +34,7 @@
 /* Where the gate finds its files, in the pod. `gitgate run` puts them below its state folder. */
 #define GITGATE_CONFIG_DIR "/etc/git-gate"
 #define GITGATE_CREDS_DIR "/git-gate/creds"
+#define GITGATE_SCAN_CONFIG "gitleaks.toml" /* below the credentials: of scan.configMapRef */
 #define GITGATE_REPOS_DIR "/git"
 #define GITGATE_CLIENT_DIR "/etc/git-gate-client" /* in agents' containers; file "gitconfig" */
 
@@ -68,9 +69,9 @@ struct upstream {
 };
 
 struct scan_policy {
-    json_t *rules; /* borrowed: the array spec.scan.rules, or NULL */
-    json_t *allow; /* borrowed: the array spec.scan.allow, or NULL */
-    const char *config_map, *config_key;
+    json_t *rules;                       /* borrowed: the array spec.scan.rules, or NULL */
+    json_t *allow;                       /* borrowed: the array spec.scan.allow, or NULL */
+    const char *config_map, *config_key; /* a gitleaks configuration; NULL: gitleaks' own rules */
     uint64_t timeout_ms;
     uint64_t max_push_size; /* bytes */
 };

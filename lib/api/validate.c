@@ -259,9 +259,6 @@ void gitgate_validate(struct gitgate *gate, struct problems *problems)
     if (gate->placement == PLACEMENT_GATEWAY)
         problems_add(problems, "spec.placement",
                      "Gateway placement is not available yet; use Sidecar");
-    if (gate->scan.config_map)
-        problems_add(problems, "spec.scan.configMapRef",
-                     "a whole gitleaks configuration is not available yet; use spec.scan.rules");
     for (size_t i = 0; i < gate->n_upstreams; i++) {
         validate_url(&gate->upstreams[i], i, problems);
         validate_auth(&gate->upstreams[i], i, json_array_get(list, i), problems);

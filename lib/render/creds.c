@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "data/base64.h"
+#include "data/gitleaks.h"
 #include "render/object.h"
 #include "render/render.h"
 #include "render/ssh_key.h"
@@ -13,6 +14,7 @@
 #define VALUE_MAX (64u << 10) /* a private key has 3 kB, a known_hosts of a large site some 10 */
 #define CA_MAX (512u << 10)   /* the bundle of all public authorities has 220 kB */
 #define KEY_PATH_MAX 512
+#define SCAN_FIELD "spec.scan.configMapRef"
 #define TOKEN_USER "x-access-token" /* GitHub's; the others take any user beside a token */
 
 #define TYPE_SSH "kubernetes.io/ssh-auth"
@@ -96,16 +98,24 @@ static int read_key(struct creds *c, const json_t *secret, const char *key, stru
 
 /* ---- writing ours ---- */
 
-static void add_file(struct creds *c, const char *suffix, const struct buf *content)
+static void put_file(struct creds *c, const char *name, const char *data, size_t len)
 {
     struct buf text CLEANUP(buf_wipe) = BUF_INIT(2 * CA_MAX);
+
+    base64_encode(data, len, &text);
+    if (buf_error(&text) || json_object_set_new(c->data, name, json_string(text.data)) < 0)
+        c->out_of_memory = true;
+}
+
+static void add_file(struct creds *c, const char *suffix, const struct buf *content)
+{
     char name[KEY_PATH_MAX];
 
     snprintf(name, sizeof name, "%s-%s", c->upstream->name, suffix);
-    base64_encode(content->data, content->len, &text);
-    if (buf_error(content) || buf_error(&text) ||
-        json_object_set_new(c->data, name, json_string(text.data)) < 0)
+    if (buf_error(content))
         c->out_of_memory = true;
+    else
+        put_file(c, name, content->data, content->len);
 }
 
 /* ssh refuses a key whose last line has no end. */
@@ -278,6 +288,29 @@ static void add_ca(struct creds *c)
     }
 }
 
+/* What gitgate reads of it is read here already, so that it is told where people look. */
+static void add_scan_config(struct creds *c)
+{
+    const struct scan_policy *scan = &c->gate->scan;
+    json_t *map = json_object_get(c->sources->config_maps, scan->config_map);
+    json_t *text = json_object_get(json_object_get(map, "data"), scan->config_key);
+    json_auto_t *config = NULL;
+    struct error err = ERROR_INIT;
+
+    if (!json_is_object(map))
+        problems_add(c->problems, SCAN_FIELD ".name", "ConfigMap \"%s\" does not exist",
+                     scan->config_map);
+    else if (!json_is_string(text))
+        problems_add(c->problems, SCAN_FIELD ".key", "ConfigMap \"%s\" has no key %s",
+                     scan->config_map, scan->config_key);
+    else if (gitleaks_config_read(json_string_value(text), json_string_length(text), &config,
+                                  &err) < 0)
+        problems_add(c->problems, SCAN_FIELD, "ConfigMap \"%s\": %s", scan->config_map, err.msg);
+    else
+        put_file(c, GITGATE_SCAN_CONFIG, json_string_value(text), json_string_length(text));
+    gitleaks_config_look(config, SCAN_FIELD, c->problems);
+}
+
 json_t *render_creds(const struct gitgate *gate, const struct render_sources *sources,
                      struct problems *problems)
 {
@@ -293,6 +326,8 @@ json_t *render_creds(const struct gitgate *gate, const struct render_sources *so
         if (c.upstream->ca_config_map)
             add_ca(&c);
     }
+    if (gate->scan.config_map)
+        add_scan_config(&c);
     if (c.out_of_memory) {
         json_decref(c.data);
         return NULL;

@@ -33,7 +33,9 @@ struct render_sources {
  * `<name>-ca.crt` (http.caBundle, for GIT_SSL_CAINFO). A Secret that has a key but nothing to pin
  * the host with gives a key without known_hosts: the gate then refuses and says so. An upstream
  * whose credential is missing or unusable is left out, and said in `problems` with path
- * "spec.upstreams[i]...": the others go on. */
+ * "spec.upstreams[i]...": the others go on. Beside them stands `gitleaks.toml`, what
+ * scan.configMapRef names: left out when it is missing or can't be read, and then a gate refuses
+ * every push. */
 json_t *render_creds(const struct gitgate *gate, const struct render_sources *sources,
                      struct problems *problems);
 

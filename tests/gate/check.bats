@@ -94,6 +94,22 @@ fingerprint() {
     wrong ssh 'del(.ssh.knownHostKeys)' 'spec.upstreams[0].ssh.knownHostKeys: is empty'
 }
 
+@test "rules of the scan that can't be used are said with their place and the reason" {
+    entry ssh app | write_file
+    cp "$file" "$BATS_TEST_TMPDIR/right"
+    sed -i 's/"spec": {/&"scan": {"rules": [{"id": "acme", "regex": "acme_(?=[a-z])"}]}, /' "$file"
+    run gitgate check -f "$file"
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [[ $output == *"spec.scan.rules[0].regex: has a group \"(?\" that gitleaks does not know (it can't look ahead)"* ]]
+    cp "$BATS_TEST_TMPDIR/right" "$file"
+    sed -i 's/"spec": {/&"scan": {"configMapRef": {"name": "rules"}}, /' "$file"
+    run gitgate check -f "$file"
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [[ $output == *"ok     app: "* && $output == *'spec.scan.configMapRef.name: ConfigMap "rules" does not exist'* ]]
+}
+
 @test "a name that does not resolve" {
     for kind in ssh https; do
         wrong $kind '.url |= sub("127.0.0.1"; "no-such-host.invalid")' "the name no-such-host.invalid can't be resolved" \

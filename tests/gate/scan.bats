@@ -276,6 +276,51 @@ refused() {
     unharmed
 }
 
+# with_rules TOML : the gate goes by this configuration, as a ConfigMap of the file that it is started from
+with_rules() {
+    [ -e "$BED/keep.yaml" ] || cp "$BED/gitgate.yaml" "$BED/keep.yaml"
+    {
+        jq '.spec.scan = {configMapRef: {name: "rules"}}' "$BED/gate.json"
+        sed -n '/^---$/,$p' "$BED/keep.yaml"
+        echo ---
+        jq -n --arg toml "$1" '{apiVersion: "v1", kind: "ConfigMap", metadata: {name: "rules"}, data: {"gitleaks.toml": $toml}}'
+    } >"$BED/gitgate.yaml"
+    stop_gate
+    start_gate
+}
+
+@test "a gitleaks configuration of the GitGate's own stands for gitleaks', with its allow lists, and without it nothing passes" {
+    own=$'[[rules]]\nid = "team-token"\nregex = "team_[a-z0-9]{20}"\nkeywords = ["team_"]\n[allowlist]\nregexes = ["team_0000000000"]\n'
+    with_rules "$own"
+    commit . a.txt "team_""0123456789abcdefghij" >/dev/null
+    refused main
+    [[ $output == *"rule team-token: a.txt, line 1"* ]]
+    git reset -q --hard HEAD~1
+    commit . a.txt "team_""0000000000abcdefghij $secret" >/dev/null # allowed there, and no rule of gitleaks' is used
+    git push -q origin HEAD:refs/heads/configured
+
+    with_rules $'[extend]\nuseDefault = true\n'"$own"
+    commit . b.txt "$(secret)" >/dev/null
+    refused main
+    [[ $output == *"rule github-pat: b.txt, line 1"* ]]
+
+    # A rule that nothing can be found by sends everything to gitleaks.
+    with_rules $'[[rules]]\nid = "slow"\nregex = "(?i)\\\\x{e9}tat_[a-z]{20}"\n'
+    commit . c.txt "État_abcdefghijklmnopqrst" >/dev/null
+    refused main
+    [[ $output == *"rule slow: c.txt, line 1"* ]]
+
+    rm "$BED/state/creds/gitleaks.toml"
+    commit . d.txt harmless >/dev/null
+    run git push origin HEAD:refs/heads/harmless
+    [ "$status" -ne 0 ]
+    [[ $output == *"the scanner failed"* ]]
+    grep -q 'spec.scan.configMapRef: the configuration is not here' "$BED/gate.err" "$BED/gate.log"
+    mv "$BED/keep.yaml" "$BED/gitgate.yaml"
+    stop_gate
+    start_gate
+}
+
 @test "a rule's ^ and \$ are the ends of a line, wherever it stands" {
     for text in 'acme-login: abcdefghijkl' $'one\nacme-login: abcdefghijkl\nthree' "$(seq 300000)"$'\nacme-login: abcdefghijkl\n'; do
         commit . a.txt "$text" >/dev/null

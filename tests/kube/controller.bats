@@ -110,6 +110,24 @@ arrives() {
 	controller_stop
 }
 
+@test "a scan's configuration reaches the gate; a condition says why it doesn't, and of which rule it is slow" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	kubectl -n "$ns" patch gitgate agents --type=merge -p '{"spec": {"scan": {"configMapRef": {"name": "rules"}}}}' >/dev/null
+	condition agents CredentialsResolved False ConfigMapNotFound
+	[ "$(data_keys agents | paste -sd' ')" = "app-key app-known_hosts" ]
+	printf '[[rules]]\nid = "a"\nregex = "b{2}"\n' >"$BATS_TEST_TMPDIR/gitleaks.toml"
+	kubectl -n "$ns" create configmap rules --from-file="$BATS_TEST_TMPDIR/gitleaks.toml" >/dev/null
+	condition agents CredentialsResolved True
+	kubectl -n "$ns" get secret agents-gitgate-creds -o jsonpath='{.data.gitleaks\.toml}' | base64 -d | diff - "$BATS_TEST_TMPDIR/gitleaks.toml"
+	kubectl -n "$ns" patch configmap rules -p '{"data": {"gitleaks.toml": "[[rules]]\nid = \"slow\"\nregex = \"b*\"\n"}}' >/dev/null
+	condition agents CredentialsResolved False CredentialUnusable
+	kubectl -n "$ns" get gitgate agents -o json |
+		jq -e '.status.conditions[] | select(.type == "CredentialsResolved").message | contains("rule \"slow\"")'
+	controller_stop
+}
+
 @test "a rotated key reaches the credentials within a second; nothing else is written" {
 	controller_start
 	secret app-key "$(key app)" >/dev/null

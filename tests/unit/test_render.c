@@ -336,6 +336,53 @@ static void an_https_credential_is_sent_to_its_own_host_and_port_alone(void **st
     expect_file(creds, "a-ca.crt", "-----BEGIN CERTIFICATE-----\n");
 }
 
+static void expect_problem(const char *maps_text, const char *expected)
+{
+    cleanup_gitgate struct gitgate gate = {0};
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+    json_auto_t *secrets = json_object(), *maps = json(maps_text), *creds = NULL;
+    struct render_sources sources = {.secrets = secrets, .config_maps = maps};
+
+    decode("[{'name':'a','url':'https://h.example/a'}]",
+           "{'scan':{'configMapRef':{'name':'rules','key':'r.toml'}}}", &gate);
+    creds = render_creds(&gate, &sources, &problems);
+    assert_non_null(creds);
+    assert_int_equal(problems.total, *expected ? 1 : 0);
+    if (*expected)
+        assert_string_equal(problems.list[0].message, expected);
+}
+
+static void a_scan_configuration_goes_with_the_credentials_or_is_said_to_be_unusable(void **state)
+{
+    cleanup_gitgate struct gitgate gate = {0};
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+    json_auto_t *secrets = json_object(), *creds = NULL;
+    json_auto_t *maps = json(
+        "{'rules':{'data':{'gitleaks.toml':'[[rules]]\\nid=\\\"a\\\"\\nregex=\\\"b\\\"\\n'}}}");
+    struct render_sources sources = {.secrets = secrets, .config_maps = maps};
+
+    (void)state;
+    decode("[{'name':'a','url':'https://h.example/a'}]",
+           "{'scan':{'configMapRef':{'name':'rules'}}}", &gate);
+    creds = render_creds(&gate, &sources, &problems);
+    assert_int_equal(problems.total, 0);
+    expect_file(creds, "gitleaks.toml", "[[rules]]\nid=\"a\"\nregex=\"b\"\n");
+
+    expect_problem("{}", "ConfigMap \"rules\" does not exist");
+    expect_problem("{'rules':{'data':{'x':''}}}", "ConfigMap \"rules\" has no key r.toml");
+    expect_problem("{'rules':{'data':{'r.toml':'[['}}}",
+                   "ConfigMap \"rules\": gitleaks.toml:1: a key is expected here");
+    expect_problem("{'rules':{'data':{'r.toml':'title=\\\"none\\\"'}}}",
+                   "ConfigMap \"rules\": has no rules, and no extend.useDefault");
+    expect_problem("{'rules':{'data':{'r.toml':'[extend]\\nuseDefault=true'}}}", "");
+    expect_problem("{'rules':{'data':{'r.toml':'[extend]\\npath=\\\"/etc/passwd\\\"'}}}",
+                   "ConfigMap \"rules\": extend.path and extend.url lead out of the gate: write "
+                   "those rules here");
+    expect_problem("{'rules':{'data':{'r.toml':'[[rules]]\\nid=\\\"slow\\\"\\nregex=\\\"a*\\\"'}}}",
+                   "rule \"slow\": its regex matches the empty text, and so everything. So all "
+                   "that is pushed goes to gitleaks, which is slow");
+}
+
 /* ---- client ---- */
 
 /* git's own answer to where it would go, with `config` included as the webhook does it. */
@@ -609,6 +656,7 @@ int main(void)
         cmocka_unit_test(known_hosts_come_from_the_secret_when_the_gate_pins_none),
         cmocka_unit_test(an_unusable_secret_is_told_by_field_and_costs_no_other_upstream),
         cmocka_unit_test(an_https_credential_is_sent_to_its_own_host_and_port_alone),
+        cmocka_unit_test(a_scan_configuration_goes_with_the_credentials_or_is_said_to_be_unusable),
         cmocka_unit_test(every_spelling_of_an_upstream_reaches_the_gate_and_no_other_url),
         cmocka_unit_test(upstreams_of_one_directory_share_their_rules),
         cmocka_unit_test(no_pod_reaches_the_gates_port_and_all_others_stay_open),
