@@ -2,7 +2,7 @@
 # run.sh [CTEST-ARGUMENT...] : all the tests, on a Debian machine as root
 #
 # Installs what is missing, builds into build/ and runs ctest, with the arguments given:
-# "tests/run.sh -L unit" for one kind (unit, gate, kube, e2e, lint). Its exit code is ctest's.
+# "tests/run.sh -L unit" for one kind (HACKING.md has them). Its exit code is ctest's.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 
