@@ -9,7 +9,10 @@
 #include "git.h"
 #include "names.h"
 #include "objects_impl.h"
+#include "record.h"
 
+/* git hands on a larger blob as it reads it, rather than take all of it into memory first. */
+#define STREAMED "-c", "core.bigFileThreshold=1m"
 #define HEADER_MAX 65536 /* cat-file's line: an object id, type, size and path */
 
 /* ---- reading them ---- */
@@ -129,33 +132,16 @@ static int read_whole(struct reader *in, struct spool *to, struct error *err)
 
 /* ---- blobs, commits, tags ---- */
 
-/* The length of "<key> <object id>\n" at the start of the text, or 0. Such a line is an id that git
- * has checked, no place to hide something, and 40 hex digits look like a token to some rules. */
-static size_t id_line(const char *text, size_t len, const char *key)
-{
-    size_t n = strlen(key), digits = 0;
-
-    if (len < n || memcmp(text, key, n) != 0)
-        return 0;
-    while (n + digits < len && strchr("0123456789abcdef", text[n + digits]) && text[n + digits])
-        digits++;
-    return (digits == 40 || digits == 64) && n + digits < len && text[n + digits] == '\n'
-               ? n + digits + 1
-               : 0;
-}
-
 static int take_record(const struct reader *in, const struct piece *where, struct spool *spool,
                        struct error *err)
 {
     const char *text;
-    size_t len, n, skip;
+    size_t len, skip;
     int r = spool_view(spool, &text, &len, err);
 
     if (r < 0)
         return r;
-    skip = id_line(text, len, where->place == PLACE_TAG ? "object " : "tree ");
-    while (where->place == PLACE_COMMIT && (n = id_line(text + skip, len - skip, "parent ")))
-        skip += n;
+    skip = record_ids_len(where->place, text, len);
     return dissect_bytes(in->o->dissection, where, text + skip, len - skip, err);
 }
 
@@ -180,28 +166,24 @@ static int take_name(struct reader *in, const struct piece *where, const char *n
     return r == 0 ? 0 : dissect_bytes(in->o->dissection, where, path, strlen(path), err);
 }
 
-/* Entries "<mode> <name>\0<id>". The id of a submodule's commit is the one that git doesn't check:
- * its bytes are whatever somebody wrote. */
+/* The ids of submodules' commits are the ones that git doesn't check: their bytes are whatever
+ * somebody wrote. */
 static int take_tree(struct reader *in, const struct piece *where, struct spool *spool,
                      struct error *err)
 {
-    static const char gitlink[] = "160000 ";
     cleanup_buf struct buf links = BUF_INIT(UNPACKED_MAX);
-    size_t raw = strlen(in->oid) / 2, len;
-    const char *entry, *end;
-    int r = spool_view(spool, &entry, &len, err);
+    size_t id_len = strlen(in->oid) / 2, len;
+    struct tree_entry entry;
+    const char *at;
+    int r = spool_view(spool, &at, &len, err), more = 0;
 
-    for (end = entry + len; r == 0 && entry < end;) {
-        const char *nul = memchr(entry, '\0', (size_t)(end - entry));
-        const char *name = nul ? memchr(entry, ' ', (size_t)(nul - entry)) : NULL;
-
-        if (!name || (size_t)(end - nul) < raw + 1)
-            return error_set(err, -EIO, "a tree of this push is malformed");
-        if (strncmp(entry, gitlink, sizeof gitlink - 1) == 0)
-            buf_add(&links, nul + 1, raw);
-        r = take_name(in, where, name + 1, err);
-        entry = nul + 1 + raw;
+    for (const char *end = at + len; r == 0 && (more = tree_next(&at, end, id_len, &entry)) > 0;) {
+        if (entry.gitlink)
+            buf_add(&links, entry.id, id_len);
+        r = take_name(in, where, entry.name, err);
     }
+    if (r == 0 && more < 0)
+        return error_set(err, -EIO, "a tree of this push is malformed");
     if (r == 0 && buf_error(&links))
         return error_errno(err, buf_error(&links), "cannot scan the push");
     return r < 0 ? r : dissect_bytes(in->o->dissection, where, links.data, links.len, err);
@@ -254,9 +236,10 @@ int objects_read(struct objects *o, struct error *err)
 
     if (list < 0)
         return list;
-    r = objects_start_git(
-        o, GIT("cat-file", "--buffer", "--batch=%(objectname) %(objecttype) %(objectsize) %(rest)"),
-        list, &in.child, err);
+    r = objects_start_git(o,
+                          GIT(STREAMED, "cat-file", "--buffer",
+                              "--batch=%(objectname) %(objecttype) %(objectsize) %(rest)"),
+                          list, &in.child, err);
     while (r == 0 && (r = read_header(&in, err)) > 0) {
         r = parse_header(&in, err);
         if (r == 0)
