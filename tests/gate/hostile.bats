@@ -97,6 +97,24 @@ refused() {
     goes_on
 }
 
+# gitleaks looks for the line of each finding from the chunk's start, and holds each against all rules' results.
+@test "twenty thousand tokens in one file, and one in each of two thousand" {
+    python3 - <<-'END'
+	import random
+	r = random.Random(1)
+	token = lambda: "gh" + "p_" + "".join(r.choices("abcdefghijkmnopqrstuvwxyz0123456789", k=36))
+	with open("tokens", "w") as f:
+	    f.writelines("key%d = '%s'\n" % (i, token()) for i in range(20000))
+	for i in range(2000):
+	    with open("t%d" % i, "w") as f:
+	        f.write("key = '%s'\n" % token())
+	END
+    pushed many
+    [ "$status" = 1 ]
+    [[ $output == *"gitgate: push refused: "* ]]
+    goes_on
+}
+
 @test "zip, gzip, bzip2 and xz bombs, and one in another" {
     python3 - <<-'END'
 	import bz2, gzip, io, lzma, zipfile
