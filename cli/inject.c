@@ -338,6 +338,8 @@ static int inject_place(const struct place *place, void *data)
         return carry_out(run, place, &first.decision);
     r = take_back(place);
     if (r == 0)
+        r = check_pod(place); /* the note may have been anything */
+    if (r == 0)
         r = try(run, place, &second);
     return r < 0 ? r : carry_out(run, place, &second.decision);
 }

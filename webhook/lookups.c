@@ -31,6 +31,7 @@ struct queue {
 
 struct lookups {
     struct kube_client *client;
+    size_t n; /* queues */
     LIST_HEAD(, queue) queues;
 };
 
@@ -65,6 +66,7 @@ static void remove_queue(struct queue *queue)
     drop(&queue->asking);
     kube_request_cancel(queue->request);
     LIST_REMOVE(queue, next);
+    queue->lookups->n--;
     uv_close((uv_handle_t *)&queue->pause, on_closed);
 }
 
@@ -85,6 +87,7 @@ static struct queue *add_queue(struct lookups *lookups, const char *namespace_)
     queue->pause.data = queue;
     uv_timer_init(kube_client_loop(lookups->client), &queue->pause);
     LIST_INSERT_HEAD(&lookups->queues, queue, next);
+    lookups->n++;
     return queue;
 }
 
@@ -95,7 +98,7 @@ static struct queue *find_queue(struct lookups *lookups, const char *namespace_)
     LIST_FOREACH(queue, &lookups->queues, next)
     if (strcmp(queue->namespace_, namespace_) == 0)
         return queue;
-    return add_queue(lookups, namespace_);
+    return lookups->n < LOOKUPS_NAMESPACES_MAX ? add_queue(lookups, namespace_) : NULL;
 }
 
 struct lookups *lookups_new(struct kube_client *client)
@@ -129,15 +132,18 @@ static const char *only_name(const struct waiters *waiters)
     return first->name;
 }
 
-static bool is_asked_for(const struct waiters *waiters, const json_t *object)
+/* A review may name any namespace, and a path with ".." in it leads elsewhere: what counts is what
+ * the object says. */
+static bool is_asked_for(const struct queue *queue, const json_t *object)
 {
-    const char *name =
-        json_string_value(json_object_get(json_object_get(object, "metadata"), "name"));
+    const json_t *metadata = json_object_get(object, "metadata");
+    const char *name = json_string_value(json_object_get(metadata, "name"));
+    const char *namespace_ = json_string_value(json_object_get(metadata, "namespace"));
     const struct waiter *waiter;
 
-    if (!name)
+    if (!name || !namespace_ || strcmp(namespace_, queue->namespace_) != 0)
         return false;
-    STAILQ_FOREACH(waiter, waiters, next)
+    STAILQ_FOREACH(waiter, &queue->asking, next)
     if (strcmp(waiter->name, name) == 0)
         return true;
     return false;
@@ -155,9 +161,9 @@ static void found_done(struct found *found)
     free((void *)found->list);
 }
 
-static void add_found(const struct waiters *waiters, const json_t *object, struct found *ret)
+static void add_found(const struct queue *queue, const json_t *object, struct found *ret)
 {
-    CLEANUP(free_gate) struct gate *gate = is_asked_for(waiters, object) ? gate_new(object) : NULL;
+    CLEANUP(free_gate) struct gate *gate = is_asked_for(queue, object) ? gate_new(object) : NULL;
     struct gate **list =
         gate ? reallocarray((void *)ret->list, ret->n + 1, sizeof(struct gate *)) : NULL;
 
@@ -168,7 +174,7 @@ static void add_found(const struct waiters *waiters, const json_t *object, struc
 }
 
 /* A GitGate, or a list of them; anything else is none. */
-static void read_answer(const struct waiters *waiters, const struct kube_response *response,
+static void read_answer(const struct queue *queue, const struct kube_response *response,
                         struct found *ret)
 {
     json_auto_t *answer =
@@ -177,9 +183,9 @@ static void read_answer(const struct waiters *waiters, const struct kube_respons
     const json_t *item;
     size_t i;
 
-    json_array_foreach(items, i, item) add_found(waiters, item, ret);
+    json_array_foreach(items, i, item) add_found(queue, item, ret);
     if (answer && !items)
-        add_found(waiters, answer, ret);
+        add_found(queue, answer, ret);
 }
 
 static void go_on(struct queue *queue);
@@ -193,7 +199,7 @@ static void on_answer(void *data, const struct kube_response *response)
     struct waiter *waiter;
 
     queue->request = NULL;
-    read_answer(&queue->asking, response, &found);
+    read_answer(queue, response, &found);
     STAILQ_CONCAT(&answered, &queue->asking);
     go_on(queue);
     STAILQ_FOREACH(waiter, &answered, next)

@@ -14,6 +14,9 @@
  * nothing for an API server. */
 #define LOOKUPS_PAUSE_MS 100
 
+/* At once. Namespaces are whatever reviews say: who reaches the webhook's port can make them up. */
+#define LOOKUPS_NAMESPACES_MAX 64
+
 /* The API server waits as long as the webhook's timeoutSeconds (5): the request under way when a
  * review comes and its own must be over before. */
 #define LOOKUPS_TIMEOUT_MS 2000
@@ -31,7 +34,8 @@ void lookups_free(struct lookups *lookups);
  * when the API server didn't answer. Called later, never from within lookups_ask. */
 typedef void lookups_done_fn(void *data, struct gate_list found);
 
-/* The strings must stay until `done`. False when memory is short. */
+/* The strings must stay until `done`. False, and no `done`, when as many namespaces as may wait
+ * already, or memory is short: then what the watch knows counts. */
 bool lookups_ask(struct lookups *lookups, const char *namespace_, const char *name,
                  lookups_done_fn *done, void *data);
 

@@ -234,25 +234,46 @@ lookups() {
 		/verb="(GET|LIST)"/ { sum += $NF } END { print sum + 0 }'
 }
 
+# crowd NAMESPACE GATE : adds to the reviews of a crowd a pod in that namespace that names that gate
+crowd() {
+	local n
+	n=$(($(find "$work/crowd" -name '*.json' | wc -l) + 1))
+	review 1 1 | jq --arg namespace "$1" --arg gate "$2" '.request.namespace = $namespace |
+		.request.object.metadata.labels = {"gitgate.dev/gate": $gate}' >"$work/crowd/$n.json"
+	printf 'next\nurl = "%s"\ndata = "@%s"\noutput = "%s"\nheader = "Content-Type: application/json"\ncacert = "%s"\n' \
+		"$(url /mutate-pod)" "$work/crowd/$n.json" "$work/crowd/$n.out" "$work/tls.crt" >>"$work/crowd/config"
+}
+
+# crowd_refused : sends them, 30 at a time; each must be told that there is no such gate
+crowd_refused() {
+	sed -i 1d "$work/crowd/config"
+	curl -sS --max-time 60 --parallel --parallel-max 30 --config "$work/crowd/config"
+	jq -es --argjson n "$(find "$work/crowd" -name '*.json' | wc -l)" '
+		map(select(.response.status.message | contains("there is no GitGate"))) | length == $n' "$work"/crowd/*.out
+}
+
 @test "pods that name gates which don't exist make few requests, and each is answered" {
-	local before began asked took i
+	local before began asked took n
+	mkdir "$work/crowd"
+	for n in {1..150}; do crowd team-a "none-$n"; done
 	before=$(lookups)
-	for i in {1..300}; do
-		printf 'next\nurl = "%s"\ndata = "@%s"\noutput = "%s"\nheader = "Content-Type: application/json"\ncacert = "%s"\n' \
-			"$(url /mutate-pod)" "$work/none-$i.json" "$work/none-$i.out" "$work/tls.crt"
-		review 1 1 | sed "s/\"name\":\"x\"/\"name\":\"x\",\"labels\":{\"gitgate.dev\/gate\":\"none-$i\"}/" >"$work/none-$i.json"
-	done | sed 1d >"$work/none.config"
 	began=$(date +%s%N)
-	curl -sS --max-time 60 --parallel --parallel-max 30 --config "$work/none.config"
+	crowd_refused
 	took=$((($(date +%s%N) - began) / 100000000)) # tenths of a second
 	asked=$(($(lookups) - before))
 	echo "$asked requests in $took tenths of a second"
+	rm -r "$work/crowd"
 	[ "$asked" -gt 0 ]
 	[ "$asked" -le $((took + 2)) ]
-	for i in {1..300}; do
-		jq -e --arg i "$i" '.response.status.message | contains("there is no GitGate \"none-\($i)\"")' "$work/none-$i.out" >/dev/null
-	done
-	rm -f "$work"/none-*
+}
+
+@test "nor do made up namespaces, and none leads to another's gates" {
+	local n
+	mkdir "$work/crowd"
+	for n in {1..100}; do crowd "made-up-$n" agents; done
+	for n in {1..20}; do crowd .. agents; crowd .. "none-$n"; crowd ../../team-a agents; done
+	crowd_refused
+	rm -r "$work/crowd"
 }
 
 @test "a pod that would get around the gate is refused with what to change" {
