@@ -18,6 +18,10 @@
 /* Curves that handshakes are quick with; clients that know neither are asked for none. */
 #define GROUPS "X25519:P-256"
 
+/* The quickest first, whatever the client would rather have: the key schedule is a fifth of a
+ * handshake, and SHA-256 has instructions of its own. */
+#define CIPHER_SUITES "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+
 struct server {
     const struct server_spec *spec;
     struct exchanges exchanges;
@@ -64,7 +68,9 @@ static int set_up_tls(struct server *server, SSL_CTX *tls)
     SSL_CTX_set_num_tickets(tls, 0);
     SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
-    if (SSL_CTX_set1_groups_list(tls, GROUPS) != 1)
+    SSL_CTX_set_options(tls, SSL_OP_CIPHER_SERVER_PREFERENCE);
+    if (SSL_CTX_set1_groups_list(tls, GROUPS) != 1 ||
+        SSL_CTX_set_ciphersuites(tls, CIPHER_SUITES) != 1)
         return -1;
     return identity_use(server->identity, tls, NULL) < 0 ? -1 : 0;
 }
