@@ -1,6 +1,7 @@
 #include "kube/request.h"
 
 #include <errno.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #define CONNECT_TIMEOUT_MS 10000L
 #define URL_MAX 16384 /* a continue token has a few hundred bytes */
 #define REQUEST_MAX (8u << 20)
+#define UPLOAD_BUFFER 16384L /* a TLS record; the default is 64 KiB a request */
 #define KEEPALIVE_IDLE_S 30L /* a peer that is gone without a word is noticed in a minute */
 #define KEEPALIVE_INTERVAL_S 10L
 #define RETRY_DEFAULT_MS 1000 /* 429 without Retry-After */
@@ -81,8 +83,18 @@ static void set_blob(CURL *easy, CURLoption option, const struct buf *pem)
         curl_easy_setopt(easy, option, &blob);
 }
 
+/* What was last sent or received on a connection is not kept with it: 34 kB each, and a Secret's
+ * content maybe. */
+static CURLcode keep_no_buffers(CURL *easy, void *context, void *data)
+{
+    (void)easy, (void)data;
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    return CURLE_OK;
+}
+
 static void set_tls(CURL *easy, const struct kube_config *config)
 {
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, keep_no_buffers);
     set_blob(easy, CURLOPT_CAINFO_BLOB, &config->ca);
     set_blob(easy, CURLOPT_SSLCERT_BLOB, &config->cert);
     set_blob(easy, CURLOPT_SSLKEY_BLOB, &config->key);
@@ -105,6 +117,7 @@ static void set_transport(struct kube_request *request, uint64_t timeout_ms)
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);

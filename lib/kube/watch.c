@@ -10,12 +10,12 @@
 
 #define PAGE_OBJECTS 500u          /* client-go's page */
 #define PAGE_BYTES_MAX (64u << 20) /* a page past it is asked for again, half as long */
-#define LIST_TIMEOUT_MS 60000      /* the API server's own limit for a list */
-#define WATCH_MIN_S 300u           /* client-go's 5 to 10 minutes: watches of many clients */
-#define WATCH_SPREAD_S 300u        /* end at different times */
-#define WATCH_GRACE_MS 30000       /* past its timeoutSeconds a watch is dead */
-#define WATCH_SHORT_MS 1000        /* one that ends sooner has failed: don't spin */
-#define BACKOFF_MIN_MS 200u        /* client-go starts at 800: one controller is no herd */
+#define LIST_TIMEOUT_MS 60000 /* the API server's own limit for a list; and a stream's silence */
+#define WATCH_MIN_S 300u      /* client-go's 5 to 10 minutes: watches of many clients */
+#define WATCH_SPREAD_S 300u   /* end at different times */
+#define WATCH_GRACE_MS 30000  /* past its timeoutSeconds a watch is dead */
+#define WATCH_SHORT_MS 1000   /* one that ends sooner has failed: don't spin */
+#define BACKOFF_MIN_MS 200u   /* client-go starts at 800: one controller is no herd */
 #define BACKOFF_MAX_MS 10000u
 #define CONTINUE_MAX 4096
 #define QUERY_MAX 8192
@@ -24,6 +24,8 @@
 /* https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches */
 #define ACCEPT_METADATA_LIST "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 #define ACCEPT_METADATA "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
+#define STREAM_ENDS "k8s.io/initial-events-end" /* an annotation */
 
 struct kube_watch {
     struct kube_client *client;
@@ -39,6 +41,8 @@ struct kube_watch {
     unsigned failures;    /* in a row */
     uint64_t started;     /* the request in hand */
     bool relist;          /* the stream said that its version is of no use */
+    bool streams;         /* the server has streaming lists, as far as is known */
+    bool listing;         /* what comes of the stream is the list still */
     bool synced;
 };
 
@@ -156,6 +160,15 @@ static void go_on_later(struct kube_watch *watch, uint64_t at_least)
     uv_timer_start(&watch->timer, on_timer, at_least > delay ? at_least : delay, 0);
 }
 
+/* Pages do the same. */
+static void no_more_streams(struct kube_watch *watch, const char *why)
+{
+    log_debug(watch->log, "lists come in pages",
+              json_pack("{s:s, s:s}", "resource", watch->spec.resource->plural, "why", why));
+    watch->streams = watch->listing = false;
+    uv_timer_stop(&watch->timer);
+}
+
 static void fail(struct kube_watch *watch, const struct error *err, uint64_t retry_after)
 {
     log_warn(watch->log, "watch failed, will try again",
@@ -268,6 +281,54 @@ static void list_query(const struct kube_watch *watch, struct buf *query)
         kube_query(query, "continue", watch->next_page.data);
 }
 
+/* ---- List as a stream --------------------------------------------------------------------- */
+
+/* A watch that begins with all there is, one event an object: neither side ever holds a page
+ * (https://kubernetes.io/docs/reference/using-api/api-concepts/#streaming-lists). */
+
+static void on_list_late(uv_timer_t *timer)
+{
+    struct kube_watch *watch = timer->data;
+
+    kube_request_cancel(watch->request);
+    watch->request = NULL;
+    kube_decoder_reset(&watch->decoder);
+    no_more_streams(watch, "the server began to stream the list and did not end it");
+    start_request(watch);
+}
+
+static void await_more(struct kube_watch *watch)
+{
+    uv_timer_start(&watch->timer, on_list_late, LIST_TIMEOUT_MS, 0);
+}
+
+static void begin_stream(struct kube_watch *watch)
+{
+    watch->listing = true;
+    kube_store_mark(watch->store);
+    await_more(watch);
+}
+
+/* What is behind it are changes. */
+static void end_stream(struct kube_watch *watch)
+{
+    watch->listing = false;
+    uv_timer_stop(&watch->timer);
+    end_list(watch);
+}
+
+/* Something came: the list goes on. */
+static void on_stream(struct kube_watch *watch, const struct node *event)
+{
+    const struct node *metadata = node_get(node_get(event, "object"), "metadata");
+    const struct node *ends = node_get(node_get(metadata, "annotations"), STREAM_ENDS);
+
+    if (node_is_text(node_get(event, "type"), "BOOKMARK") && node_is_text(ends, "true"))
+        end_stream(watch);
+    else
+        await_more(watch);
+}
+
 /* ---- Watch -------------------------------------------------------------------------------- */
 
 /* ERROR events carry a Status; 410 Gone says that the version is too old to go on from. */
@@ -302,7 +363,10 @@ static int on_event(void *data, const struct node *event, struct error *err)
     } else if (!node_is_text(type, "BOOKMARK")) {
         r = error_set(err, -EBADMSG, "the watch holds an event of an unknown type");
     }
-    if (r == 0 && remember_version(watch, version) < 0)
+    if (r == 0 && watch->listing)
+        on_stream(watch, event);
+    /* Of a list that is not whole there is nothing to go on from. */
+    if (r == 0 && !watch->listing && remember_version(watch, version) < 0)
         r = error_set(err, -ENOMEM, "memory is short");
     return r;
 }
@@ -325,13 +389,18 @@ static void on_watch_end(void *data, const struct kube_response *response)
     struct kube_watch *watch = data;
     bool lived = uv_now(watch->timer.loop) - watch->started >= WATCH_SHORT_MS;
     bool refused = response->status >= 400 && response->status != 429;
+    bool unknown = watch->listing && (response->status == 400 || response->status == 422);
 
     watch->request = NULL;
     kube_decoder_reset(&watch->decoder);
+    watch->listing = false;
+    uv_timer_stop(&watch->timer);
+    if (unknown)
+        no_more_streams(watch, response->err.msg);
     if (watch->relist || refused)
         forget_version(watch);
     watch->relist = false;
-    if (response->err.code == -ESTALE)
+    if (response->err.code == -ESTALE || unknown)
         start_request(watch);
     else if (response->err.code)
         fail(watch, &response->err, response->retry_after);
@@ -349,7 +418,12 @@ static unsigned watch_query(const struct kube_watch *watch, struct buf *query)
     snprintf(text, sizeof text, "%u", seconds);
     kube_query(query, "watch", "true");
     kube_query(query, "allowWatchBookmarks", "true");
-    kube_query(query, "resourceVersion", watch->version);
+    if (watch->version) {
+        kube_query(query, "resourceVersion", watch->version);
+    } else {
+        kube_query(query, "sendInitialEvents", "true");
+        kube_query(query, "resourceVersionMatch", "NotOlderThan");
+    }
     kube_query(query, "timeoutSeconds", text);
     return seconds;
 }
@@ -368,7 +442,7 @@ static void start_request(struct kube_watch *watch)
         kube_query(&query, "labelSelector", watch->spec.label_selector);
     if (watch->spec.field_selector)
         kube_query(&query, "fieldSelector", watch->spec.field_selector);
-    if (watch->version) {
+    if (watch->version || watch->streams) {
         spec.timeout_ms = watch_query(watch, &query) * 1000ull + WATCH_GRACE_MS;
         spec.accept = metadata ? ACCEPT_METADATA : ACCEPT_OBJECTS;
         spec.stream = on_bytes;
@@ -389,6 +463,8 @@ static void start_request(struct kube_watch *watch)
         watch->request = kube_request_start(watch->client, &spec, &err);
     if (err.code)
         fail(watch, &err, 0);
+    else if (!watch->version && watch->streams)
+        begin_stream(watch);
 }
 
 static void free_watch(uv_handle_t *timer)
@@ -417,6 +493,7 @@ int kube_watch_start(struct kube_client *client, const struct kube_watch_spec *s
     watch->decoder = KUBE_DECODER_INIT(KUBE_LINE_MAX, on_event, watch);
     watch->next_page = BUF_INIT(CONTINUE_MAX);
     watch->page = PAGE_OBJECTS;
+    watch->streams = true;
     watch->store = kube_store_new(watch->spec.release);
     if (!watch->store) {
         free(watch);

@@ -1,4 +1,5 @@
-/* An informer: lists one resource, watches it from there, and keeps a store of it that stays right
+/* An informer: lists one resource (as a stream where the server does that, else in pages), watches
+ * it from there, and keeps a store of it that stays right
  * (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes).
  *
  * A watch that ends, hangs, is cut or fails resumes from the last resourceVersion, with jittered

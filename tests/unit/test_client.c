@@ -305,6 +305,16 @@ static void a_redirect_is_not_followed(void **state)
 #define STREAM HEAD("200 OK") "\r\n"
 #define EVENT(type, name, version) "{\"type\":\"" type "\",\"object\":" ITEM(name, version) "}\n"
 
+#define STREAM_END(version)                                                                        \
+    "{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"" version              \
+    "\",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}}}}\n"
+/* The answer of a server that has no streaming lists. */
+#define PAGES                                                                                      \
+    {                                                                                              \
+        "sendInitialEvents=true",                                                                  \
+            JSON("422 Unprocessable Entity", "{\"kind\":\"Status\",\"message\":\"forbidden\"}")    \
+    }
+
 struct story {
     struct buf text;
 };
@@ -348,6 +358,7 @@ static void watch(const struct exchange *script, const char *expected)
 static void a_list_comes_in_pages_and_the_watch_goes_on_from_its_version(void **state)
 {
     static const struct exchange script[] = {
+        PAGES,
         {"GET /api/v1/namespaces?limit=500 ", LIST("5", "a+b/c=", ITEM("a", "1"))},
         {"?limit=500&continue=a%2Bb%2Fc%3D ", LIST("5", "", ITEM("b", "2"))},
         {"resourceVersion=5&",
@@ -362,6 +373,7 @@ static void a_list_comes_in_pages_and_the_watch_goes_on_from_its_version(void **
 static void a_watch_that_is_cut_goes_on_from_the_last_whole_event(void **state)
 {
     static const struct exchange script[] = {
+        PAGES,
         {"?limit", LIST("5", "", ITEM("a", "1"))},
         /* A chunk whose length was announced, in the middle of an object. */
         {"resourceVersion=5&", CHUNKED "90\r\n" EVENT("ADDED", "b", "6") "{\"type\":\"MODIFIED\","},
@@ -378,6 +390,7 @@ static void a_watch_that_is_cut_goes_on_from_the_last_whole_event(void **state)
 static void what_is_gone_is_listed_anew_and_the_difference_told(void **state)
 {
     static const struct exchange script[] = {
+        PAGES,
         {"?limit", LIST("5", "", ITEM("a", "1") "," ITEM("b", "2"))},
         {"resourceVersion=5&",
          STREAM "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":410,"
@@ -396,6 +409,7 @@ static void what_is_gone_is_listed_anew_and_the_difference_told(void **state)
 static void a_list_that_is_cut_or_no_list_changes_nothing(void **state)
 {
     static const struct exchange script[] = {
+        PAGES,
         {"?limit", HEAD("200 OK") "Content-Length: 1000\r\n\r\n{\"metadata\":"},
         {"?limit", JSON("200 OK", "{\"metadata\":{\"resourceVersion\":\"5\"},\"items\":[")},
         {"?limit", JSON("200 OK", "[]")},
@@ -410,6 +424,7 @@ static void a_list_that_is_cut_or_no_list_changes_nothing(void **state)
 static void a_page_token_that_expired_starts_the_list_again(void **state)
 {
     static const struct exchange script[] = {
+        PAGES,
         {"?limit=500 ", LIST("5", "t", ITEM("a", "1"))},
         {"continue=t ", JSON("410 Gone", "{\"kind\":\"Status\",\"reason\":\"Expired\"}")},
         {"?limit=500 ", LIST("6", "", ITEM("b", "2"))},
@@ -423,6 +438,7 @@ static void a_page_token_that_expired_starts_the_list_again(void **state)
 static void nonsense_in_the_stream_leads_to_a_new_list(void **state)
 {
     static const struct exchange script[] = {
+        PAGES,
         {"?limit", LIST("5", "", "")},
         {"resourceVersion=5&", STREAM "{\"type\":\"ADDED\",\"object\":{}}\n"},
         {"?limit", LIST("6", "", "")},
@@ -435,6 +451,35 @@ static void nonsense_in_the_stream_leads_to_a_new_list(void **state)
 
     (void)state;
     watch(script, "synced +a ");
+}
+
+static void a_list_that_is_streamed_is_whole_when_its_end_is_told(void **state)
+{
+    static const struct exchange script[] = {
+        {"sendInitialEvents=true&resourceVersionMatch=NotOlderThan&",
+         STREAM EVENT("ADDED", "a", "1") EVENT("ADDED", "b", "2") STREAM_END("5")
+             EVENT("MODIFIED", "a", "6")},
+        {"resourceVersion=6&", JSON("410 Gone", "{\"kind\":\"Status\",\"code\":410}")},
+        {"sendInitialEvents=true", STREAM EVENT("ADDED", "a", "6") STREAM_END("9")},
+        {"resourceVersion=9&", SILENCE},
+        {0}};
+
+    (void)state;
+    watch(script, "+a +b synced ~a ~a -b ");
+}
+
+static void a_streamed_list_that_is_cut_is_none(void **state)
+{
+    static const struct exchange script[] = {
+        {"sendInitialEvents=true", STREAM EVENT("ADDED", "a", "1") EVENT("BOOKMARK", "", "4")},
+        {"sendInitialEvents=true", STREAM EVENT("ADDED", "b", "2") "{\"type\":"},
+        {"sendInitialEvents=true", HEAD("500 Internal Server Error") "\r\n"},
+        {"sendInitialEvents=true", STREAM EVENT("ADDED", "b", "2") STREAM_END("5")},
+        {"resourceVersion=5&", SILENCE},
+        {0}};
+
+    (void)state;
+    watch(script, "+a +b ~b -a synced ");
 }
 
 static void what_is_in_work_can_be_dropped(void **state)
@@ -467,6 +512,8 @@ int main(void)
         cmocka_unit_test(a_list_comes_in_pages_and_the_watch_goes_on_from_its_version),
         cmocka_unit_test(a_watch_that_is_cut_goes_on_from_the_last_whole_event),
         cmocka_unit_test(what_is_gone_is_listed_anew_and_the_difference_told),
+        cmocka_unit_test(a_list_that_is_streamed_is_whole_when_its_end_is_told),
+        cmocka_unit_test(a_streamed_list_that_is_cut_is_none),
         cmocka_unit_test(a_list_that_is_cut_or_no_list_changes_nothing),
         cmocka_unit_test(a_page_token_that_expired_starts_the_list_again),
         cmocka_unit_test(nonsense_in_the_stream_leads_to_a_new_list),
