@@ -38,10 +38,10 @@ static void on_gate(void *data, enum kube_change change, const char *ns, const c
     struct controller *controller = data;
     const struct kept_gate *gate = kept;
     struct gate_state *state = kube_store_get(controller->states, ns, name);
+    bool awaited = state && state_told_gate(state, gate->version);
 
-    if (state)
-        state_told_gate(state, gate->version);
-    if (change == KUBE_DELETED || !state || !state_is_own_status(state, gate->version))
+    if (change == KUBE_DELETED ||
+        !(awaited || (state && state_is_own_status(state, gate->version))))
         add_gate(controller, ns, name);
 }
 
@@ -56,16 +56,16 @@ static void add_owner(struct controller *controller, const struct kube_resource 
         size_t suffix_len = strlen(suffix.text);
         char gate[NAME_MAX_LEN + 1] = "";
         struct gate_state *state;
+        bool awaited;
 
         if (owned_types[i].resource != resource || len <= suffix_len || len > NAME_MAX_LEN ||
             strcmp(object + len - suffix_len, suffix.text) != 0)
             continue;
         memcpy(gate, object, len - suffix_len);
         state = kube_store_get(controller->states, ns, gate);
-        if (state)
-            state_told(state, i);
+        awaited = state && state_told(state, i, seen);
         if (kube_store_get(kube_watch_store(controller->gates), ns, gate) &&
-            !(state && seen && state_is_own_write(state, i, seen)))
+            !(awaited || (state && seen && state_is_own_write(state, i, seen))))
             add_gate(controller, ns, gate);
     }
 }

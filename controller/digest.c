@@ -1,28 +1,26 @@
 #include "digest.h"
 
 #include <openssl/evp.h>
-#include <stdio.h>
 
 #include "base/buf.h"
+#include "data/json_write.h"
 
 #define JSON_MAX (16u << 20)
+#define JSON_AT_FIRST 8192 /* most objects: the text is not moved as it grows */
 
 struct digest digest_of(const void *data, size_t len)
 {
+    static const char digits[] = "0123456789abcdef";
     unsigned char hash[EVP_MAX_MD_SIZE];
     struct digest digest = {""};
 
     if (EVP_Digest(data, len, hash, NULL, EVP_sha256(), NULL) != 1)
         return digest;
-    for (size_t i = 0; i < sizeof digest.text / 2; i++)
-        snprintf(digest.text + 2 * i, 3, "%02x", hash[i]);
+    for (size_t i = 0; i < sizeof digest.text / 2; i++) {
+        digest.text[2 * i] = digits[hash[i] >> 4];
+        digest.text[2 * i + 1] = digits[hash[i] & 15];
+    }
     return digest;
-}
-
-static int append(const char *bytes, size_t len, void *to)
-{
-    buf_add(to, bytes, len);
-    return buf_error(to) ? -1 : 0;
 }
 
 struct digest digest_of_json(const json_t *value)
@@ -30,7 +28,9 @@ struct digest digest_of_json(const json_t *value)
     struct buf text = BUF_INIT(JSON_MAX);
     struct digest digest = {""};
 
-    if (json_dump_callback(value, append, &text, JSON_COMPACT | JSON_SORT_KEYS) == 0)
+    buf_reserve(&text, JSON_AT_FIRST);
+    json_write(&text, value);
+    if (!buf_error(&text))
         digest = digest_of(text.data, text.len);
     buf_wipe(&text);
     return digest;

@@ -12,7 +12,7 @@ struct digest {
 
 struct digest digest_of(const void *data, size_t len);
 
-/* Of the value's JSON text with sorted keys. */
+/* Of the value's JSON text, members as they stand: what renders sets them in one order. */
 struct digest digest_of_json(const json_t *value);
 
 #endif

@@ -8,7 +8,7 @@
 
 struct kept_gate {
     json_t *selector; /* spec.podSelector, or NULL */
-    char *text;       /* of the whole object without managedFields */
+    const char *text; /* of the whole object without managedFields; behind the version */
     char version[];
 };
 

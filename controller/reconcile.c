@@ -4,68 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "kube/apply.h"
+#include "judge.h"
 #include "status.h"
 
-const struct owned_type owned_types[OWNED_N] = {
-    [OWNED_INTERNAL] = {NAME_INTERNAL, &kube_network_policies},
-    [OWNED_EGRESS] = {NAME_EGRESS, &kube_network_policies},
-    [OWNED_CREDS] = {NAME_CREDS, &kube_secrets},
-    [OWNED_HOOKS] = {NAME_HOOKS, &kube_config_maps},
-    [OWNED_CLIENT] = {NAME_CLIENT, &kube_config_maps},
-};
-
-/* What stands in the fields of a condition. */
-#define REASON_INVALID "InvalidSpec"
-#define REASON_COLLISION "NameCollision"
-#define REASON_APPLY_FAILED "ApplyFailed"
-#define REASON_RENDERED "Rendered"
-#define REASON_RESOLVED "Resolved"
-#define REASON_NOT_RESOLVED "NotResolved"
+/* What stands in a problem of the credentials, and then in their condition. */
 #define REASON_NO_SECRET "SecretNotFound"
 #define REASON_NO_CONFIG_MAP "ConfigMapNotFound"
 #define REASON_UNUSABLE "CredentialUnusable"
-
-static const char *uid_of(const struct observed *observed)
-{
-    const char *uid =
-        json_string_value(json_object_get(json_object_get(observed->object, "metadata"), "uid"));
-
-    return uid ? uid : "";
-}
-
-/* ---- What is there and what should be ----------------------------------------------------- */
-
-/* An object of our name that this very GitGate does not own. Also one that an earlier GitGate of
- * the name left behind: the garbage collector takes it, and the watch tells. */
-static bool collides(const struct observed *observed, enum owned which)
-{
-    const struct seen *seen = observed->owned[which];
-
-    return seen && strcmp(seen->owner, uid_of(observed)) != 0;
-}
-
-/* Someone edited it, and not before our last apply (which left what it doesn't own alone). */
-static bool was_edited(const struct observed *observed, enum owned which)
-{
-    const struct seen *seen = observed->owned[which];
-    const char *accepted = observed->accepted[which];
-
-    return seen->foreign && !(accepted && strcmp(accepted, seen->version) == 0);
-}
-
-static bool is_right(const struct observed *observed, enum owned which, const struct digest *digest)
-{
-    const struct seen *seen = observed->owned[which];
-
-    return seen && seen->labelled && *digest->text && strcmp(seen->applied, digest->text) == 0 &&
-           !was_edited(observed, which);
-}
-
-static bool is_wanted(const struct observed *observed, enum owned which)
-{
-    return observed->gate->network_managed || (which != OWNED_INTERNAL && which != OWNED_EGRESS);
-}
 
 /* ---- Addresses ---------------------------------------------------------------------------- */
 
@@ -201,15 +146,15 @@ static int plan_plain(const struct observed *observed, enum owned which, const j
     struct digest digest;
     json_t *object;
 
-    if (collides(observed, which))
+    if (observed_collides(observed, which))
         return 0;
-    if (!is_wanted(observed, which))
+    if (!observed_wants(observed, which))
         return observed->owned[which] ? add_delete(observed, which, plan) : 0;
     object = render_plain(observed, which, addresses);
     if (!object)
         return -ENOMEM;
     digest = digest_of_json(object);
-    if (!is_right(observed, which, &digest))
+    if (!observed_is_right(observed, which, &digest))
         return add_apply(observed, which, object, &digest, plan);
     json_decref(object);
     return 0;
@@ -217,18 +162,11 @@ static int plan_plain(const struct observed *observed, enum owned which, const j
 
 /* ---- Credentials -------------------------------------------------------------------------- */
 
-static size_t upstream_of_path(const char *path)
-{
-    size_t i;
-
-    return sscanf(path, "spec.upstreams[%zu]", &i) == 1 ? i : GITGATE_UPSTREAMS_MAX;
-}
-
 static const char *reason_of_problem(const struct observed *observed, const char *path)
 {
     const struct gitgate *gate = observed->gate;
     const struct render_sources *sources = observed->sources;
-    size_t i = upstream_of_path(path);
+    size_t i = judge_upstream(path);
 
     if (i < gate->n_upstreams && gate->upstreams[i].secret &&
         !json_object_get(sources->secrets, gate->upstreams[i].secret))
@@ -269,14 +207,14 @@ static bool known_to_be_right(const struct observed *observed)
     const char *status = json_string_value(json_object_get(condition, "status"));
     json_int_t generation = json_integer_value(json_object_get(condition, "observedGeneration"));
 
-    return is_right(observed, OWNED_CREDS, &observed->made_from) && status &&
+    return observed_is_right(observed, OWNED_CREDS, &observed->made_from) && status &&
            strcmp(status, "True") == 0 && generation == (json_int_t)observed->gate->generation;
 }
 
 static bool must_write_creds(const struct observed *observed)
 {
-    return !collides(observed, OWNED_CREDS) &&
-           !is_right(observed, OWNED_CREDS, &observed->made_from);
+    return !observed_collides(observed, OWNED_CREDS) &&
+           !observed_is_right(observed, OWNED_CREDS, &observed->made_from);
 }
 
 static bool need_sources(const struct observed *observed)
@@ -309,185 +247,6 @@ static int plan_creds(const struct observed *observed, struct plan *plan, json_t
     return object && *known ? 0 : -ENOMEM;
 }
 
-/* ---- Status ------------------------------------------------------------------------------- */
-
-static bool has_problem(const json_t *problems, size_t upstream)
-{
-    json_t *problem;
-    size_t i;
-
-    json_array_foreach((json_t *)problems, i, problem)
-    {
-        if (upstream_of_path(json_string_value(json_object_get(problem, "path"))) == upstream)
-            return true;
-    }
-    return false;
-}
-
-static void judge_credentials(const struct observed *observed, const json_t *problems,
-                              struct condition *condition)
-{
-    const struct gitgate *gate = observed->gate;
-    json_t *problem;
-    size_t i;
-
-    json_array_foreach((json_t *)problems, i, problem)
-    {
-        const char *path = json_string_value(json_object_get(problem, "path"));
-        size_t upstream = upstream_of_path(path);
-
-        condition_fail(condition, json_string_value(json_object_get(problem, "reason")),
-                       "%s: %s: %s",
-                       upstream < gate->n_upstreams ? gate->upstreams[upstream].name : "spec", path,
-                       json_string_value(json_object_get(problem, "message")));
-    }
-    condition_hold(condition, REASON_RESOLVED, "every upstream has what it needs");
-}
-
-static void judge_addresses(const struct observed *observed, const json_t *addresses,
-                            struct condition *condition)
-{
-    const struct gitgate *gate = observed->gate;
-
-    for (size_t i = 0; i < gate->n_upstreams; i++) {
-        const struct upstream *upstream = &gate->upstreams[i];
-        const char *error = observed->resolved[i].error;
-
-        if (json_array_size(json_array_get(addresses, i)) == 0)
-            condition_fail(condition, REASON_NOT_RESOLVED,
-                           "%s: the host %s has no address: %s; nothing reaches it until it has",
-                           upstream->name, upstream->url.host,
-                           *error ? error : "it was not looked up yet");
-        else if (*error)
-            condition_hold(condition, REASON_KEPT,
-                           "%s: the host %s can't be looked up now (%s); its last known addresses "
-                           "stay allowed",
-                           upstream->name, upstream->url.host, error);
-    }
-    if (!condition->reason)
-        condition_hold(condition, REASON_RESOLVED, "every upstream has an address");
-}
-
-static void judge_objects(const struct observed *observed, struct condition *condition)
-{
-    for (enum owned i = 0; i < OWNED_N; i++) {
-        struct name name = gitgate_owned_name(observed->gate->name, owned_types[i].name);
-
-        if (is_wanted(observed, i) && collides(observed, i))
-            condition_fail(condition, REASON_COLLISION,
-                           "%s %s exists and does not belong to this GitGate; it is left as it is: "
-                           "delete or rename it",
-                           owned_types[i].resource->kind, name.text);
-    }
-    condition_hold(condition, REASON_RENDERED, "all objects are as they should be");
-}
-
-static void judge_invalid(const struct observed *observed, struct conditions *conditions)
-{
-    const struct problems *invalid = observed->invalid;
-    static const char see[] = "the spec is not valid, see Rendered; what was made from an earlier "
-                              "one is left as it is";
-
-    for (size_t i = 0; i < invalid->n; i++)
-        condition_fail(&conditions->rendered, REASON_INVALID, "%s %s", invalid->list[i].path,
-                       invalid->list[i].message);
-    if (!invalid->n)
-        condition_fail(&conditions->rendered, REASON_INVALID, "the spec can't be read");
-    condition_unknown(&conditions->credentials_resolved, REASON_INVALID, see);
-    condition_unknown(&conditions->upstreams_resolved, REASON_INVALID, see);
-}
-
-static json_t *upstreams_json(const struct gitgate *gate, const json_t *addresses)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; list && i < gate->n_upstreams; i++) {
-        const struct upstream *upstream = &gate->upstreams[i];
-
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:i, s:O}", "name", upstream->name, "host",
-                                        upstream->url.host, "port", (int)upstream->url.port,
-                                        "addresses", json_array_get(addresses, i)));
-    }
-    return list;
-}
-
-/* "1/2": of the upstreams, those with credentials and an address. */
-static json_t *ready_json(const struct gitgate *gate, const json_t *addresses,
-                          const json_t *problems)
-{
-    size_t ready = 0;
-
-    for (size_t i = 0; i < gate->n_upstreams; i++)
-        if (json_array_size(json_array_get(addresses, i)) && !has_problem(problems, i))
-            ready++;
-    return json_sprintf("%zu/%zu", ready, gate->n_upstreams);
-}
-
-/* NULL when it is the present one. */
-static json_t *unless_same(json_t *status, const json_t *present)
-{
-    if (!json_equal(status, present))
-        return status;
-    json_decref(status);
-    return NULL;
-}
-
-static uint64_t generation_of(const struct observed *observed)
-{
-    return (uint64_t)json_integer_value(
-        json_object_get(json_object_get(observed->object, "metadata"), "generation"));
-}
-
-static json_t *status_json(const struct observed *observed, const struct conditions *conditions,
-                           json_t *upstreams, json_t *ready, time_t now)
-{
-    uint64_t generation = generation_of(observed);
-
-    json_t *pods = observed->census ? census_json(observed->census)
-                                    : json_incref(json_object_get(observed->status, "pods"));
-
-    return json_pack("{s:I, s:o, s:o*, s:o*, s:o*}", "observedGeneration", (json_int_t)generation,
-                     "conditions",
-                     conditions_json(conditions, json_object_get(observed->status, "conditions"),
-                                     generation, now),
-                     "upstreams", upstreams, "upstreamsReady", ready, "pods", pods);
-}
-
-static json_t *status_of_invalid(const struct observed *observed, time_t now)
-{
-    cleanup_conditions struct conditions conditions;
-    const json_t *upstreams = json_object_get(observed->status, "upstreams");
-    const json_t *ready = json_object_get(observed->status, "upstreamsReady");
-
-    conditions_init(&conditions);
-    judge_invalid(observed, &conditions);
-    return unless_same(status_json(observed, &conditions, json_incref((json_t *)upstreams),
-                                   json_incref((json_t *)ready), now),
-                       observed->status);
-}
-
-static json_t *status_of(const struct observed *observed, const json_t *addresses,
-                         const json_t *problems, const struct step *failed, const char *message,
-                         time_t now)
-{
-    cleanup_conditions struct conditions conditions;
-    const struct gitgate *gate = observed->gate;
-
-    conditions_init(&conditions);
-    if (failed)
-        condition_fail(&conditions.rendered, REASON_APPLY_FAILED, "%s %s: %s",
-                       owned_types[failed->which].resource->kind,
-                       gitgate_owned_name(gate->name, owned_types[failed->which].name).text,
-                       message);
-    judge_objects(observed, &conditions.rendered);
-    judge_credentials(observed, problems, &conditions.credentials_resolved);
-    judge_addresses(observed, addresses, &conditions.upstreams_resolved);
-    return unless_same(status_json(observed, &conditions, upstreams_json(gate, addresses),
-                                   ready_json(gate, addresses, problems), now),
-                       observed->status);
-}
-
 /* ---- All together ------------------------------------------------------------------------- */
 
 static bool is_being_deleted(const struct observed *observed)
@@ -504,7 +263,7 @@ static int plan_all(const struct observed *observed, time_t now, struct plan *pl
         r = i == OWNED_CREDS ? plan_creds(observed, plan, &problems)
                              : plan_plain(observed, i, addresses, plan);
     if (r == 0)
-        plan->status = status_of(observed, addresses, problems, NULL, NULL, now);
+        plan->status = judge(observed, addresses, problems, NULL, NULL, now);
     return r;
 }
 
@@ -516,7 +275,7 @@ int reconcile(const struct observed *observed, time_t now, struct plan *ret)
     if (is_being_deleted(observed)) /* the garbage collector follows the owner references */
         ;
     else if (!observed->gate)
-        plan.status = status_of_invalid(observed, now);
+        plan.status = judge_spec(observed, now);
     else if (need_sources(observed)) /* before anything is rendered: else it would be twice */
         plan.need_sources = true;
     else
@@ -533,7 +292,7 @@ json_t *reconcile_failed(const struct observed *observed, const struct plan *pla
     json_auto_t *addresses = addresses_of(observed);
     const json_t *problems = plan->creds_problems ? plan->creds_problems : observed->creds_problems;
 
-    return status_of(observed, addresses, problems, step, message, now);
+    return judge(observed, addresses, problems, step, message, now);
 }
 
 void plan_done(struct plan *plan)

@@ -145,6 +145,83 @@ void references_each(struct controller *controller, const struct kube_resource *
         kube_store_each(controller->references, key, visit_state, &visit);
 }
 
+/* ---- Writes on their way ------------------------------------------------------------------ */
+
+static void set_text(char **to, const char *text)
+{
+    free(*to);
+    *to = text ? strdup(text) : NULL;
+}
+
+static void begin(struct write *write)
+{
+    set_text(&write->version, NULL);
+    write->told = 0;
+    write->under_way = true;
+}
+
+static bool tell(struct write *write, const char *version)
+{
+    if (!write->under_way)
+        return false;
+    set_text(&write->version, version);
+    write->told++;
+    return true;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Whether there was more than the one change that it led to. */
+static bool end(struct write *write, const char *version)
+{
+    bool more = write->told > 1 || (write->told == 1 && !same_text(write->version, version));
+
+    write->under_way = false;
+    set_text(&write->version, NULL);
+    return more;
+}
+
+bool state_told(struct gate_state *state, enum owned which, const struct seen *seen)
+{
+    return tell(&state->writes[which], seen ? seen->version : NULL);
+}
+
+void state_will_write(struct gate_state *state, enum owned which)
+{
+    begin(&state->writes[which]);
+}
+
+bool state_wrote(struct gate_state *state, enum owned which, const struct node *object)
+{
+    const struct owned_type *type = &owned_types[which];
+    struct kube_watch *watch = controller_watch(state->controller, type->resource);
+    struct seen *seen = object ? seen_new(object) : NULL;
+    const char *version = seen ? seen->version : NULL;
+    bool told = state->writes[which].told > 0, more = end(&state->writes[which], version);
+
+    set_text(&state->accepted[which], version);
+    if (told || (object && !seen))
+        free(seen);
+    else
+        kube_watch_wrote(watch, state->ns, gitgate_owned_name(state->name, type->name).text, seen);
+    return more;
+}
+
+void state_will_write_status(struct gate_state *state)
+{
+    begin(&state->status_write);
+}
+
+void state_writes_nothing(struct gate_state *state)
+{
+    for (size_t i = 0; i < OWNED_N; i++)
+        end(&state->writes[i], NULL);
+    end(&state->status_write, NULL);
+}
+
 /* ---- Writes that the watch has not told yet ----------------------------------------------- */
 
 static void forget_written(struct written *written)
@@ -173,35 +250,6 @@ const struct seen *state_see(const struct gate_state *state, enum owned which)
                           state->ns, gitgate_owned_name(state->name, type->name).text);
 }
 
-void state_told(struct gate_state *state, enum owned which)
-{
-    state->told[which] = true;
-}
-
-void state_will_write(struct gate_state *state, enum owned which)
-{
-    state->told[which] = false;
-}
-
-static void set_text(char **to, const char *text)
-{
-    free(*to);
-    *to = text ? strdup(text) : NULL;
-}
-
-void state_wrote(struct gate_state *state, enum owned which, const struct node *object)
-{
-    const struct owned_type *type = &owned_types[which];
-    struct kube_watch *watch = controller_watch(state->controller, type->resource);
-    struct seen *seen = object ? seen_new(object) : NULL;
-
-    set_text(&state->accepted[which], seen ? seen->version : NULL);
-    if (state->told[which] || (object && !seen))
-        free(seen);
-    else
-        kube_watch_wrote(watch, state->ns, gitgate_owned_name(state->name, type->name).text, seen);
-}
-
 static const char *version_of(const json_t *object)
 {
     const char *version =
@@ -223,19 +271,21 @@ bool state_is_own_status(const struct gate_state *state, const char *version)
     return state->status_version && strcmp(state->status_version, version) == 0;
 }
 
-void state_told_gate(struct gate_state *state, const char *version)
+bool state_told_gate(struct gate_state *state, const char *version)
 {
     if (!is_newer(&state->status, version))
         forget_written(&state->status);
+    return tell(&state->status_write, version);
 }
 
-void state_wrote_status(struct gate_state *state, const char *before, const char *after,
+bool state_wrote_status(struct gate_state *state, const char *before, const char *after,
                         json_t *status)
 {
     set_text(&state->status_version, after);
     forget_written(&state->status);
     state->status.before = strdup(before);
     state->status.status = json_incref(status);
+    return end(&state->status_write, after);
 }
 
 void state_remember_creds(struct gate_state *state, const struct digest *made_from,
@@ -277,6 +327,7 @@ void state_free(void *value)
     free(state->name);
     for (size_t i = 0; i < OWNED_N; i++)
         free(state->accepted[i]);
+    state_writes_nothing(state);
     forget_written(&state->status);
     free(state->status_version);
     json_decref(state->creds_problems);

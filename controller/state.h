@@ -14,6 +14,13 @@ struct written {
     json_t *status;
 };
 
+/* A write on its way, and what the watch tells meanwhile: its trace, or somebody else's. */
+struct write {
+    bool under_way;
+    unsigned told; /* changes */
+    char *version; /* the last one led to; NULL: it was deleted */
+};
+
 struct gate_state {
     struct controller *controller;
     char *ns, *name;
@@ -22,7 +29,8 @@ struct gate_state {
     char **references; /* keys in controller->references */
     size_t n_references;
     char *accepted[OWNED_N]; /* see struct observed */
-    bool told[OWNED_N];      /* by the watch, since state_will_write */
+    struct write writes[OWNED_N];
+    struct write status_write;
     struct written status;
     char *status_version;    /* of the gate, after our last write of its status */
     struct digest made_from; /* what creds_problems is about */
@@ -59,25 +67,32 @@ bool state_is_own_write(const struct gate_state *state, enum owned which, const 
 /* The object as it is: what the watch tells, or what we wrote after that. */
 const struct seen *state_see(const struct gate_state *state, enum owned which);
 
-/* The watch tells of the object. */
-void state_told(struct gate_state *state, enum owned which);
+/* The watch tells of the object (NULL: it is gone). True while a write of it is on its way: whether
+ * that is all there is to it shows when the write ends. */
+bool state_told(struct gate_state *state, enum owned which, const struct seen *seen);
 
 /* Around each write. `object`: the API server's answer; NULL after a delete. If the watch told of
- * the object in between, it knows better: perhaps someone has deleted it again. */
+ * the object in between, it knows better: perhaps someone has deleted it again. True when it told
+ * of more than this write: there is something to be looked at. */
 void state_will_write(struct gate_state *state, enum owned which);
-void state_wrote(struct gate_state *state, enum owned which, const struct node *object);
+bool state_wrote(struct gate_state *state, enum owned which, const struct node *object);
 
 const json_t *state_see_status(struct gate_state *state, const json_t *gate);
 
-/* `after`: the gate's version that the write led to, or NULL. */
-void state_wrote_status(struct gate_state *state, const char *before, const char *after,
+/* Likewise of the status. `after`: the gate's version that the write led to, or NULL. */
+void state_will_write_status(struct gate_state *state);
+bool state_wrote_status(struct gate_state *state, const char *before, const char *after,
                         json_t *status);
+
+/* No write is on its way any more, however it ended. */
+void state_writes_nothing(struct gate_state *state);
 
 /* The watch tells of our own write of the status: there is nothing to be done for it. */
 bool state_is_own_status(const struct gate_state *state, const char *version);
 
-/* The watch tells of this version of the gate: what we wrote of its status is in it. */
-void state_told_gate(struct gate_state *state, const char *version);
+/* The watch tells of this version of the gate: what we wrote of its status is in it. True while a
+ * write of its status is on its way, as state_told. */
+bool state_told_gate(struct gate_state *state, const char *version);
 
 void state_remember_creds(struct gate_state *state, const struct digest *made_from,
                           json_t *problems);

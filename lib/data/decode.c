@@ -5,13 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/parse.h"
+#include "data/meant.h"
 
 #define PATH_MAX_BYTES 1024
-#define SUGGESTION_SHARE 3 /* one letter in so many may differ in "did you mean" */
-#define SUGGESTION_NAME_MAX 32
 
 struct decoder {
     bool strict;
@@ -433,55 +431,6 @@ static json_t *value_of(struct decoder *d, const struct field *field, json_t *ob
 
 /* ---- unknown fields ---- */
 
-static size_t min3(size_t a, size_t b, size_t c)
-{
-    size_t least = a < b ? a : b;
-
-    return least < c ? least : c;
-}
-
-/* Levenshtein distance of short names. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[SUGGESTION_NAME_MAX + 1], n = strlen(b);
-
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= n; j++) {
-            size_t above = row[j];
-
-            row[j] = min3(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
-            diagonal = above;
-        }
-    }
-    return row[n];
-}
-
-static const char *closest(const char *name, const struct field *fields)
-{
-    const char *best = NULL;
-    size_t best_distance = strlen(name) / SUGGESTION_SHARE + 1;
-
-    if (strlen(name) > SUGGESTION_NAME_MAX)
-        return NULL;
-    for (const struct field *f = fields; f->type != FIELD_NONE; f++) {
-        size_t far;
-
-        if (strlen(f->name) > SUGGESTION_NAME_MAX)
-            continue;
-        far = strcasecmp(name, f->name) == 0 ? 0 : distance(name, f->name);
-        if (far < best_distance) {
-            best = f->name;
-            best_distance = far;
-        }
-    }
-    return best;
-}
-
 static bool is_known(const char *name, const struct field *fields)
 {
     for (const struct field *f = fields; f->type != FIELD_NONE; f++)
@@ -503,7 +452,7 @@ static void find_unknown(struct decoder *d, const struct place *place, const str
 
         if (is_known(key, fields))
             continue;
-        near = closest(key, fields);
+        near = field_meant(key, fields);
         if (near)
             complain(d, &here, "unknown field; did you mean \"%s\"?", near);
         else

@@ -279,7 +279,9 @@ static size_t write_special(struct buf *to, const char *at, size_t left)
     size_t len = sequence(at, left);
 
     if (*at == '"' || *at == '\\')
-        buf_addf(to, "\\%c", *at);
+        buf_add(to, (char[]){'\\', *at}, 2);
+    else if (*at == '\n')
+        buf_adds(to, "\\n");
     else if ((unsigned char)*at < 0x20)
         buf_addf(to, "\\u%04x", (unsigned char)*at);
     else if (len > 0)

@@ -4,17 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/json_write.h"
+
 #define PATH_MAX_BYTES 2048
 #define OBJECT_MAX (4u << 20) /* etcd takes 1.5 MiB */
+#define OBJECT_AT_FIRST 8192  /* most: the text is not moved as it grows */
 
 /* JSON is YAML: nothing is translated. */
 #define CONTENT_APPLY "application/apply-patch+yaml"
-
-static int append(const char *bytes, size_t len, void *to)
-{
-    buf_add(to, bytes, len);
-    return buf_error(to) ? -1 : 0;
-}
 
 static const char *metadata_of(const json_t *object, const char *key)
 {
@@ -38,7 +35,9 @@ static struct kube_request *send_object(struct kube_client *client,
     kube_query(&query, "fieldManager", KUBE_FIELD_MANAGER);
     if (strcmp(spec->content_type, CONTENT_APPLY) == 0)
         kube_query(&query, "force", "true");
-    if (json_dump_callback(object, append, &body, JSON_COMPACT) < 0) {
+    buf_reserve(&body, OBJECT_AT_FIRST);
+    json_write(&body, object);
+    if (buf_error(&body)) {
         error_set(err, -E2BIG, "a %s is too large, or memory is short", resource->kind);
     } else {
         spec->path = path;
@@ -136,7 +135,8 @@ struct kube_request *kube_delete(struct kube_client *client, const struct kube_r
         .method = "DELETE", .content_type = "application/json", .done = done, .data = data};
 
     kube_path(resource, namespace_, name, NULL, &path);
-    if (!options || json_dump_callback(options, append, &body, JSON_COMPACT) < 0) {
+    json_write(&body, options);
+    if (buf_error(&body)) {
         error_set(err, -ENOMEM, "memory is short");
         return NULL;
     }

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "data/json_write.h"
+
 /* In JSON a backslash stands in strings alone, and always before what it escapes. */
 void object_mend(char *text, size_t len)
 {
@@ -65,4 +67,45 @@ json_t *object_to_json(const struct node *object, const struct kube_resource *re
         return copy;
     json_decref(copy);
     return NULL;
+}
+
+static void write_text(struct buf *to, const char *key, const char *text, const char *more)
+{
+    json_write_key(to, key, strlen(key));
+    buf_addf(to, "\"%s%s%s\"", text, *text ? "/" : "", more);
+}
+
+static void write_metadata(struct buf *to, const struct node *metadata)
+{
+    const struct node *member;
+
+    buf_addc(to, '{');
+    node_each(metadata, member)
+    {
+        if (strcmp(member->key, "managedFields") == 0)
+            continue;
+        json_write_key(to, member->key, member->key_len);
+        node_write(to, member);
+    }
+    buf_addc(to, '}');
+}
+
+void object_write(struct buf *to, const struct node *object, const struct kube_resource *resource)
+{
+    const struct node *member;
+
+    buf_addc(to, '{');
+    if (!node_get(object, "kind")) {
+        write_text(to, "apiVersion", resource->group, resource->version);
+        write_text(to, "kind", "", resource->kind);
+    }
+    node_each(object, member)
+    {
+        json_write_key(to, member->key, member->key_len);
+        if (strcmp(member->key, "metadata") == 0)
+            write_metadata(to, member);
+        else
+            node_write(to, member);
+    }
+    buf_addc(to, '}');
 }

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "data/document.h"
 #include "kube/resource.h"
@@ -26,5 +27,8 @@ int object_key_of(const struct node *object, struct object_key *ret, struct erro
 /* The object as a tree of its own, without metadata.managedFields (most of a small object) and with
  * its type (objects of a list come without). NULL when memory is short. */
 json_t *object_to_json(const struct node *object, const struct kube_resource *resource);
+
+/* The same as text. */
+void object_write(struct buf *to, const struct node *object, const struct kube_resource *resource);
 
 #endif

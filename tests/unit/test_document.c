@@ -12,6 +12,7 @@
 
 #include "data/document.h"
 #include "data/json_text.h"
+#include "data/json_write.h"
 
 static char *copy_of(const char *text, size_t len)
 {
@@ -223,8 +224,47 @@ static void any_bytes_are_written_as_a_string(void **state)
 
     (void)state;
     json_text_write(&text, odd, sizeof odd - 1);
-    assert_string_equal(text.data, "\"a\\\"b\\\\c\\u000a\\u0001\x7f\xc3\xa4\xef\xbf\xbd\xef\xbf\xbd"
+    assert_string_equal(text.data, "\"a\\\"b\\\\c\\n\\u0001\x7f\xc3\xa4\xef\xbf\xbd\xef\xbf\xbd"
                                    "\xef\xbf\xbd\"");
+}
+
+/* What is written is what was read, byte by byte: of the document and of jansson's tree. */
+static void values_are_written_as_they_stand(void **state)
+{
+    static const char *const texts[] = {
+        "{}",
+        "[]",
+        "{\"a\":{},\"b\":[],\"c\":[{},[]],\"d\":\"\"}",
+        "[true,false,null,0,-12,1.5,9007199254740993,\"x\"]",
+        "{\"\":\"{\",\"[\":\":\",\"a\\\"b\":\"\\\\\\n\\u0001\xc3\xa4\"}",
+        "[[[\"a\",\"b\"],\"c\"],{\"d\":1,\"e\":[2,3]}]",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        cleanup_document struct document document;
+        cleanup_free char *body = NULL;
+        cleanup_buf struct buf from_nodes = BUF_INIT(1024), from_tree = BUF_INIT(1024);
+        json_auto_t *tree = json_loads(texts[i], 0, NULL);
+
+        parse(texts[i], &body, &document);
+        node_write(&from_nodes, document_root(&document));
+        json_write(&from_tree, tree);
+        assert_string_equal(from_nodes.data, texts[i]);
+        assert_string_equal(from_tree.data, texts[i]);
+    }
+}
+
+static void what_could_not_be_made_or_has_no_room_is_an_error(void **state)
+{
+    cleanup_buf struct buf none = BUF_INIT(1024), small = BUF_INIT(4);
+    json_auto_t *tree = json_pack("{s:s}", "a", "bcdef");
+
+    (void)state;
+    json_write(&none, NULL);
+    assert_int_equal(buf_error(&none), -ENOMEM);
+    json_write(&small, tree);
+    assert_int_equal(buf_error(&small), -E2BIG);
 }
 
 int main(void)
@@ -238,6 +278,8 @@ int main(void)
         cmocka_unit_test(questions_go_through_what_is_not_there),
         cmocka_unit_test(equal_is_what_has_the_same_members_in_any_order),
         cmocka_unit_test(any_bytes_are_written_as_a_string),
+        cmocka_unit_test(values_are_written_as_they_stand),
+        cmocka_unit_test(what_could_not_be_made_or_has_no_room_is_an_error),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

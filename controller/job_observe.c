@@ -1,0 +1,95 @@
+#include "job_parts.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- Observing and planning --------------------------------------------------------------- */
+
+int job_see_sources(struct job *job)
+{
+    sources_of(&job->gate, &job->sources);
+    for (size_t i = 0; i < job->sources.n; i++) {
+        struct source *source = &job->sources.list[i];
+        const struct kube_watch *watch = controller_watch(job->controller, source->resource);
+        const struct seen *seen = kube_store_get(kube_watch_store(watch), job->ns, source->name);
+
+        if (seen && source_set_version(source, seen->uid, seen->version) < 0)
+            return -ENOMEM;
+    }
+    job->made_from = sources_digest(&job->gate, &job->sources);
+    return 0;
+}
+
+static void see_addresses(const struct job *job, struct view *view)
+{
+    for (size_t i = 0; i < job->gate.n_upstreams; i++) {
+        const struct upstream *upstream = &job->gate.upstreams[i];
+        const char *fixed = fixed_address(&job->gate, upstream);
+        struct resolution resolution;
+
+        view->fixed[i][0] = fixed;
+        view->fixed[i][1] = NULL;
+        if (fixed) {
+            view->resolved[i] = (struct resolved){.ips = view->fixed[i], .error = ""};
+            continue;
+        }
+        resolution = resolver_get(job->controller->resolver, upstream->url.host);
+        view->resolved[i] = (struct resolved){.ips = resolution.ips, .error = resolution.error};
+    }
+}
+
+static bool same_digest(const struct digest *a, const struct digest *b)
+{
+    return *a->text && strcmp(a->text, b->text) == 0;
+}
+
+void job_observe(struct job *job, struct view *view)
+{
+    struct gate_state *state = job->state;
+
+    view->sources =
+        (struct render_sources){.secrets = job->secrets, .config_maps = job->config_maps};
+    view->observed = (struct observed){
+        .object = job->object,
+        .status = state_see_status(state, job->object),
+        .gate = job->decoded ? &job->gate : NULL,
+        .invalid = &job->problems,
+        .resolved = view->resolved,
+        .census = job->counted ? &job->census : NULL,
+        .made_from = job->made_from,
+        .creds_problems =
+            same_digest(&state->made_from, &job->made_from) ? state->creds_problems : NULL,
+        .sources = job->read ? &view->sources : NULL,
+    };
+    see_addresses(job, view);
+    for (enum owned i = 0; i < OWNED_N; i++) {
+        view->observed.owned[i] = state_see(state, i);
+        view->observed.accepted[i] = state->accepted[i];
+    }
+}
+
+static void count_pods(struct job *job)
+{
+    const struct pods *pods = &job->controller->pods;
+
+    job->counted = job->decoded && pods_synced(pods);
+    if (job->counted)
+        pods_count(pods, &job->gate, &job->census);
+}
+
+void job_plan(struct job *job)
+{
+    struct view view;
+
+    count_pods(job);
+    job_observe(job, &view);
+    if (reconcile(&view.observed, time(NULL), &job->plan) < 0) {
+        job_out_of_memory(job);
+    } else if (job->plan.need_sources) {
+        job_read(job);
+    } else {
+        if (job->plan.creds_problems)
+            state_remember_creds(job->state, &job->made_from, job->plan.creds_problems);
+        job_write(job);
+    }
+}

@@ -1,0 +1,87 @@
+/* What the parts of a job share: job.c (its life), job_observe.c (what is, and the plan),
+ * job_read.c (the sources), job_write.c (the steps and the status). Nobody else includes it. */
+#ifndef GITGATE_CONTROLLER_JOB_PARTS_H
+#define GITGATE_CONTROLLER_JOB_PARTS_H
+
+#include "base/error.h"
+#include "controller.h"
+#include "job.h"
+#include "sources.h"
+#include "state.h"
+
+#define MESSAGE_MAX (ERROR_MSG_MAX + 64)
+
+struct job {
+    struct controller *controller;
+    struct job *next, **link;     /* in controller->jobs */
+    struct gate_state *state;     /* stays: a key is in work once */
+    struct kube_request *request; /* the one on its way: one at a time */
+    char *ns, *name;
+    uint64_t begun; /* uv_hrtime */
+
+    json_t *object; /* the GitGate as it was when the job began */
+    struct gitgate gate;
+    bool decoded;
+    struct problems problems;
+
+    struct sources sources;
+    size_t source; /* the one being read */
+    bool read;     /* all are */
+    json_t *secrets, *config_maps;
+
+    struct digest made_from;
+    struct census census;
+    bool counted; /* census is known */
+    struct plan plan;
+    size_t step;               /* the one in hand */
+    bool replaced;             /* its object's whole content, after the apply */
+    const struct step *failed; /* the first that did */
+    char message[MESSAGE_MAX]; /* why */
+    bool again;                /* something did not go as planned: come again later */
+    json_t *status;            /* being written */
+    unsigned writes;
+};
+
+/* What reconcile is given: pointers into the stores, good until the loop runs on. */
+struct view {
+    struct resolved resolved[GITGATE_UPSTREAMS_MAX];
+    const char *fixed[GITGATE_UPSTREAMS_MAX][2];
+    struct render_sources sources;
+    struct observed observed;
+};
+
+/* ---- job.c ---- */
+
+/* Each ends the job. `what` and `why` are for the log; nothing of a source is in them. */
+void job_end(struct job *job, enum queue_result result, uint64_t again_ms);
+void job_finish(struct job *job);
+void job_fail(struct job *job, const char *what, const char *why);
+void job_out_of_memory(struct job *job);
+
+/* The watch told of more than our own write while that was on its way. */
+void job_look_again(struct job *job);
+
+/* Which gate it is about, for a log line. */
+json_t *job_fields(const struct job *job);
+
+/* ---- job_observe.c ---- */
+
+/* Of the sources, what the watch knows: 0 or -ENOMEM. */
+int job_see_sources(struct job *job);
+
+void job_observe(struct job *job, struct view *view);
+
+/* Reconciles and goes on to what is to be done: reading, or writing. */
+void job_plan(struct job *job);
+
+/* ---- job_read.c ---- */
+
+/* Reads the sources and plans again. */
+void job_read(struct job *job);
+
+/* ---- job_write.c ---- */
+
+/* The plan's steps, one after the other, then the status; then the job ends. */
+void job_write(struct job *job);
+
+#endif

@@ -1,0 +1,237 @@
+#include "job_parts.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kube/apply.h"
+#include "kube/object.h"
+#include "news.h"
+
+/* ---- Status ------------------------------------------------------------------------------- */
+
+static const char *metadata_of(const struct job *job, const char *key)
+{
+    const char *text =
+        json_string_value(json_object_get(json_object_get(job->object, "metadata"), key));
+
+    return text ? text : "";
+}
+
+/* One that can't be read is as one that never came: the watch tells what was written. */
+static void read_answer(const struct kube_response *response, struct document *ret)
+{
+    object_mend(response->body, response->len);
+    document_parse(response->body, response->len, ret, NULL);
+}
+
+/* Before the new status is remembered as the present one. */
+static void tell_news(struct job *job)
+{
+    json_auto_t *news = news_of(state_see_status(job->state, job->object), job->status,
+                                job->counted ? &job->census : NULL);
+
+    events_tell(job->controller, job->state, job->object, news);
+}
+
+static void on_status(void *data, const struct kube_response *response)
+{
+    struct job *job = data;
+
+    job->request = NULL;
+    if (response->err.code == -ENOENT) { /* deleted meanwhile, and perhaps there is another */
+        job_look_again(job);
+        job_finish(job);
+    } else if (response->err.code) {
+        job_fail(job, "status not written, will try again", response->err.msg);
+    } else {
+        cleanup_document struct document answer = DOCUMENT_INIT;
+        const struct node *metadata;
+
+        tell_news(job);
+        read_answer(response, &answer);
+        metadata = node_get(document_root(&answer), "metadata");
+        job->writes++;
+        if (state_wrote_status(job->state, metadata_of(job, "resourceVersion"),
+                               node_string(node_get(metadata, "resourceVersion")), job->status))
+            job_look_again(job);
+        job_finish(job);
+    }
+}
+
+static void write_status(struct job *job)
+{
+    struct error err = ERROR_INIT;
+    json_auto_t *object =
+        json_pack("{s:s, s:s, s:{s:s, s:s, s:s}, s:O}", "apiVersion", GITGATE_API_VERSION, "kind",
+                  GITGATE_KIND, "metadata", "namespace", job->ns, "name", job->name, "uid",
+                  metadata_of(job, "uid"), "status", job->status);
+
+    if (!object) {
+        job_out_of_memory(job);
+        return;
+    }
+    state_will_write_status(job->state);
+    job->request =
+        kube_apply_status(job->controller->client, &kube_gitgates, object, on_status, job, &err);
+    if (!job->request)
+        job_fail(job, "status not written, will try again", err.msg);
+}
+
+/* ---- Steps -------------------------------------------------------------------------------- */
+
+static void on_step(void *data, const struct kube_response *response);
+
+/* Conditions name the first thing that failed. */
+static void note_failure(struct job *job, const struct step *step,
+                         const struct kube_response *response)
+{
+    json_t *fields = job_fields(job);
+    const struct kube_resource *resource = owned_types[step->which].resource;
+
+    /* The API server's words may quote what it was sent. */
+    char text[MESSAGE_MAX];
+    if (resource == &kube_secrets && response->status)
+        snprintf(text, sizeof text, "refused by the API server: %s (HTTP %d)",
+                 *response->reason ? response->reason : "no reason given", response->status);
+    else
+        snprintf(text, sizeof text, "%s", response->err.msg);
+    json_object_set_new(fields, "kind", json_string(resource->kind));
+    json_object_set_new(fields, "error", json_string(text));
+    log_warn(job->controller->log, "an object was not written, will try again", fields);
+    job->again = true;
+    if (job->failed || !response->status) /* no answer: nothing to say about the gate */
+        return;
+    job->failed = step;
+    memcpy(job->message, text, sizeof text);
+}
+
+/* Nothing can be made there any more; soon the GitGate goes too. Said to nobody: it is no failure,
+ * and there is nobody to act. */
+static void leave_namespace(struct job *job)
+{
+    log_debug(job->controller->log, "the namespace is being deleted", job_fields(job));
+    job_end(job, QUEUE_FAILED, 0);
+}
+
+/* Another object of that name, or a newer version: look again before anything is said. */
+static bool is_conflict(const struct step *step, const struct kube_response *response)
+{
+    return response->status == 409 || (step->verb == STEP_UPDATE && response->status == 404);
+}
+
+/* What others put beside our fields is not ours to keep: a key that a program of the gate might
+ * read, a label that narrows a policy's selector. Server-side apply leaves it; this replaces the
+ * whole content of the very object that was applied. */
+static json_t *content_patch(const struct step *step, const struct seen *seen)
+{
+    const char *part = json_object_get(step->object, "spec") ? "spec" : "data";
+    json_t *patch = json_pack("[{s:s, s:s, s:s}, {s:s, s:s+, s:O}]", "op", "test", "path",
+                              "/metadata/uid", "value", seen->uid, "op", "add", "path", "/", part,
+                              "value", json_object_get(step->object, part));
+
+    if (patch && owned_types[step->which].resource == &kube_config_maps)
+        json_array_append_new(
+            patch, json_pack("{s:s, s:s, s:{}}", "op", "add", "path", "/binaryData", "value"));
+    return patch;
+}
+
+static bool replace_content(struct job *job, const struct step *step)
+{
+    const struct seen *seen = state_see(job->state, step->which);
+    json_auto_t *patch = seen && seen->foreign ? content_patch(step, seen) : NULL;
+    const char *name =
+        json_string_value(json_object_get(json_object_get(step->object, "metadata"), "name"));
+
+    if (!patch || job->replaced || step->verb == STEP_DELETE)
+        return false;
+    job->replaced = true;
+    state_will_write(job->state, step->which);
+    job->request = kube_json_patch(job->controller->client, owned_types[step->which].resource,
+                                   job->ns, name, patch, on_step, job, NULL);
+    return job->request;
+}
+
+static void note_step(struct job *job, const struct step *step,
+                      const struct kube_response *response)
+{
+    cleanup_document struct document answer = DOCUMENT_INIT;
+
+    job->writes++;
+    if (step->verb != STEP_DELETE)
+        read_answer(response, &answer);
+    if (state_wrote(job->state, step->which, document_root(&answer)))
+        job_look_again(job);
+}
+
+static void on_step(void *data, const struct kube_response *response)
+{
+    struct job *job = data;
+    const struct step *step = &job->plan.steps[job->step];
+    bool done =
+        response->err.code == 0 || (step->verb == STEP_DELETE && response->err.code == -ENOENT);
+
+    job->request = NULL;
+    if (response->terminating) {
+        leave_namespace(job);
+        return;
+    }
+    if (done)
+        note_step(job, step, response);
+    else if (is_conflict(step, response))
+        job->again = true;
+    else
+        note_failure(job, step, response);
+    if (done && replace_content(job, step))
+        return;
+    job->step++;
+    job->replaced = false;
+    job_write(job);
+}
+
+static struct kube_request *start_step(struct job *job, const struct step *step, struct error *err)
+{
+    const struct kube_resource *resource = owned_types[step->which].resource;
+    const json_t *metadata = json_object_get(step->object, "metadata");
+
+    if (step->verb != STEP_DELETE)
+        return kube_apply(job->controller->client, resource, step->object, on_step, job, err);
+    return kube_delete(job->controller->client, resource, job->ns,
+                       json_string_value(json_object_get(metadata, "name")),
+                       json_string_value(json_object_get(metadata, "uid")), on_step, job, err);
+}
+
+static void conclude(struct job *job)
+{
+    struct view view;
+
+    if (job->failed) {
+        job_observe(job, &view);
+        job->status =
+            reconcile_failed(&view.observed, &job->plan, job->failed, job->message, time(NULL));
+    } else if (!job->again) {
+        job->status = TAKE_PTR(job->plan.status);
+    }
+    if (job->status)
+        write_status(job);
+    else
+        job_finish(job);
+}
+
+void job_write(struct job *job)
+{
+    struct error err = ERROR_INIT;
+
+    if (job->controller->stopping) { /* what is left is found again by who comes next */
+        job_end(job, QUEUE_FAILED, 0);
+        return;
+    }
+    if (job->step == job->plan.n_steps) {
+        conclude(job);
+        return;
+    }
+    state_will_write(job->state, job->plan.steps[job->step].which);
+    job->request = start_step(job, &job->plan.steps[job->step], &err);
+    if (!job->request)
+        job_fail(job, "an object was not sent, will try again", err.msg);
+}

@@ -1,0 +1,49 @@
+#include "observed.h"
+
+#include <string.h>
+
+const struct owned_type owned_types[OWNED_N] = {
+    [OWNED_INTERNAL] = {NAME_INTERNAL, &kube_network_policies},
+    [OWNED_EGRESS] = {NAME_EGRESS, &kube_network_policies},
+    [OWNED_CREDS] = {NAME_CREDS, &kube_secrets},
+    [OWNED_HOOKS] = {NAME_HOOKS, &kube_config_maps},
+    [OWNED_CLIENT] = {NAME_CLIENT, &kube_config_maps},
+};
+
+static const char *uid_of(const struct observed *observed)
+{
+    const char *uid =
+        json_string_value(json_object_get(json_object_get(observed->object, "metadata"), "uid"));
+
+    return uid ? uid : "";
+}
+
+bool observed_collides(const struct observed *observed, enum owned which)
+{
+    const struct seen *seen = observed->owned[which];
+
+    return seen && strcmp(seen->owner, uid_of(observed)) != 0;
+}
+
+/* Someone edited it, and not before our last apply (which left what it doesn't own alone). */
+static bool was_edited(const struct observed *observed, enum owned which)
+{
+    const struct seen *seen = observed->owned[which];
+    const char *accepted = observed->accepted[which];
+
+    return seen->foreign && !(accepted && strcmp(accepted, seen->version) == 0);
+}
+
+bool observed_is_right(const struct observed *observed, enum owned which,
+                       const struct digest *digest)
+{
+    const struct seen *seen = observed->owned[which];
+
+    return seen && seen->labelled && *digest->text && strcmp(seen->applied, digest->text) == 0 &&
+           !was_edited(observed, which);
+}
+
+bool observed_wants(const struct observed *observed, enum owned which)
+{
+    return observed->gate->network_managed || (which != OWNED_INTERNAL && which != OWNED_EGRESS);
+}

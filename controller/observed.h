@@ -1,0 +1,63 @@
+/* What reconcile is told, and the questions that are asked of it in more than one place. */
+#ifndef GITGATE_CONTROLLER_OBSERVED_H
+#define GITGATE_CONTROLLER_OBSERVED_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/gitgate.h"
+#include "api/names.h"
+#include "census.h"
+#include "data/problems.h"
+#include "digest.h"
+#include "kube/resource.h"
+#include "render/render.h"
+#include "seen.h"
+
+/* The objects that a GitGate owns, in the order in which they are written: the policies first, so
+ * that nothing is open before it is closed. Indexes of observed.owned and the like. */
+enum owned { OWNED_INTERNAL, OWNED_EGRESS, OWNED_CREDS, OWNED_HOOKS, OWNED_CLIENT, OWNED_N };
+
+struct owned_type {
+    enum owned_name name;
+    const struct kube_resource *resource;
+};
+extern const struct owned_type owned_types[OWNED_N];
+
+struct resolved {
+    const char *const *ips; /* NULL-terminated; may be empty */
+    const char *error;      /* why the last look-up failed, or "" */
+};
+
+struct observed {
+    const json_t *object;           /* the GitGate as the API server has it */
+    const json_t *status;           /* its status as it was last written or seen; NULL: none */
+    const struct gitgate *gate;     /* decoded; NULL: it could not be, see `invalid` */
+    const struct problems *invalid; /* why */
+
+    const struct seen *owned[OWNED_N]; /* NULL: there is none of that name */
+    const char *accepted[OWNED_N];     /* the version that our last apply led to, or NULL */
+
+    const struct resolved *resolved; /* one an upstream, in order */
+
+    const struct census *census; /* its pods; NULL: not known now, the status keeps what it says */
+
+    struct digest made_from;              /* of what the credentials are made from now */
+    const json_t *creds_problems;         /* array of {path, message}, found when the credentials
+                                             were last made from just that; NULL: not known */
+    const struct render_sources *sources; /* NULL: not read yet, see need_sources */
+};
+
+/* An object of our name that this very GitGate does not own. Also one that an earlier GitGate of
+ * the name left behind: the garbage collector takes it, and the watch tells. */
+bool observed_collides(const struct observed *observed, enum owned which);
+
+/* It is there, labelled, made from what has that digest, and nobody edited it since. */
+bool observed_is_right(const struct observed *observed, enum owned which,
+                       const struct digest *digest);
+
+/* The GitGate asks for it. */
+bool observed_wants(const struct observed *observed, enum owned which);
+
+#endif
