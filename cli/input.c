@@ -124,24 +124,28 @@ static const char *kind_of(const struct yaml_document *document)
     return kind ? kind : "";
 }
 
+/* A gate has one address, one scan and one folder of repositories, whose names would clash. */
+#define SECOND_GATE                                                                                \
+    "a second GitGate; give each a file of its own, and run it with a --listen and a --state-dir " \
+    "of its own"
+
 static int find_gate(struct input *input)
 {
+    int r = 0;
+
     for (size_t i = 0; i < input->file.n; i++) {
         const struct yaml_document *document = &input->file.documents[i];
 
         if (!json_is_object(document->root))
-            return refuse(input, document, "", "must be a Kubernetes object");
-        if (strcmp(kind_of(document), GITGATE_KIND) != 0)
+            r = refuse(input, document, "", "must be a Kubernetes object");
+        else if (strcmp(kind_of(document), GITGATE_KIND) != 0)
             continue;
-        if (input->gate_document)
-            return refuse(input, document, "", "a second GitGate; give each a file of its own");
-        input->gate_document = document;
+        else if (input->gate_document)
+            r = refuse(input, document, "", SECOND_GATE);
+        else
+            input->gate_document = document;
     }
-    if (!input->gate_document) {
-        fprintf(stderr, "%s: holds no object of kind GitGate\n", input->name);
-        return -EINVAL;
-    }
-    return 0;
+    return r;
 }
 
 static int read_gate(struct input *input)
@@ -173,33 +177,43 @@ static int read_sources(struct input *input)
     return result;
 }
 
-static int read_documents(const char *path, struct input *input, struct error *err)
+static int read_documents(const char *path, struct input *input)
 {
     struct buf text CLEANUP(buf_wipe) = BUF_INIT(YAML_BYTES_MAX);
+    cleanup_buf struct buf faults = BUF_INIT(MESSAGES_MAX);
     bool standard_input = strcmp(path, "-") == 0;
-    int r = file_read(standard_input ? "/dev/stdin" : path, &text, err);
+    struct error err = ERROR_INIT;
+    int r = file_read(standard_input ? "/dev/stdin" : path, &text, &err);
 
     input->name = standard_input ? "standard input" : path;
-    return r < 0 ? r : yaml_parse(text.data, text.len, input->name, &input->file, err);
-}
-
-int input_read(const char *path, struct input *ret)
-{
-    cleanup_input struct input input = {0};
-    struct error err = ERROR_INIT;
-    int sources, r = read_documents(path, &input, &err);
-
     if (r < 0) {
         fprintf(stderr, "%s\n", err.msg);
         return r;
     }
+    r = yaml_read(text.data, text.len, input->name, &input->file, &faults);
+    fputs(faults.data, stderr);
+    return r;
+}
+
+/* All that is wrong with the file at once, of what could be read of it. */
+int input_read(const char *path, struct input *ret)
+{
+    cleanup_input struct input input = {0};
+    int r = read_documents(path, &input), result = r;
+
     r = find_gate(&input);
-    if (r < 0)
-        return r;
-    r = read_gate(&input);
-    sources = read_sources(&input); /* all that is wrong with the file at once */
-    if (r < 0 || sources < 0)
-        return r < 0 ? r : sources;
+    result = result < 0 ? result : r;
+    if (input.gate_document) {
+        r = read_gate(&input);
+        result = result < 0 ? result : r;
+    } else if (result == 0) { /* else it may be what could not be read */
+        fprintf(stderr, "%s: holds no object of kind GitGate\n", input.name);
+        result = -EINVAL;
+    }
+    r = read_sources(&input);
+    result = result < 0 ? result : r;
+    if (result < 0)
+        return result;
     *ret = input;
     input = (struct input){0};
     return 0;

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "data/problems.h"
 
@@ -30,7 +31,16 @@ struct yaml_file {
 #define YAML_FILE_INIT ((struct yaml_file){0})
 #define cleanup_yaml CLEANUP(yaml_file_done)
 
-/* `name` is the file's name in messages ("gitgate.yaml:3:1: ..."). Empty documents are left out. */
+/* Reads all that can be read. What is wrong is appended to `faults`, a line each, in its order:
+ * "<name>:3:1: ..."; `faults` is to take 64 kB. A syntax error ends its document, the next "---"
+ * begins another; of a key that stands twice the first counts. Empty documents are left out.
+ * -EINVAL when anything is wrong, -E2BIG past a cap, -ENOMEM; `ret` holds the documents that were
+ * read whatever comes back. */
+int yaml_read(const char *text, size_t len, const char *name, struct yaml_file *ret,
+              struct buf *faults);
+
+/* The same for whoever takes a file only as a whole: nothing is returned when anything is wrong,
+ * and the error is the first of it. */
 int yaml_parse(const char *text, size_t len, const char *name, struct yaml_file *ret,
                struct error *err);
 void yaml_file_done(struct yaml_file *file);

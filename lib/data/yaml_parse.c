@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
@@ -7,11 +8,20 @@
 #include "data/yaml_positions.h"
 #include "data/yaml_scalar.h"
 
+#define FAULTS_MAX 100 /* a file with more is reported with its first hundred */
+#define FAULTS_BYTES_MAX (64u << 10)
+
+/* One run of libyaml: from the file's start, or from the document behind one that broke off. */
 struct reader {
     yaml_parser_t parser;
-    const char *name; /* of the file, for messages */
+    const char *name;  /* of the file, for messages */
+    const char *text;  /* all of it */
+    size_t len, start; /* where this run began in it */
+    size_t line;       /* the same, counted from 0 */
+    size_t broke_at;   /* the line, in this run, of what broke the document off */
     size_t nodes;
-    struct error *err;
+    size_t n_faults;
+    struct buf *faults; /* a line each */
 };
 
 static inline void event_done(yaml_event_t *event)
@@ -22,15 +32,57 @@ static inline void event_done(yaml_event_t *event)
 
 /* ---- errors ---- */
 
+static void note_text(struct reader *r, const char *text)
+{
+    if (r->n_faults++ < FAULTS_MAX)
+        buf_addf(r->faults, "%s\n", text);
+}
+
+/* A fault that does not keep the rest of the document from being read. */
+static void note(struct reader *r, const yaml_mark_t *mark, const char *what)
+{
+    char text[ERROR_MSG_MAX];
+
+    snprintf(text, sizeof text, "%s:%zu:%zu: %s", r->name, r->line + mark->line + 1,
+             mark->column + 1, what);
+    note_text(r, text);
+}
+
+/* One that does; -EINVAL: the next document may be well. */
 static int refuse(struct reader *r, const yaml_mark_t *mark, const char *what)
 {
-    return error_set(r->err, -EINVAL, "%s:%zu:%zu: %s", r->name, mark->line + 1, mark->column + 1,
-                     what);
+    note(r, mark, what);
+    r->broke_at = mark->line;
+    return -EINVAL;
+}
+
+/* -E2BIG: enough of this file. */
+static int refuse_all(struct reader *r, const yaml_mark_t *mark, const char *what)
+{
+    note(r, mark, what);
+    return -E2BIG;
 }
 
 static int no_memory(struct reader *r)
 {
-    return error_errno(r->err, -ENOMEM, "cannot read %s", r->name);
+    char text[ERROR_MSG_MAX];
+
+    snprintf(text, sizeof text, "cannot read %s: %s", r->name, strerror(ENOMEM));
+    note_text(r, text);
+    return -ENOMEM;
+}
+
+static int refuse_byte(struct reader *r, const char *problem)
+{
+    size_t at = r->start + r->parser.problem_offset;
+    char text[ERROR_MSG_MAX];
+
+    snprintf(text, sizeof text, "%s: byte %zu: %s", r->name, at, problem);
+    note_text(r, text);
+    r->broke_at = 0;
+    for (size_t i = r->start; i < at && i < r->len; i++)
+        r->broke_at += r->text[i] == '\n';
+    return -EINVAL;
 }
 
 static int next_event(struct reader *r, yaml_event_t *event)
@@ -42,10 +94,8 @@ static int next_event(struct reader *r, yaml_event_t *event)
     if (r->parser.error == YAML_MEMORY_ERROR)
         return no_memory(r);
     problem = r->parser.problem ? r->parser.problem : "is not YAML";
-    if (r->parser.error == YAML_READER_ERROR)
-        return error_set(r->err, -EINVAL, "%s: byte %zu: %s", r->name, r->parser.problem_offset,
-                         problem);
-    return refuse(r, &r->parser.problem_mark, problem);
+    return r->parser.error == YAML_READER_ERROR ? refuse_byte(r, problem)
+                                                : refuse(r, &r->parser.problem_mark, problem);
 }
 
 /* ---- values ---- */
@@ -57,29 +107,26 @@ static int check_plain_node(struct reader *r, const yaml_event_t *event, const y
                             const yaml_char_t *tag)
 {
     if (anchor)
-        return refuse(r, &event->start_mark, "anchors (&name) are not allowed");
+        note(r, &event->start_mark, "anchors (&name) are not allowed");
     if (tag)
-        return refuse(r, &event->start_mark,
-                      "tags (!name) are not allowed; quote a string instead");
+        note(r, &event->start_mark, "tags (!name) are not allowed; quote a string instead");
     if (++r->nodes > YAML_NODES_MAX)
-        return refuse(r, &event->start_mark, "too many values in one file");
+        return refuse_all(r, &event->start_mark, "too many values in one file");
     return 0;
 }
 
 /* The scalar's text as a string without NUL; also for keys. */
 static int check_scalar(struct reader *r, const yaml_event_t *event)
 {
-    int err = check_plain_node(r, event, event->data.scalar.anchor, event->data.scalar.tag);
-
-    if (err == 0 && strlen((char *)event->data.scalar.value) != event->data.scalar.length)
-        return refuse(r, &event->start_mark, "a NUL character is not allowed");
-    return err;
+    if (strlen((char *)event->data.scalar.value) != event->data.scalar.length)
+        note(r, &event->start_mark, "a NUL character is not allowed");
+    return check_plain_node(r, event, event->data.scalar.anchor, event->data.scalar.tag);
 }
 
 static int read_scalar(struct reader *r, const yaml_event_t *event, json_t **ret)
 {
     const char *text = (const char *)event->data.scalar.value;
-    size_t len = event->data.scalar.length;
+    size_t len = strlen(text);
     int err = check_scalar(r, event);
 
     if (err < 0)
@@ -108,7 +155,7 @@ static int read_sequence(struct reader *r, int depth, struct yaml_positions *pos
         child = positions_add(position, NULL);
         if (!child)
             return no_memory(r);
-        child->line = (int)event.start_mark.line + 1;
+        child->line = (int)(r->line + event.start_mark.line) + 1;
         child->column = (int)event.start_mark.column + 1;
         err = read_value(r, &event, depth + 1, child, &value);
         if (err < 0)
@@ -120,51 +167,58 @@ static int read_sequence(struct reader *r, int depth, struct yaml_positions *pos
     return 0;
 }
 
-static int check_key(struct reader *r, const yaml_event_t *event, const json_t *object)
+/* `*keep` is false for a key whose value is to be read and forgotten. */
+static int check_key(struct reader *r, const yaml_event_t *event, const json_t *object, bool *keep)
 {
+    const yaml_mark_t *mark = &event->start_mark;
     const char *key = (const char *)event->data.scalar.value;
     bool plain;
     int err;
 
-    if (event->type == YAML_ALIAS_EVENT)
-        return refuse(r, &event->start_mark, "aliases (*name) are not allowed");
+    *keep = false;
+    if (event->type == YAML_ALIAS_EVENT) {
+        note(r, mark, "aliases (*name) are not allowed");
+        return 0;
+    }
     if (event->type != YAML_SCALAR_EVENT)
-        return refuse(r, &event->start_mark, "a key must be a plain or quoted text");
+        return refuse(r, mark, "a key must be a plain or quoted text");
     err = check_scalar(r, event);
-    if (err < 0)
-        return err;
     plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-    if (plain && strcmp(key, "<<") == 0)
-        return refuse(r, &event->start_mark, "merge keys (<<) are not allowed");
-    if (plain && *key == '\0')
-        return refuse(r, &event->start_mark, "a key is missing");
-    if (json_object_get(object, key))
-        return refuse(r, &event->start_mark, "this key stands here a second time");
-    return 0;
+    if (err == 0 && plain && strcmp(key, "<<") == 0)
+        note(r, mark, "merge keys (<<) are not allowed");
+    else if (err == 0 && plain && *key == '\0')
+        note(r, mark, "a key is missing");
+    else if (err == 0 && json_object_get(object, key))
+        note(r, mark, "this key stands here a second time");
+    else
+        *keep = true;
+    return err;
 }
 
 static int read_entry(struct reader *r, const yaml_event_t *key, int depth,
                       struct yaml_positions *position, json_t *object)
 {
-    const char *text = (const char *)key->data.scalar.value;
     cleanup_event yaml_event_t event = {0};
     struct yaml_positions *child;
-    json_t *value = NULL;
-    int err = check_key(r, key, object);
+    json_auto_t *value = NULL;
+    const char *text;
+    bool keep;
+    int err = check_key(r, key, object, &keep);
 
     if (err < 0)
         return err;
+    text = keep ? (const char *)key->data.scalar.value : "";
     child = positions_add(position, text);
     if (!child)
         return no_memory(r);
-    child->line = (int)key->start_mark.line + 1;
+    child->line = (int)(r->line + key->start_mark.line) + 1;
     child->column = (int)key->start_mark.column + 1;
     err = next_event(r, &event);
     if (err == 0)
         err = read_value(r, &event, depth + 1, child, &value);
-    if (err < 0)
+    if (err < 0 || !keep)
         return err;
-    return json_object_set_new(object, text, value) < 0 ? no_memory(r) : 0;
+    return json_object_set(object, text, value) < 0 ? no_memory(r) : 0;
 }
 
 static int read_mapping(struct reader *r, int depth, struct yaml_positions *position, json_t **ret)
@@ -195,10 +249,12 @@ static int read_value(struct reader *r, yaml_event_t *event, int depth,
     int err;
 
     if (depth > YAML_DEPTH_MAX)
-        return refuse(r, &event->start_mark, "too deeply nested");
+        return refuse_all(r, &event->start_mark, "too deeply nested");
     switch (event->type) {
     case YAML_ALIAS_EVENT:
-        return refuse(r, &event->start_mark, "aliases (*name) are not allowed");
+        note(r, &event->start_mark, "aliases (*name) are not allowed");
+        *ret = json_null();
+        return 0;
     case YAML_SCALAR_EVENT:
         return read_scalar(r, event, ret);
     case YAML_SEQUENCE_START_EVENT:
@@ -247,7 +303,7 @@ static int read_document(struct reader *r, struct yaml_file *file)
     err = next_event(r, &start);
     if (err < 0)
         return err;
-    positions->line = (int)start.start_mark.line + 1;
+    positions->line = (int)(r->line + start.start_mark.line) + 1;
     positions->column = (int)start.start_mark.column + 1;
     err = read_value(r, &start, 0, positions, &root);
     if (err == 0)
@@ -255,7 +311,7 @@ static int read_document(struct reader *r, struct yaml_file *file)
     if (err < 0 || json_is_null(root))
         return err;
     if (file->n == YAML_DOCUMENTS_MAX)
-        return refuse(r, &start.start_mark, "too many documents in one file");
+        return refuse_all(r, &start.start_mark, "too many documents in one file");
     err = append_document(r, file, root, positions);
     if (err == 0) {
         root = NULL;
@@ -264,7 +320,7 @@ static int read_document(struct reader *r, struct yaml_file *file)
     return err;
 }
 
-static int read_file(struct reader *r, struct yaml_file *file)
+static int read_documents(struct reader *r, struct yaml_file *file)
 {
     for (;;) {
         cleanup_event yaml_event_t event = {0};
@@ -276,30 +332,79 @@ static int read_file(struct reader *r, struct yaml_file *file)
             continue; /* the stream's start */
         if (event.data.document_start.tag_directives.start !=
             event.data.document_start.tag_directives.end)
-            return refuse(r, &event.start_mark, "%TAG directives are not allowed");
+            note(r, &event.start_mark, "%TAG directives are not allowed");
         err = read_document(r, file);
         if (err < 0)
             return err;
     }
 }
 
+/* "---" in the first column, by itself or before a blank, begins a document wherever it stands. */
+static bool begins_document(const char *line, size_t len)
+{
+    return len >= 3 && memcmp(line, "---", 3) == 0 &&
+           (len == 3 || line[3] == ' ' || line[3] == '\t' || line[3] == '\r' || line[3] == '\n');
+}
+
+/* Moves the reader to the first document that begins where the last one broke off or later; false
+ * when there is none. */
+static bool skip_to_next(struct reader *r)
+{
+    size_t line = r->line, least = r->line + (r->broke_at > 0 ? r->broke_at : 1);
+    size_t at = r->start;
+
+    while (at < r->len && (line < least || !begins_document(r->text + at, r->len - at))) {
+        const char *end = memchr(r->text + at, '\n', r->len - at);
+
+        at = end ? (size_t)(end - r->text) + 1 : r->len;
+        line++;
+    }
+    r->start = at;
+    r->line = line;
+    return at < r->len;
+}
+
+static int read_from(struct reader *r, struct yaml_file *file)
+{
+    int err;
+
+    r->broke_at = 0;
+    if (!yaml_parser_initialize(&r->parser))
+        return no_memory(r);
+    yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&r->parser, (const unsigned char *)r->text + r->start,
+                                 r->len - r->start);
+    err = read_documents(r, file);
+    yaml_parser_delete(&r->parser);
+    return err;
+}
+
+int yaml_read(const char *text, size_t len, const char *name, struct yaml_file *ret,
+              struct buf *faults)
+{
+    struct reader r = {.name = name, .text = text, .len = len, .faults = faults};
+    int err;
+
+    *ret = YAML_FILE_INIT;
+    if (len > YAML_BYTES_MAX) {
+        buf_addf(faults, "%s is larger than %u bytes\n", name, YAML_BYTES_MAX);
+        return -E2BIG;
+    }
+    do
+        err = read_from(&r, ret);
+    while (err == -EINVAL && r.n_faults < FAULTS_MAX && skip_to_next(&r));
+    return err == 0 && r.n_faults > 0 ? -EINVAL : err;
+}
+
 int yaml_parse(const char *text, size_t len, const char *name, struct yaml_file *ret,
                struct error *err)
 {
     cleanup_yaml struct yaml_file file = YAML_FILE_INIT;
-    struct reader r = {.name = name, .err = err};
-    int result;
+    cleanup_buf struct buf faults = BUF_INIT(FAULTS_BYTES_MAX);
+    int r = yaml_read(text, len, name, &file, &faults);
 
-    if (len > YAML_BYTES_MAX)
-        return error_set(err, -E2BIG, "%s is larger than %u bytes", name, YAML_BYTES_MAX);
-    if (!yaml_parser_initialize(&r.parser))
-        return no_memory(&r);
-    yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, len);
-    result = read_file(&r, &file);
-    yaml_parser_delete(&r.parser);
-    if (result < 0)
-        return result;
+    if (r < 0)
+        return error_set(err, r, "%.*s", (int)strcspn(faults.data, "\n"), faults.data);
     *ret = file;
     file = YAML_FILE_INIT;
     return 0;

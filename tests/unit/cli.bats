@@ -112,7 +112,8 @@ refused_yaml() {
 @test "YAML that surprises or explodes is refused with its place" {
     first=$(($(wc -l <"$cases/render/ssh/gate.yaml") + 2))
     refused_yaml 'a: 1\nb: 2\na: 3\n' "$((first + 2)):1: this key stands here a second time"
-    refused_yaml 'a: &x [1, 2]\nb: [*x, *x]\n' "$first:4: anchors (&name) are not allowed"
+    refused_yaml 'a: &x [1, 2]\n' "$first:4: anchors (&name) are not allowed"
+    refused_yaml 'b: *x\n' "$first:4: aliases (*name) are not allowed"
     refused_yaml 'a: !!binary x\n' "$first:4: tags (!name) are not allowed; quote a string instead"
     refused_yaml '<<: {a: 1}\n' "$first:1: merge keys (<<) are not allowed"
     refused_yaml "$(printf '[%.0s' $(seq 100))" "$first:66: too deeply nested"
@@ -121,11 +122,31 @@ refused_yaml() {
     [ "$output" = "/dev/zero is larger than 4194304 bytes" ]
 }
 
+@test "what is no YAML keeps nothing from being told that is wrong with the rest" {
+    {
+        printf 'kind: Secret\nkind: Secret\nmetadata: &m {name: "broken}\n---\n'
+        sed 's/upstreams:/upstream:/' "$cases/render/ssh/gate.yaml"
+        printf -- '---\n: [\n--- \napiVersion: v1\nkind: ConfigMap\nmetadata: {}\nmetadata: {}\n'
+    } >"$tmp/all.yaml"
+    run "$gitgate" render -f "$tmp/all.yaml"
+    echo "$output"
+    [ "$status" -eq 1 ]
+    last=$(wc -l <"$tmp/all.yaml")
+    [[ "${lines[0]}" == "$tmp/all.yaml:2:1: this key stands here a second time" ]]
+    [[ "${lines[1]}" == "$tmp/all.yaml:3:11: anchors (&name) are not allowed" ]]
+    [[ "${lines[2]}" == "$tmp/all.yaml:4:1: found unexpected document indicator" ]]
+    [[ $output == *"$tmp/all.yaml:$((last - 5)):1: "* ]]
+    [[ $output == *"$tmp/all.yaml:$last:1: this key stands here a second time"* ]]
+    [[ $output == *': spec.upstream: unknown field; did you mean "upstreams"?'* ]]
+    [[ $output == *"$tmp/all.yaml:$((last - 1)):1: metadata.name: is required"* ]]
+    [[ $output != *"holds no object"* ]]
+}
+
 @test "a second GitGate in a file is refused at its place" {
     { cat "$cases/render/ssh/gate.yaml"; echo ---; cat "$cases/render/ssh/gate.yaml"; } >"$tmp/two.yaml"
     run "$gitgate" render -f "$tmp/two.yaml"
     [ "$status" -eq 1 ]
-    [ "$output" = "$tmp/two.yaml:$(($(wc -l <"$cases/render/ssh/gate.yaml") + 2)):1: a second GitGate; give each a file of its own" ]
+    [ "$output" = "$tmp/two.yaml:$(($(wc -l <"$cases/render/ssh/gate.yaml") + 2)):1: a second GitGate; give each a file of its own, and run it with a --listen and a --state-dir of its own" ]
 }
 
 @test "a file without a GitGate, with two, or that is no YAML is refused" {

@@ -93,6 +93,81 @@ static void what_could_surprise_is_refused_with_its_place(void **state)
     expect("a: b\x01", "f.yaml: byte 4: control characters are not allowed");
 }
 
+/* The documents as compact JSON, and what is wrong, a line each. */
+static void expect_all(const char *text, const char *expected)
+{
+    cleanup_yaml struct yaml_file file = YAML_FILE_INIT;
+    cleanup_buf struct buf faults = BUF_INIT(TEXT_MAX), out = BUF_INIT(TEXT_MAX);
+    int r = yaml_read(text, strlen(text), "f", &file, &faults);
+
+    assert_int_equal(r<0, faults.len> 0);
+    for (size_t i = 0; i < file.n; i++) {
+        cleanup_free char *json =
+            json_dumps(file.documents[i].root, JSON_COMPACT | JSON_ENCODE_ANY);
+
+        buf_addf(&out, "%s\n", json);
+    }
+    buf_add(&out, faults.data, faults.len);
+    assert_string_equal(out.data, expected);
+}
+
+static void all_that_is_wrong_is_told_and_the_rest_read(void **state)
+{
+    (void)state;
+    expect_all("a: 1\na: 2\nb: &x 3\nc: *x\nd: !t 4\n<<: {e: 5}\nf: 6\n",
+               "{\"a\":1,\"b\":3,\"c\":null,\"d\":4,\"f\":6}\n"
+               "f:2:1: this key stands here a second time\n"
+               "f:3:4: anchors (&name) are not allowed\n"
+               "f:4:4: aliases (*name) are not allowed\n"
+               "f:5:4: tags (!name) are not allowed; quote a string instead\n"
+               "f:6:1: merge keys (<<) are not allowed\n");
+    /* A document that broke off: by a separator that it ran into, in its middle, at the end. */
+    expect_all("a: 'x\n---\nb: 1\n---\nc: [1\nd: 2\n---x: y\n---\te: 3\n---\n- *x\n- 'y\n",
+               "{\"b\":1}\n"
+               "f:2:1: found unexpected document indicator\n"
+               "f:6:2: did not find expected ',' or ']'\n"
+               "f:8:6: mapping values are not allowed in this context\n"
+               "f:10:3: aliases (*name) are not allowed\n"
+               "f:12:1: found unexpected end of stream\n");
+    expect_all("a: 1\n---\n? [b]\n: 1\n---\nc: 1\nc: 2\n",
+               "{\"a\":1}\n{\"c\":1}\n"
+               "f:3:3: a key must be a plain or quoted text\n"
+               "f:7:1: this key stands here a second time\n");
+    expect_all("a: \xff\n--- # behind it\nb: 1\n",
+               "{\"b\":1}\nf: byte 3: invalid leading UTF-8 octet\n");
+}
+
+static void places_are_right_behind_a_document_that_broke_off(void **state)
+{
+    static const char text[] = "a: 'x\n---\n\nb:\n  c: 1\n";
+    cleanup_yaml struct yaml_file file = YAML_FILE_INIT;
+    cleanup_buf struct buf faults = BUF_INIT(TEXT_MAX);
+    cleanup_problems struct problems problems = PROBLEMS_INIT;
+
+    (void)state;
+    assert_true(yaml_read(text, strlen(text), "f", &file, &faults) < 0);
+    assert_int_equal(file.n, 1);
+    problems_add(&problems, "b.c", "wrong");
+    yaml_locate(&file.documents[0], &problems);
+    assert_int_equal(problems.list[0].line, 5);
+    assert_int_equal(problems.list[0].column, 3);
+}
+
+static void faults_are_capped(void **state)
+{
+    cleanup_yaml struct yaml_file file = YAML_FILE_INIT;
+    cleanup_buf struct buf text = BUF_INIT(TEXT_MAX), faults = BUF_INIT(TEXT_MAX);
+    size_t lines = 0;
+
+    (void)state;
+    for (int i = 0; i < 500; i++)
+        buf_adds(&text, "a: [\n---\n");
+    assert_true(yaml_read(text.data, text.len, "f", &file, &faults) < 0);
+    for (const char *p = faults.data; *p; p++)
+        lines += *p == '\n';
+    assert_int_equal(lines, 100);
+}
+
 static char *repeated(const char *text, size_t n, const char *end)
 {
     cleanup_buf struct buf out = BUF_INIT(TEXT_MAX);
@@ -282,6 +357,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scalars_become_what_kubernetes_tools_make_of_them),
         cmocka_unit_test(documents_are_split_and_empty_ones_left_out),
+        cmocka_unit_test(all_that_is_wrong_is_told_and_the_rest_read),
+        cmocka_unit_test(places_are_right_behind_a_document_that_broke_off),
+        cmocka_unit_test(faults_are_capped),
         cmocka_unit_test(what_could_surprise_is_refused_with_its_place),
         cmocka_unit_test(size_depth_and_number_are_capped),
         cmocka_unit_test(problems_get_the_place_of_their_field_or_its_nearest_parent),
