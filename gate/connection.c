@@ -31,7 +31,8 @@ struct connection {
     uv_process_t process;
     uv_timer_t life;
     uint64_t started_ns;
-    int open; /* handles not closed yet */
+    int open;   /* handles not closed yet */
+    bool waits; /* for its git daemon */
     char drain[4096];
 };
 
@@ -48,6 +49,9 @@ int connections_init(struct connections *c, uv_loop_t *loop, const struct gate *
     c->loop = loop;
     c->gate = gate;
     c->journal = journal;
+    uv_check_init(loop, &c->after_events);
+    uv_idle_init(loop, &c->not_blocking);
+    c->after_events.data = c;
     for (size_t i = 0; r == 0 && i < sizeof kept / sizeof *kept; i++)
         r = child_env_keep(&c->env, kept[i]);
     if (r == 0)
@@ -209,6 +213,23 @@ static int spawn(struct connection *c, struct error *err)
     return r < 0 ? error_errno(err, r, "cannot run git daemon") : 0;
 }
 
+static void serve(struct connection *c)
+{
+    struct error err = ERROR_INIT;
+    int r = spawn(c, &err);
+
+    c->waits = false;
+    c->open++; /* a process handle is to be closed even when the spawn failed */
+    if (r == 0) {
+        journal_begin(c->all->journal, c->process.pid);
+        uv_timer_start(&c->life, on_life_over, LIFE_MAX_MS, 0);
+        return;
+    }
+    log_error(&c->all->gate->log, "a client was lost", json_pack("{s:s}", "error", err.msg));
+    close_handle((uv_handle_t *)&c->process);
+    close_socket(c);
+}
+
 static void add(struct connections *all, struct connection *c)
 {
     c->all = all;
@@ -219,6 +240,42 @@ static void add(struct connections *all, struct connection *c)
         c->next->before = c;
     all->first = c;
     all->n++;
+}
+
+/* The one that has waited longest. */
+static struct connection *next_waiting(const struct connections *all, size_t *n)
+{
+    struct connection *found = NULL;
+
+    *n = 0;
+    for (struct connection *c = all->first; c; c = c->next)
+        if (c->waits) {
+            found = c;
+            ++*n;
+        }
+    return found;
+}
+
+/* A process is slow to start on a busy machine, and a client in the listener's queue has not
+ * arrived yet: a refresh that starts meanwhile is none that it may share. So all who are there are
+ * taken in before the next one is served. */
+static void serve_next(uv_check_t *check)
+{
+    struct connections *all = check->data;
+    size_t n;
+    struct connection *c = next_waiting(all, &n);
+
+    if (n <= 1) {
+        uv_check_stop(check);
+        uv_idle_stop(&all->not_blocking);
+    }
+    if (c)
+        serve(c);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    (void)idle; /* while there is one, the loop looks for events and doesn't wait for them */
 }
 
 int connection_accept(struct connections *all, uv_stream_t *listener, struct error *err)
@@ -235,21 +292,14 @@ int connection_accept(struct connections *all, uv_stream_t *listener, struct err
     r = uv_accept(listener, (uv_stream_t *)&c->socket);
     if (r == 0)
         r = uv_tcp_keepalive(&c->socket, 1, KEEPALIVE_S);
-    if (r < 0)
-        error_errno(err, r, "cannot accept a client");
-    if (r == 0) {
-        r = spawn(c, err);
-        c->open++; /* a process handle is to be closed even when the spawn failed */
-        if (r < 0)
-            close_handle((uv_handle_t *)&c->process);
-    }
-    if (r == 0)
-        journal_begin(all->journal, c->process.pid);
-    if (r == 0)
-        uv_timer_start(&c->life, on_life_over, LIFE_MAX_MS, 0);
-    else
+    if (r < 0) {
         close_socket(c);
-    return r;
+        return error_errno(err, r, "cannot accept a client");
+    }
+    c->waits = true;
+    uv_check_start(&all->after_events, serve_next);
+    uv_idle_start(&all->not_blocking, on_idle);
+    return 0;
 }
 
 void connections_end(struct connections *all)

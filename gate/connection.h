@@ -16,7 +16,9 @@ struct connections {
     const struct gate *gate;
     struct journal *journal;
     struct child_env env;
-    struct connection *first;
+    struct connection *first; /* the newest */
+    uv_check_t after_events;  /* while clients wait for their git daemon */
+    uv_idle_t not_blocking;
     size_t n;
     void (*on_room)(void *data); /* one has ended while there were CONNECTIONS_MAX */
     void *data;
@@ -33,7 +35,8 @@ int connections_init(struct connections *connections, uv_loop_t *loop, const str
 void connections_child_fds(const struct connections *connections,
                            uv_stdio_container_t stdio[CHILD_FDS], int in, int out);
 
-/* Accepts the client that waits at `listener` and hands it to git daemon. */
+/* Accepts the client that waits at `listener`, which has arrived then; a git daemon is started for
+ * it when no other waits there. */
 int connection_accept(struct connections *connections, uv_stream_t *listener, struct error *err);
 
 /* Ends all: SIGTERM to each process group. */

@@ -325,9 +325,9 @@ no_one_waits() {
 
 # Lets the one that waits go on, and takes the lock again behind it.
 pass_lock() {
-    wait_for 20 lock_is_waited_for
+    wait_for 60 lock_is_waited_for
     flock -u 5
-    wait_for 20 no_one_waits
+    wait_for 60 no_one_waits
     flock 5
 }
 
@@ -345,7 +345,7 @@ outrun() {
     git -C "$work" push "${option[@]}" origin "${!#}" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- 5>&- &
     push=$!
     pass_lock # the refresh
-    wait_for 20 lock_is_waited_for # forward
+    wait_for 60 lock_is_waited_for # forward
     # shellcheck disable=SC2034 # the test's
     theirs=$(commit_upstream "$1" "$2" outrunning)
     release_lock
