@@ -55,6 +55,7 @@ static int judge_service(const struct upstream *upstream, const char *service, s
 static int refresh(const struct gate *gate, const struct upstream *upstream, const char *repo,
                    const struct request *request, struct outcome *outcome, struct error *err)
 {
+    struct mirror_update update = {0};
     struct refresh_record record;
     cleanup_close int lock = -1;
     int r = lock_take(repo, LOCK_TIMEOUT_MS, &lock, err);
@@ -67,9 +68,9 @@ static int refresh(const struct gate *gate, const struct upstream *upstream, con
         outcome->shared = true;
         return record.ok ? 0 : error_set(err, -EIO, "%s", record.message);
     }
-    record = (struct refresh_record){.started_ns = clock_now_ns()};
-    r = mirror_update(gate, upstream, repo, &outcome->changed, err);
-    record.ok = r == 0;
+    r = mirror_update(gate, upstream, repo, &update, err);
+    outcome->changed = update.changed;
+    record = (struct refresh_record){.started_ns = update.asked_ns, .ok = r == 0};
     if (r < 0)
         snprintf(record.message, sizeof record.message, "%.*s", REFRESH_MESSAGE_MAX, err->msg);
     lock_write_record(lock, &record);

@@ -8,13 +8,14 @@ setup_file() {
     start_bed
     new_upstream app
     new_upstream other
+    new_upstream many
     empty_upstream empty
     new_upstream closed
     git init -q --object-format=sha256 "$BED/seed-sha256"
     git -C "$BED/seed-sha256" commit -q --allow-empty -m "Begin"
     git clone -q --bare "$BED/seed-sha256" "$BED/srv/sha256.git"
     own sha256
-    write_gitgate app other empty closed sha256 -- '.spec.upstreams[3].fetch.policy = "Deny"'
+    write_gitgate app other empty closed sha256 many -- '.spec.upstreams[3].fetch.policy = "Deny"'
     start_gate
 }
 
@@ -192,6 +193,32 @@ setup() {
     run git ls-remote "$(gate_url closed.git)"
     [ "$status" -ne 0 ]
     [[ $output == *"fetch.policy is Deny"* ]]
+}
+
+# many_refs FROM TO : the upstream gets that many branches and tags more, packed, as a server would have them
+many_refs() {
+    local commit
+    commit=$(up many rev-parse main)
+    up many pack-refs --all
+    seq "$1" "$2" | sed "s,.*,$commit refs/heads/many/b& \n$commit refs/tags/t&," | cut -d' ' -f1,2 |
+        LC_ALL=C sort -k2 - <(grep -v '^[#^]' "$BED/srv/many.git/packed-refs") >"$BED/packed"
+    { echo "# pack-refs with: sorted "; cat "$BED/packed"; } >"$BED/srv/many.git/packed-refs"
+}
+
+# less_refs N : every branch of many_refs up to N goes
+fewer_refs() {
+    awk -v last="$1" '$2 !~ /^refs\/heads\/many\// || substr($2, 18) + 0 > last' "$BED/srv/many.git/packed-refs" >"$BED/packed"
+    cp "$BED/packed" "$BED/srv/many.git/packed-refs"
+}
+
+@test "10,000 refs come, and half of them go, in one step each" {
+    many_refs 1 5000
+    [ "$(git ls-remote "$(gate_url many.git)" | sort)" = "$(git ls-remote "$BED/srv/many.git" | sort)" ]
+    gate_git many pack-refs --all
+    fewer_refs 4000
+    server=$(server)
+    [ "$(git ls-remote "$(gate_url many.git)" | sort)" = "$(git ls-remote "$BED/srv/many.git" | sort)" ]
+    [ "$(gate_git many for-each-ref refs/heads/many | wc -l)" = 1000 ]
 }
 
 @test "internal refs are hidden" {

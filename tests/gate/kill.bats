@@ -77,9 +77,9 @@ stop_at() {
     git -C "$work" push origin HEAD:refs/heads/main >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- 5>&- &
     push=$!
     case $1 in
-    refresh) wait_for 30 lock_is_waited_for ;;
-    forward) pass_lock && wait_for 30 lock_is_waited_for ;;
-    *) wait_for 30 test -e "$BED/stop/reached" ;;
+    refresh) wait_for 60 lock_is_waited_for ;;
+    forward) pass_lock && wait_for 60 lock_is_waited_for ;;
+    *) wait_for 60 test -e "$BED/stop/reached" ;;
     esac
 }
 

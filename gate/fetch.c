@@ -1,0 +1,256 @@
+#include "fetch.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/parse.h"
+#include "git.h"
+#include "reason.h"
+#include "suspicion.h"
+#include "sweep.h"
+
+/* A login of 15 round trips over a bad line, and 100,000 refs, fit in this. */
+#define ASK_TIMEOUT_MS 60000
+/* libcurl waits five minutes for a host that does not answer, and git can't tell it to wait less.
+ */
+#define ASK_HTTPS_TIMEOUT_MS 30000
+/* One step of a large repository. A network that goes silent is noticed in seconds: by
+ * ServerAliveInterval (ssh) and http.lowSpeedTime (https). */
+#define FETCH_TIMEOUT_MS 1800000
+#define SAID_SHOWN 2000 /* bytes of git's words in the log */
+
+/* The first step of a first mirror goes so many commits deep, and most repositories are whole then:
+ * they pay nothing. Each further one goes half as deep again, so that what a kill loses is the
+ * step under way, and a million commits are there in twenty requests. */
+#define DEPTH_FIRST 1000
+#define DEPTH_MAX 1000000
+#define DEPTH_ALL 2147483647        /* git's INFINITE_DEPTH: what --unshallow asks for */
+#define DEPTH_FILE OWN_DIR "/depth" /* how deep the step goes that is under way */
+#define DEPTH_DIGITS 16
+/* git keeps here where a history is cut off; no such file: it is whole. A line for each commit. */
+#define SHALLOW_FILE "shallow"
+#define SHALLOW_MAX (64u << 20)
+
+/* ---- what git says ---- */
+
+static void log_words(const struct gate *gate, const struct upstream *upstream, const char *what,
+                      const struct proc_result *result)
+{
+    cleanup_buf struct buf said = BUF_INIT(SAID_SHOWN);
+    size_t len = result->err.len < SAID_SHOWN ? result->err.len : SAID_SHOWN;
+
+    printable(&said, result->err.data, len);
+    log_warn(&gate->log, what,
+             json_pack("{s:s, s:i, s:b, s:s}", "repo", upstream->name, "exit", result->exit_code,
+                       "timed_out", result->timed_out, "said", said.data));
+}
+
+static int refuse(const struct gate *gate, const struct upstream *upstream, const char *what,
+                  const struct proc_result *result, struct error *err)
+{
+    cleanup_buf struct buf reason = BUF_INIT(ERROR_MSG_MAX);
+
+    log_words(gate, upstream, what, result);
+    reason_add(&reason, upstream, gate_upstream_index(gate, upstream), result);
+    return error_set(err, -EIO, "%s", reason.data);
+}
+
+int fetch_list(const struct gate *gate, const struct upstream *upstream, const char *repo,
+               struct refs *theirs, struct error *err)
+{
+    cleanup_proc struct proc_result result = PROC_RESULT_INIT(GIT_OUT_MAX, GIT_ERR_MAX);
+    int r = git_run(repo, NULL, GIT("ls-remote", "--symref", "--", upstream->url_text), NULL, 0,
+                    upstream->url.scheme == URL_SSH ? ASK_TIMEOUT_MS : ASK_HTTPS_TIMEOUT_MS,
+                    &result, err);
+
+    if (r < 0)
+        return r;
+    if (result.exit_code != 0)
+        return refuse(gate, upstream, "cannot list the upstream's refs", &result, err);
+    if (buf_error(&result.out))
+        return error_set(err, -E2BIG, "the upstream has more refs than the gate can mirror");
+    return refs_parse(result.out.data, theirs, err);
+}
+
+/* ---- one fetch ---- */
+
+static int run_fetch(const struct upstream *upstream, const char *repo, int depth,
+                     struct proc_result *result, struct error *err)
+{
+    char option[sizeof "--depth=" + DEPTH_DIGITS];
+    const char *argv[16] = {"git",
+                            "fetch",
+                            "--quiet",
+                            "--prune",
+                            "--no-tags",
+                            "--no-auto-maintenance",
+                            "--no-write-fetch-head",
+                            "--no-recurse-submodules"};
+    size_t n = 8;
+
+    if (depth > 0) {
+        snprintf(option, sizeof option, "--depth=%d", depth);
+        argv[n++] = option;
+    }
+    argv[n++] = "--";
+    argv[n++] = upstream->url_text;
+    argv[n++] = "+refs/*:refs/*";
+    argv[n++] = "^refs/gitgate/*";
+    return git_run(repo, NULL, argv, NULL, 0, FETCH_TIMEOUT_MS, result, err);
+}
+
+/* A git that was killed while it moved refs, which is done under the lock that we hold. */
+static bool was_in_the_way(const char *repo, const struct proc_result *result)
+{
+    return strstr(result->err.data, ".lock': File exists") && sweep_ref_locks(repo) > 0;
+}
+
+static bool knows_no_depth(const struct proc_result *result)
+{
+    return strstr(result->err.data, "does not support shallow") != NULL;
+}
+
+/* `depth` 0: all of it. It becomes 0 when the server does not know how to do less. */
+static int fetch(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                 int *depth, struct error *err)
+{
+    cleanup_proc struct proc_result result = PROC_RESULT_INIT(GIT_ERR_MAX, GIT_ERR_MAX);
+    int r = run_fetch(upstream, repo, *depth, &result, err);
+    bool whole = r == 0 && result.exit_code != 0 && *depth > 0 && knows_no_depth(&result);
+
+    if (whole)
+        *depth = 0;
+    if (whole || (r == 0 && result.exit_code != 0 && was_in_the_way(repo, &result))) {
+        proc_result_done(&result);
+        result = PROC_RESULT_INIT(GIT_ERR_MAX, GIT_ERR_MAX);
+        r = run_fetch(upstream, repo, *depth, &result, err);
+    }
+    if (r < 0)
+        return r;
+    if (result.exit_code == 0)
+        return 0;
+    r = refuse(gate, upstream, "cannot fetch from the upstream", &result, err);
+    return damage_suspected(result.err.data) ? -EUCLEAN : r;
+}
+
+/* ---- a first mirror ---- */
+
+bool fetch_unfinished(const char *repo)
+{
+    char path[PATH_MAX];
+    struct stat st;
+
+    return path_make(path, NULL, "%s/" SHALLOW_FILE, repo) == 0 && stat(path, &st) == 0 &&
+           st.st_size > 0;
+}
+
+static int read_depth(const char *repo)
+{
+    cleanup_buf struct buf text = BUF_INIT(DEPTH_DIGITS);
+    char path[PATH_MAX];
+    uint64_t depth;
+
+    if (path_make(path, NULL, "%s/" DEPTH_FILE, repo) < 0 || file_read(path, &text, NULL) < 0 ||
+        parse_u64(text.data, DEPTH_ALL, &depth) < 0 || depth < DEPTH_FIRST)
+        return DEPTH_FIRST;
+    return (int)depth;
+}
+
+/* Lost, it costs a request that brings nothing new. */
+static void write_depth(const char *repo, int depth)
+{
+    char path[PATH_MAX], text[DEPTH_DIGITS + 1];
+    int len = snprintf(text, sizeof text, "%d", depth);
+
+    if (path_make(path, NULL, "%s/" DEPTH_FILE, repo) == 0)
+        file_write(path, text, (size_t)len, 0600, NULL);
+}
+
+static void forget_depth(const char *repo)
+{
+    char path[PATH_MAX];
+
+    if (path_make(path, NULL, "%s/" DEPTH_FILE, repo) == 0)
+        unlink(path);
+}
+
+static int read_shallow(const char *repo, struct buf *to, struct error *err)
+{
+    char path[PATH_MAX];
+    int r = path_make(path, err, "%s/" SHALLOW_FILE, repo);
+
+    if (r == 0)
+        r = file_read(path, to, NULL);
+    return r == -ENOENT ? 0 : r < 0 ? error_errno(err, r, "the gate can't read its mirror") : 0;
+}
+
+static int deeper(int depth)
+{
+    return depth > DEPTH_MAX ? DEPTH_ALL : depth + depth / 2;
+}
+
+/* Where a deeper step does not move the ends of the history, they are the upstream's own. */
+static int go_deeper(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                     int *depth, struct error *err)
+{
+    cleanup_buf struct buf before = BUF_INIT(SHALLOW_MAX), after = BUF_INIT(SHALLOW_MAX);
+    int r = read_shallow(repo, &before, err);
+
+    *depth = deeper(*depth);
+    write_depth(repo, *depth);
+    if (r == 0)
+        r = fetch(gate, upstream, repo, depth, err);
+    if (r == 0)
+        r = read_shallow(repo, &after, err);
+    if (r < 0 || after.len == 0)
+        return r;
+    if (*depth == DEPTH_ALL ||
+        (before.len == after.len && memcmp(before.data, after.data, after.len) == 0))
+        return error_set(err, -ENOTSUP,
+                         "the upstream is a shallow clone itself, which the gate can't mirror: run "
+                         "git fetch --unshallow there");
+    return 0;
+}
+
+static int fetch_in_steps(const struct gate *gate, const struct upstream *upstream,
+                          const char *repo, struct error *err)
+{
+    int depth = read_depth(repo);
+    int r = fetch(gate, upstream, repo, &depth, err);
+
+    while (r == 0 && fetch_unfinished(repo))
+        r = go_deeper(gate, upstream, repo, &depth, err);
+    if (r == 0)
+        forget_depth(repo);
+    return r;
+}
+
+/* ---- all of it ---- */
+
+/* What the upstream has deleted goes in one transaction. `git fetch --prune` makes one for each
+ * ref, and reads packed-refs anew in each: 5,000 of 10,000 refs took a minute. What fails here is
+ * tried there. */
+static void prune(const char *repo, const struct refs *mine, const struct refs *theirs)
+{
+    cleanup_proc struct proc_result result = PROC_RESULT_INIT(GIT_ERR_MAX, GIT_ERR_MAX);
+    cleanup_buf struct buf input = BUF_INIT(2 * GIT_OUT_MAX);
+
+    if (refs_delete_gone(mine, theirs, &input) > 0 && !buf_error(&input))
+        git_run(repo, NULL, GIT("update-ref", "--no-deref", "--stdin", "-z"), input.data, input.len,
+                FETCH_TIMEOUT_MS, &result, NULL);
+}
+
+int fetch_all(const struct gate *gate, const struct upstream *upstream, const char *repo,
+              const struct refs *mine, const struct refs *theirs, struct error *err)
+{
+    int all = 0;
+
+    if (mine->n == 0 || fetch_unfinished(repo))
+        return fetch_in_steps(gate, upstream, repo, err);
+    prune(repo, mine, theirs);
+    return fetch(gate, upstream, repo, &all, err);
+}

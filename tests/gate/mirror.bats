@@ -1,0 +1,136 @@
+#!/usr/bin/env bats
+# A first mirror: short histories come at once, long ones in steps; what has come is kept, whoever is
+# killed, and is served once all is there.
+
+bats_require_minimum_version 1.5.0
+load lib
+
+COMMITS=2500 # steps of 1000, 1500, 2250 and all of them
+
+setup_file() {
+    start_bed
+    new_upstream app
+    long_upstream long
+    shallow_upstream cut
+    count_packs
+    write_gitgate app long cut
+    start_gate
+    wait_for 60 mirrored 3
+}
+
+teardown_file() {
+    stop_bed
+}
+
+# long_upstream NAME : a history of that many commits
+long_upstream() {
+    local i
+    empty_upstream "$1"
+    for i in $(seq "$COMMITS"); do
+        printf 'commit refs/heads/main\ncommitter A <a@example.com> %d +0000\ndata 2\nm\n' $((1700000000 + i))
+        printf 'M 100644 inline f%d\ndata <<END\n%s\nEND\n\n' $((i % 50)) "$RANDOM $RANDOM $RANDOM $RANDOM $RANDOM"
+    done | git -C "$BED/srv/$1.git" fast-import --quiet
+    own "$1"
+}
+
+shallow_upstream() {
+    git clone -q --bare --depth 1 "file://$BED/srv/long.git" "$BED/srv/$1.git"
+    own "$1"
+}
+
+# Each pack that the upstream sends of a repository lies in $BED/packs/<name> first; of number
+# <name>/stop half is sent, and nothing more.
+count_packs() {
+    local name
+    for name in app long cut; do
+        mkdir -p "$BED/packs/$name"
+        echo 0 >"$BED/packs/$name/stop"
+    done
+    mkfifo -m 666 "$BED/packs/never"
+    chmod -R a+rwX "$BED/packs"
+    cat >"$BED/pack" <<-END
+	#!/bin/sh
+	dir=$BED/packs/\$(basename "\$PWD" .git)
+	pack=\$dir/pack-\$((\$(ls "\$dir" | grep -c '^pack-') + 1))
+	"\$@" >"\$pack" || exit
+	[ "\$pack" = "\$dir/pack-\$(cat "\$dir/stop")" ] || exec cat "\$pack"
+	head -c \$((\$(stat -c %s "\$pack") / 2)) "\$pack"
+	touch "\$dir/reached"
+	read -r _ <$BED/packs/never
+	END
+    chmod 755 "$BED/pack"
+    stop_sshd
+    echo "SetEnv GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=uploadpack.packObjectsHook GIT_CONFIG_VALUE_0=$BED/pack" >>"$BED/sshd/config"
+    start_sshd
+}
+
+# begin_anew NAME [STOP] : the gate is to make the mirror again; the upstream stops in that pack
+begin_anew() {
+    stop_gate
+    rm -rf "$BED/state/git/$1.git" "$BED/packs/$1/"pack-*
+    echo "${2:-0}" >"$BED/packs/$1/stop"
+}
+
+packs() {
+    find "$BED/packs/$1" -name 'pack-*' | wc -l
+}
+
+# mirrored N : that many first mirrors have ended
+mirrored() {
+    [ "$(log_count '.msg == "mirror"')" = "$1" ]
+}
+
+kill_gate() {
+    # shellcheck disable=SC2046 # a list
+    kill -9 $(below "$(cat "$BED/gate.pid")")
+    wait_for 20 gone "$(cat "$BED/gate.pid")"
+    rm "$BED/gate.pid"
+}
+
+@test "a history that fits in the first step comes in one request" {
+    begin_anew app
+    start_gate
+    git ls-remote --exit-code "$(gate_url app.git)" refs/heads/main
+    clone app "$BATS_TEST_TMPDIR/work"
+    [ "$(packs app)" = 1 ]
+}
+
+@test "a long history comes in steps, and is whole" {
+    begin_anew long
+    start_gate
+    clone long "$BATS_TEST_TMPDIR/work"
+    [ "$(git -C "$BATS_TEST_TMPDIR/work" rev-list --count HEAD)" = "$COMMITS" ]
+    [ "$(packs long)" = 4 ]
+    [ "$(gate_git long rev-parse --is-shallow-repository)" = false ]
+}
+
+@test "a first mirror that is killed on the way goes on from what it has" {
+    begin_anew long 3
+    start_gate
+    wait_for 60 test -e "$BED/packs/long/reached"
+    kill_gate
+    exec 6<>"$BED/packs/never" && echo >&6
+    exec 6>&-
+
+    stop_sshd # nothing is served of what is half there
+    start_gate
+    run ! git ls-remote "$(gate_url long.git)"
+    start_sshd
+
+    rm "$BED/packs/long/"pack-*
+    clone long "$BATS_TEST_TMPDIR/work"
+    [ "$(git -C "$BATS_TEST_TMPDIR/work" rev-list --count HEAD)" = "$COMMITS" ]
+    git -C "$BATS_TEST_TMPDIR/work" fsck --full
+    [ "$(gate_git long rev-parse --is-shallow-repository)" = false ]
+    whole=$(git -C "$BED/srv/long.git" pack-objects --all --stdout --quiet </dev/null | wc -c)
+    again=$(cat "$BED/packs/long/"pack-* | wc -c)
+    echo "$again bytes of $whole came after the kill"
+    [ "$again" -lt $((whole * 3 / 4)) ]
+}
+
+@test "an upstream that is a shallow clone itself is refused, and told so" {
+    run git ls-remote "$(gate_url cut.git)"
+    echo "$output"
+    [ "$status" -ne 0 ]
+    [[ $output == *"the upstream is a shallow clone itself"* ]]
+}
