@@ -319,16 +319,22 @@ lock_waiters() {
     grep -c -- "-> FLOCK .*:$(stat -c %i "$LOCK") " /proc/locks || true
 }
 
-no_one_waits() {
-    [ "$(lock_waiters)" = 0 ]
-}
-
-# Lets the one that waits go on, and takes the lock again behind it.
+# Lets those that wait go on, and takes the lock again behind them, before anybody comes after. In one process:
+# by the time that flock(1) had started, the next one might have come and gone.
 pass_lock() {
     wait_for 60 lock_is_waited_for
-    flock -u 5
-    wait_for 60 no_one_waits
-    flock 5
+    python3 - "$(stat -c %i "$LOCK")" <<-'END'
+	import fcntl, sys, time
+	def waiting():
+	    with open("/proc/locks") as locks:
+	        lines = [line.split() for line in locks if "-> FLOCK" in line]
+	    return {line[5] for line in lines if line[6].endswith(":" + sys.argv[1])}
+	passed = waiting()
+	while passed & waiting():
+	    fcntl.flock(5, fcntl.LOCK_UN)
+	    time.sleep(0.005)
+	    fcntl.flock(5, fcntl.LOCK_EX)
+	END
 }
 
 release_lock() {
@@ -336,20 +342,45 @@ release_lock() {
     exec 5>&-
 }
 
-# outrun REPO BRANCH [-f] REFSPEC : a push from $work waits for the lock that forward takes; meanwhile somebody
+# slow_hook HOOK VERB : the gate's hook waits before it does its work, until let_hook_go
+slow_hook() {
+    cp "$BED/state/config/$1" "$BATS_TEST_TMPDIR/keep"
+    cat >"$BED/state/config/$1.new" <<-END
+	#!/bin/sh
+	touch $BATS_TEST_TMPDIR/waiting
+	until [ -e $BATS_TEST_TMPDIR/go-on ]; do sleep 0.1; done
+	exec gitgate-gate $2
+	END
+    chmod 700 "$BED/state/config/$1.new"
+    mv "$BED/state/config/$1.new" "$BED/state/config/$1"
+}
+
+quick_hook() {
+    cp "$BATS_TEST_TMPDIR/keep" "$BED/state/config/$1"
+}
+
+hook_waits() {
+    wait_for 60 test -e "$BATS_TEST_TMPDIR/waiting"
+}
+
+let_hook_go() {
+    touch "$BATS_TEST_TMPDIR/go-on"
+}
+
+# outrun REPO BRANCH [-f] REFSPEC : a push from $work waits before it is forwarded; meanwhile somebody
 # else pushes $theirs to the branch. The push is refused for that.
 outrun() {
     local push result=0 option=()
     [[ $3 != -* ]] || option=("$3")
-    hold_lock "$1"
-    git -C "$work" push "${option[@]}" origin "${!#}" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- 5>&- &
+    slow_hook proc-receive forward
+    git -C "$work" push "${option[@]}" origin "${!#}" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
     push=$!
-    pass_lock # the refresh
-    wait_for 60 lock_is_waited_for # forward
+    hook_waits
     # shellcheck disable=SC2034 # the test's
     theirs=$(commit_upstream "$1" "$2" outrunning)
-    release_lock
+    let_hook_go
     wait "$push" || result=$?
+    quick_hook proc-receive
     cat "$BATS_TEST_TMPDIR/out"
     [ "$result" -ne 0 ]
     grep -q "moved meanwhile" "$BATS_TEST_TMPDIR/out"

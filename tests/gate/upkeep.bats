@@ -23,8 +23,8 @@ setup() {
 }
 
 teardown() {
-    rm -f "$BATS_TEST_TMPDIR/go"    # ends what loops while it is there
-    touch "$BATS_TEST_TMPDIR/go-on" # and what waits until it is
+    rm -f "$BATS_TEST_TMPDIR/go" # ends what loops while it is there
+    let_hook_go
     wait
 }
 
@@ -117,12 +117,12 @@ small() {
     slow_hook proc-receive forward
     git -C "$work" push -q >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
     push=$!
-    wait_for 20 test -e "$BATS_TEST_TMPDIR/waiting"
+    hook_waits
     has app "$new" # out of quarantine, and no ref has it
     maintain --collect app >"$BATS_TEST_TMPDIR/maintained" 2>&1 3>&- &
     maintenance=$!
     wait_for 20 presence_is_asked
-    touch "$BATS_TEST_TMPDIR/go-on"
+    let_hook_go
     wait "$push"
     quick_hook proc-receive
     agree app refs/heads/main "$new"
@@ -193,31 +193,14 @@ broken_push() {
     commit "$work" slow >/dev/null
     git -C "$work" push -q >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
     push=$!
-    wait_for 20 test -e "$BATS_TEST_TMPDIR/waiting"
+    hook_waits
     [ "$(quarantines app)" -ge 1 ]
     maintain app
     [ "$(quarantines app)" -ge 1 ]
-    touch "$BATS_TEST_TMPDIR/go-on"
+    let_hook_go
     wait "$push"
     agree app refs/heads/main "$(git -C "$work" rev-parse HEAD)"
     quick_hook pre-receive
-}
-
-# slow_hook HOOK VERB : one that waits for a file
-slow_hook() {
-    cp "$BED/state/config/$1" "$BATS_TEST_TMPDIR/keep"
-    cat >"$BED/state/config/$1.new" <<-END
-	#!/bin/sh
-	touch $BATS_TEST_TMPDIR/waiting
-	until [ -e $BATS_TEST_TMPDIR/go-on ]; do sleep 0.1; done
-	exec gitgate-gate $2
-	END
-    chmod 700 "$BED/state/config/$1.new"
-    mv "$BED/state/config/$1.new" "$BED/state/config/$1"
-}
-
-quick_hook() {
-    cp "$BATS_TEST_TMPDIR/keep" "$BED/state/config/$1"
 }
 
 @test "maintenance that is killed anywhere leaves a sound repository, and the next one cleans up" {
