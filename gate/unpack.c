@@ -6,11 +6,17 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/memory.h"
 
 /* A zip file ends with this record and a comment of at most 65,535 bytes (APPNOTE.TXT 4.3.16). */
 #define ZIP_END "PK\5\6"
 #define ZIP_END_LEN 22
 #define ZIP_COMMENT_MAX 65535
+
+/* What libarchive may take for one container. It has no cap for a sparse file's list of holes, and
+ * keeps 56 bytes for four of the file's; the largest windows of xz and zstd (128 MiB, as their
+ * programs make them) fit. */
+#define MEMORY_MAX (160u << 20)
 
 #define TAR_BLOCK 512
 #define TAR_SUM_AT 148
@@ -130,6 +136,16 @@ static int give(struct unpacking *u, const char *data, size_t len, struct error 
     return r < 0 ? r : u->sink->data_in(u->sink->data, data, len, err);
 }
 
+/* What is damaged has ended. What could be read with more memory has not. */
+static int judge_end(reader *a, struct error *err)
+{
+    return archive_errno(a) == ENOMEM
+               ? error_set(err, -EFBIG,
+                           "a container of this push takes more memory to unpack than the gate "
+                           "gives it")
+               : 0;
+}
+
 /* A member's content; where it can't be read any more it ends. 1: nothing behind it can be read. */
 static int read_member(struct unpacking *u, reader *a, struct archive_entry *entry,
                        struct error *err)
@@ -147,16 +163,15 @@ static int read_member(struct unpacking *u, reader *a, struct archive_entry *ent
             break;
         r = give(u, data, len, err);
     }
-    if (r == 0 && status == ARCHIVE_FATAL && archive_errno(a) == ENOMEM)
-        return error_set(err, -EFBIG,
-                         "a compressed file of this push takes more memory than the gate gives it");
+    if (r == 0 && status == ARCHIVE_FATAL)
+        r = judge_end(a, err);
     return r < 0 ? r : status == ARCHIVE_FATAL;
 }
 
 static int read_members(struct unpacking *u, reader *a, struct error *err)
 {
     struct archive_entry *entry;
-    int r = 0, status;
+    int r = 0, status = ARCHIVE_OK;
 
     while (r == 0 && (status = archive_read_next_header(a, &entry)) != ARCHIVE_EOF &&
            status != ARCHIVE_FATAL) {
@@ -179,12 +194,15 @@ static int read_members(struct unpacking *u, reader *a, struct error *err)
         else if (r > 0 && (status = u->sink->end(u->sink->data, err)) < 0)
             r = status;
     }
+    if (r == 0 && status == ARCHIVE_FATAL)
+        r = judge_end(a, err);
     return r < 0 ? r : 0;
 }
 
 static int read_as(const char *data, size_t len, int (*format)(reader *), bool filters,
                    struct unpack_budget *budget, const struct unpack_sink *sink, struct error *err)
 {
+    struct memory_cap cap CLEANUP(memory_uncap) = {.capped = false};
     struct unpacking u = {.in = len, .filters = filters, .budget = budget, .sink = sink};
     reader *a CLEANUP(free_reader) = archive_read_new();
 
@@ -196,8 +214,9 @@ static int read_as(const char *data, size_t len, int (*format)(reader *), bool f
         archive_read_support_filter_xz(a);
         archive_read_support_filter_zstd(a);
     }
+    memory_cap(MEMORY_MAX, &cap);
     if (archive_read_open_memory(a, data, len) != ARCHIVE_OK)
-        return 0;
+        return judge_end(a, err);
     return read_members(&u, a, err);
 }
 

@@ -44,7 +44,8 @@ bool unpack_may(const char *data, size_t len);
 
 /* Unpacks what is there. What can't be read further ends it without an error: damaged files are
  * common in tests of other people's programs, and their bytes are looked at as they are.
- * -EFBIG past the budget or the ratio, -ETIMEDOUT past the deadline. */
+ * -EFBIG past the budget, the ratio or the memory that a container may take, -ETIMEDOUT past the
+ * deadline. */
 int unpack(const char *data, size_t len, struct unpack_budget *budget,
            const struct unpack_sink *sink, struct error *err);
 

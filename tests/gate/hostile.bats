@@ -115,9 +115,9 @@ refused() {
     goes_on
 }
 
-@test "zip, gzip, bzip2 and xz bombs, and one in another" {
+@test "zip, gzip, bzip2 and xz bombs, one in another, and a file of ten million holes" {
     python3 - <<-'END'
-	import bz2, gzip, io, lzma, zipfile
+	import bz2, gzip, io, lzma, tarfile, zipfile
 	zeros = bytes(1 << 20)
 	with zipfile.ZipFile("a.zip", "w", zipfile.ZIP_DEFLATED) as z:
 	    for name in range(4):
@@ -133,6 +133,14 @@ refused() {
 	with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED) as z:
 	    for name in range(200): z.writestr(str(name), data)
 	open("e.zip", "wb").write(to.getvalue())
+	holes = b"10000000\n" + b"0\n0\n" * 10000000
+	to = io.BytesIO()
+	with tarfile.open(fileobj=to, mode="w", format=tarfile.PAX_FORMAT) as t:
+	    file = tarfile.TarInfo("x")
+	    file.size = len(holes)
+	    file.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "x", "GNU.sparse.realsize": "0"}
+	    t.addfile(file, io.BytesIO(holes))
+	open("f.bz2", "wb").write(bz2.compress(to.getvalue()))
 	END
     mkdir ../all
     mv ./?.* ../all

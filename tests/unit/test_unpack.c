@@ -294,6 +294,64 @@ static void a_bomb_is_refused_by_its_ratio(void **state)
     assert_refused(&b, 10, OUT_MAX, "times its size");
 }
 
+/* ustar's (tar(5)). */
+static void add_tar_header(struct buf *b, char type, size_t size)
+{
+    unsigned char header[512] = "name";
+    unsigned sum = 0;
+
+    snprintf((char *)header + 124, 12, "%011zo", size);
+    memset(header + 148, ' ', 8);
+    header[156] = (unsigned char)type;
+    memcpy(header + 257, "ustar\00000", 8);
+    for (size_t i = 0; i < sizeof header; i++)
+        sum += header[i];
+    snprintf((char *)header + 148, 8, "%06o", sum);
+    buf_add(b, header, sizeof header);
+}
+
+static void pad(struct buf *b)
+{
+    while (b->len % 512)
+        buf_addc(b, '\0');
+}
+
+/* GNU's sparse format 1.0 (the manual of GNU tar, appendix D): the list stands before the content.
+ */
+static void add_sparse_file(struct buf *b, size_t parts)
+{
+    static const char attributes[] = "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n"
+                                     "22 GNU.sparse.name=x\n25 GNU.sparse.realsize=0\n";
+    cleanup_buf struct buf list = BUF_INIT(OUT_MAX);
+
+    buf_addf(&list, "%zu\n", parts);
+    for (size_t i = 0; i < parts; i++)
+        buf_adds(&list, "0\n0\n");
+    pad(&list);
+    add_tar_header(b, 'x', sizeof attributes - 1);
+    buf_adds(b, attributes);
+    pad(b);
+    add_tar_header(b, '0', list.len);
+    buf_add(b, list.data, list.len);
+}
+
+static void a_file_of_more_holes_than_memory_holds_is_refused(void **state)
+{
+    cleanup_buf struct buf few = BUF_INIT(OUT_MAX), many = BUF_INIT(OUT_MAX);
+
+    (void)state;
+    add_sparse_file(&few, 1000);
+    add_tar_header(&few, '0', strlen(TEXT));
+    buf_adds(&few, TEXT);
+    pad(&few);
+    assert_holds(&few, TEXT);
+#ifdef __SANITIZE_ADDRESS__
+    skip(); /* nothing is capped */
+#endif
+    add_sparse_file(&many, 5000000);
+    assert_refused(&many, 10, OUT_MAX, "takes more memory to unpack");
+}
+
 static void who_takes_the_members_can_end_it(void **state)
 {
     cleanup_buf struct buf b = BUF_INIT(OUT_MAX);
@@ -321,6 +379,7 @@ int main(void)
         cmocka_unit_test(the_target_of_a_link_is_content),
         cmocka_unit_test(more_bytes_or_members_than_allowed_are_refused),
         cmocka_unit_test(a_bomb_is_refused_by_its_ratio),
+        cmocka_unit_test(a_file_of_more_holes_than_memory_holds_is_refused),
         cmocka_unit_test(who_takes_the_members_can_end_it),
     };
 
