@@ -41,7 +41,7 @@ mirror() {
 # whole REPO : it is what the upstream is, and nothing is missing
 whole() {
     [ "$(git ls-remote "$(gate_url "$1.git")" refs/heads/main | cut -f1)" = "$(up "$1" rev-parse main)" ]
-    gate_git "$1" fsck --full --no-dangling --no-progress
+    wait_for 60 gate_git "$1" fsck --full --no-dangling --no-progress # beside a maintenance
     git clone -q "$(gate_url "$1.git")" "$BATS_TEST_TMPDIR/whole-$RANDOM"
 }
 

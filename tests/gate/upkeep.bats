@@ -52,9 +52,10 @@ no_quarantine() {
     [ "$(quarantines "$1")" = 0 ]
 }
 
-# sound REPO : nothing that a ref needs is missing
+# sound REPO : nothing that a ref needs is missing. A maintenance takes loose objects away while fsck reads them:
+# then it looks again.
 sound() {
-    gate_git "$1" fsck --full --no-dangling --no-progress
+    wait_for 60 gate_git "$1" fsck --full --no-dangling --no-progress
 }
 
 # Without maintenance there would be 600 loose objects and 121 loose refs.
