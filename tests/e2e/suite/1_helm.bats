@@ -67,9 +67,12 @@ deployed() {
 	a_pod_is_admitted | jq -r '.spec.initContainers[] | select(.name == "gitgate") | .image'
 }
 
+# An API server goes on with the webhook's pod that it is connected to, until that has ended.
+is_deployed() { [ "$(deployed)" = "$1" ]; }
+
 @test "an upgrade under working agents stops none of them, loses no admission and keeps the GitGate" {
 	under_agents helm upgrade gitgate "$chart" --namespace gitgate-system --wait --timeout 300s --set "images.tag=$tag"
-	[ "$(deployed)" = "$(printf '%s\n' "gitgate-$(sed -n 's/^version: //p' "$chart/Chart.yaml")" "$(image controller) $(image webhook)" '["gg"]' "$(image gate)")" ]
+	within 60 is_deployed "$(printf '%s\n' "gitgate-$(sed -n 's/^version: //p' "$chart/Chart.yaml")" "$(image controller) $(image webhook)" '["gg"]' "$(image gate)")"
 	gate_ready team-a
 }
 
@@ -243,7 +246,7 @@ holder() { kubectl -n gitgate-system get lease gitgate-controller -o jsonpath='{
 
 @test "so does a rollback to the version before: no agent stopped, no admission lost, the GitGate kept" {
 	under_agents helm rollback gitgate --namespace gitgate-system --wait --timeout 300s
-	[ "$(deployed)" = "$(printf '%s\n' gitgate-0.0.9 "$(previous_image controller) $(previous_image webhook)" '' "$(previous_image gate)")" ]
+	within 60 is_deployed "$(printf '%s\n' gitgate-0.0.9 "$(previous_image controller) $(previous_image webhook)" '' "$(previous_image gate)")"
 	gate_ready team-a
 }
 
