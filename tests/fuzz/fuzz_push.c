@@ -11,8 +11,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* What is taken goes into git's arguments and into log lines: nothing but names and ids. */
 static void check(const struct push *push)
 {
-    static const struct push_policy policy = {.allow = true, .allow_force = true};
-    const struct policy all = {.push = &policy, .default_ref = "refs/heads/main"};
+    /* There are always some: the decoder's default is branches and tags. */
+    static const char *refs[] = {"refs/tags/*", "refs/heads/$(POD_NAME)/*", "refs/heads/a*b*c",
+                                 NULL};
+    static const struct push_policy policy = {.allow = true, .allow_force = true, .refs = refs};
+    const struct policy all = {
+        .push = &policy, .default_ref = "refs/heads/main", .vars = {.pod_name = "agent"}};
+
+    struct error err = ERROR_INIT;
 
     if (push->n > PUSH_COMMANDS_MAX)
         abort();
@@ -24,7 +30,7 @@ static void check(const struct push *push)
             c->old_oid[strspn(c->old_oid, "0123456789abcdef")] ||
             c->new_oid[strspn(c->new_oid, "0123456789abcdef")])
             abort();
-        policy_judge(&all, c, NULL);
+        policy_judge(&all, c, &err);
     }
 }
 
