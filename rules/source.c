@@ -6,23 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "data/expression.h"
-
-/* gitleaks reads its configuration without regard to the case of keys (it uses viper). */
-static json_t *get(const json_t *object, const char *key)
-{
-    const char *name;
-    json_t *value;
-
-    json_object_foreach((json_t *)object, name, value)
-    {
-        if (strcasecmp(name, key) == 0)
-            return value;
-    }
-    return NULL;
-}
+#include "data/gitleaks.h"
 
 static int bad(struct error *err, const char *where, const char *key, const char *what)
 {
@@ -72,7 +58,7 @@ static int copy_fields(const json_t *from, const struct field *fields, size_t n,
                        const char *where, struct error *err)
 {
     for (size_t i = 0; i < n; i++) {
-        json_t *value = get(from, fields[i].key);
+        json_t *value = gitleaks_config_get(from, fields[i].key);
         const char *wanted = value ? fits(value, fields[i].kind) : NULL;
 
         if (wanted)
@@ -106,7 +92,8 @@ static int add_allowlist(const json_t *from, json_t *list, const char *where, st
 /* [[allowlists]], or the [allowlist] of older files. */
 static int read_allowlists(const json_t *from, json_t *list, const char *where, struct error *err)
 {
-    const json_t *many = get(from, "allowlists"), *one = get(from, "allowlist"), *item;
+    const json_t *many = gitleaks_config_get(from, "allowlists"),
+                 *one = gitleaks_config_get(from, "allowlist"), *item;
     size_t i;
     int r = 0;
 
@@ -117,7 +104,7 @@ static int read_allowlists(const json_t *from, json_t *list, const char *where, 
     json_array_foreach(many, i, item)
     {
         /* For some rules only: theirs, not everybody's. */
-        if (r == 0 && json_array_size(get(item, "targetRules")) == 0)
+        if (r == 0 && json_array_size(gitleaks_config_get(item, "targetRules")) == 0)
             r = add_allowlist(item, list, where, err);
     }
     return r;
@@ -128,7 +115,7 @@ static bool targets(const json_t *allowlist, const char *id)
     json_t *target;
     size_t i;
 
-    json_array_foreach(get(allowlist, "targetRules"), i, target)
+    json_array_foreach(gitleaks_config_get(allowlist, "targetRules"), i, target)
     {
         const char *text = json_string_value(target);
 
@@ -144,7 +131,7 @@ static int read_targeted(const json_t *config, const char *id, json_t *list, str
     size_t i;
     int r = 0;
 
-    json_array_foreach(get(config, "allowlists"), i, item)
+    json_array_foreach(gitleaks_config_get(config, "allowlists"), i, item)
     {
         if (r == 0 && targets(item, id))
             r = add_allowlist(item, list, id, err);
@@ -164,7 +151,7 @@ static const struct field required_fields[] = {
 
 static int read_required(const json_t *from, json_t *rule, const char *where, struct error *err)
 {
-    const json_t *list = get(from, "required"), *item;
+    const json_t *list = gitleaks_config_get(from, "required"), *item;
     json_t *to = json_array();
     size_t i;
     int r = 0;
@@ -250,7 +237,7 @@ static const struct field config_fields[] = {{"marker", TEXT}};
 int source_read(const json_t *config, json_t **ret, struct error *err)
 {
     json_auto_t *to = json_pack("{s:[], s:[]}", "rules", "allowlists");
-    const json_t *list = get(config, "rules"), *item;
+    const json_t *list = gitleaks_config_get(config, "rules"), *item;
     size_t i;
     int r = 0;
 

@@ -10,6 +10,10 @@
 
 #define GITLEAKS_CONFIG_MAX (256u << 10) /* bytes; gitleaks' own has 110 kB */
 
+/* The member of one of its tables, borrowed; NULL when there is none. gitleaks reads its
+ * configuration without regard to the case of keys (it uses viper). */
+json_t *gitleaks_config_get(const json_t *object, const char *key);
+
 /* Reads it, as TOML; *ret is the caller's (decref). -EINVAL for what can't be used: no TOML, a rule
  * that is none, one that is continued in a file or at a URL (extend.path, extend.url). */
 int gitleaks_config_read(const char *text, size_t len, json_t **ret, struct error *err);
