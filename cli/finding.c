@@ -248,8 +248,7 @@ static void add_checked(const struct finding *finding, struct buf *to)
     json_t *text;
     size_t i;
 
-    json_array_foreach(finding->checked, i, text)
-    {
+    json_array_foreach(finding->checked, i, text) {
         buf_adds(to, i ? ", " : "");
         buf_adds(to, json_string_value(text));
     }

@@ -186,8 +186,7 @@ static int check_containers(const struct place *place, const char *list)
     json_t *container;
     size_t i;
 
-    json_array_foreach(containers, i, container)
-    {
+    json_array_foreach(containers, i, container) {
         snprintf(path, sizeof path, "spec.%s[%zu]", list, i);
         if (!json_is_object(container)) {
             place_complain(place, path, "must be an object");
@@ -353,8 +352,8 @@ static bool has_gate(const json_t *pod)
     size_t i;
 
     for (size_t list = 0; list < sizeof lists / sizeof *lists; list++)
-        json_array_foreach(json_object_get(json_object_get(pod, "spec"), lists[list]), i, container)
-        {
+        json_array_foreach(json_object_get(json_object_get(pod, "spec"), lists[list]), i,
+                           container) {
             const char *name = json_string_value(json_object_get(container, "name"));
 
             if (name && strcmp(name, CONTAINER_GATE) == 0)

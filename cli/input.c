@@ -81,8 +81,7 @@ static int merge_string_data(const struct head *head)
     const char *key;
     json_t *value;
 
-    json_object_foreach(head->string_data, key, value)
-    {
+    json_object_foreach(head->string_data, key, value) {
         struct buf text CLEANUP(buf_wipe) = BUF_INIT(VALUE_MAX);
 
         base64_encode(json_string_value(value), json_string_length(value), &text);

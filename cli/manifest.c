@@ -138,8 +138,7 @@ static int visit_items(const struct place *list, const json_t *items, place_fn *
     size_t i;
     int r, result = 0;
 
-    json_array_foreach(items, i, item)
-    {
+    json_array_foreach(items, i, item) {
         struct place place = *list;
 
         snprintf(place.path, sizeof place.path, "items[%zu]", i);

@@ -48,8 +48,7 @@ static int hide_values(json_t *secret)
     const char *key;
     void *next;
 
-    json_object_foreach_safe(data, next, key, value)
-    {
+    json_object_foreach_safe(data, next, key, value) {
         struct buf bytes CLEANUP(buf_wipe) = BUF_INIT(VALUE_MAX);
 
         if (base64_decode(json_string_value(value), json_string_length(value), &bytes) < 0 ||

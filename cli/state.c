@@ -136,8 +136,7 @@ static int write_config_map(const char *dir, const char *sub, json_t *object, st
     json_t *value;
     int r = owned ? 0 : error_errno(err, -ENOMEM, "cannot render %s", sub);
 
-    json_object_foreach(json_object_get(owned, "data"), name, value)
-    {
+    json_object_foreach(json_object_get(owned, "data"), name, value) {
         const char *text = json_string_value(value);
         mode_t mode = strncmp(text, "#!", 2) == 0 ? 0700 : 0600;
 
@@ -152,8 +151,7 @@ static int write_secret(const char *dir, const json_t *secret, struct error *err
     const char *name;
     json_t *value;
 
-    json_object_foreach(json_object_get(secret, "data"), name, value)
-    {
+    json_object_foreach(json_object_get(secret, "data"), name, value) {
         struct buf bytes CLEANUP(buf_wipe) = BUF_INIT(VALUE_MAX);
         int r = base64_decode(json_string_value(value), json_string_length(value), &bytes);
 

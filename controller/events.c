@@ -157,8 +157,7 @@ void events_tell(struct controller *controller, struct gate_state *state, const 
     if (!json_array_size(news) || controller->stopping)
         return;
     events = events_of(state, uv_now(controller->loop));
-    json_array_foreach((json_t *)news, i, one)
-    {
+    json_array_foreach((json_t *)news, i, one) {
         if (events)
             tell(controller, events, gate, one);
     }

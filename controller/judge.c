@@ -25,8 +25,7 @@ static bool has_problem(const json_t *problems, size_t upstream)
     json_t *problem;
     size_t i;
 
-    json_array_foreach((json_t *)problems, i, problem)
-    {
+    json_array_foreach((json_t *)problems, i, problem) {
         if (judge_upstream(json_string_value(json_object_get(problem, "path"))) == upstream)
             return true;
     }
@@ -40,8 +39,7 @@ static void judge_credentials(const struct observed *observed, const json_t *pro
     json_t *problem;
     size_t i;
 
-    json_array_foreach((json_t *)problems, i, problem)
-    {
+    json_array_foreach((json_t *)problems, i, problem) {
         const char *path = json_string_value(json_object_get(problem, "path"));
         size_t upstream = judge_upstream(path);
 

@@ -62,8 +62,7 @@ static void tell_conditions(json_t *news, const json_t *before, const json_t *af
     json_t *condition;
     size_t i;
 
-    json_array_foreach(json_object_get(after, "conditions"), i, condition)
-    {
+    json_array_foreach(json_object_get(after, "conditions"), i, condition) {
         tell_condition(news, condition_find(old, text_of(condition, "type")), condition);
     }
 }

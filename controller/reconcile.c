@@ -21,8 +21,7 @@ static const json_t *earlier_addresses(const struct observed *observed,
     json_t *entry;
     size_t i;
 
-    json_array_foreach(json_object_get(observed->status, "upstreams"), i, entry)
-    {
+    json_array_foreach(json_object_get(observed->status, "upstreams"), i, entry) {
         const char *name = json_string_value(json_object_get(entry, "name"));
         const char *host = json_string_value(json_object_get(entry, "host"));
 

@@ -88,8 +88,7 @@ const json_t *condition_find(const json_t *list, const char *type)
     size_t i;
     json_t *element;
 
-    json_array_foreach((json_t *)list, i, element)
-    {
+    json_array_foreach((json_t *)list, i, element) {
         const char *text = json_string_value(json_object_get(element, "type"));
 
         if (text && strcmp(text, type) == 0)

@@ -36,8 +36,7 @@ static void withhold_new_names(const char *repo, const struct push *push, json_t
     size_t i;
 
     list_known(repo, push, &known);
-    json_array_foreach(refs, i, entry)
-    {
+    json_array_foreach(refs, i, entry) {
         if (!is_known(known.out.data, json_string_value(json_object_get(entry, "ref"))))
             json_object_del(entry, "ref");
     }

@@ -159,8 +159,7 @@ static const char *choose(struct background *b)
     const char *name, *chosen = NULL;
     json_t *changes;
 
-    json_object_foreach(b->changes, name, changes)
-    {
+    json_object_foreach(b->changes, name, changes) {
         if (json_integer_value(changes) < CHANGES_MAX)
             continue;
         if (is_rested(b->maintained, name, REST_MS))
@@ -245,8 +244,7 @@ static void drop_former(const struct background *b, json_t *object)
     json_t *value;
     void *next;
 
-    json_object_foreach_safe(object, next, key, value)
-    {
+    json_object_foreach_safe(object, next, key, value) {
         cleanup_free char *name = strndup(key, strcspn(key, " "));
 
         if (name && !gitgate_upstream(&b->connections->gate->spec, name)) {
@@ -283,7 +281,8 @@ static void on_hour(uv_timer_t *timer)
     const char *name;
     json_t *changes;
 
-    json_object_foreach(b->changes, name, changes) json_integer_set(changes, CHANGES_MAX);
+    json_object_foreach(b->changes, name, changes)
+        json_integer_set(changes, CHANGES_MAX);
     maintain_next(b);
 }
 

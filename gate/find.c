@@ -278,8 +278,7 @@ static const char *first_keyword(const json_t *keywords, const char *text, size_
     size_t i;
 
     *at = to;
-    json_array_foreach(keywords, i, keyword)
-    {
+    json_array_foreach(keywords, i, keyword) {
         const char *word = json_string_value(keyword);
         size_t found = find_word(text, from, *at, word);
 

@@ -12,8 +12,7 @@ void operation_add(json_t *operation, const json_t *event)
     const char *phase = operation_text(event, "phase"), *field;
     json_t *times = json_object_get(operation, "ms"), *value;
 
-    json_object_foreach((json_t *)event, field, value)
-    {
+    json_object_foreach((json_t *)event, field, value) {
         if (strcmp(field, "ms") == 0)
             json_object_set(times, phase, value);
         else if (strcmp(field, "phase") != 0 && strcmp(field, "session") != 0)

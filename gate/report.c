@@ -55,8 +55,7 @@ static int allowed(const struct scan_policy *policy, const struct judge *judge,
     json_t *entry;
     size_t i;
 
-    json_array_foreach(policy->allow, i, entry)
-    {
+    json_array_foreach(policy->allow, i, entry) {
         const char *print;
         int r;
 

@@ -173,8 +173,7 @@ static int set_marker(json_t *config, const char *letter)
     json_t *value;
     void *next;
 
-    json_object_foreach_safe(config, next, name, value)
-    {
+    json_object_foreach_safe(config, next, name, value) {
         if (strcasecmp(name, "marker") == 0)
             json_object_del(config, name);
     }

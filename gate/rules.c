@@ -94,8 +94,7 @@ int rules_detail(struct rules *rules, struct error *err)
     rules->list = calloc(rules->n + 1, sizeof *rules->list);
     if (!json_is_array(list) || !rules->list)
         return error_set(err, -EIO, "the compiled rules can't be read");
-    json_array_foreach(list, i, entry)
-    {
+    json_array_foreach(list, i, entry) {
         if (!take_rule(entry, &rules->list[i]))
             return error_set(err, -EIO, "the compiled rules can't be read");
     }

@@ -92,7 +92,8 @@ static void add_egress(struct buf *to, const json_t *rule)
     snprintf(range, sizeof range, "%s/%u", address, cidr.prefix);
     if (json_array_size(ports) == 0)
         buf_addf(to, "\t\t%s daddr %s accept\n", family(cidr.ip.family), range);
-    json_array_foreach(ports, i, port) add_port(to, family(cidr.ip.family), range, port);
+    json_array_foreach(ports, i, port)
+        add_port(to, family(cidr.ip.family), range, port);
 }
 
 void ruleset_add(struct buf *to, const struct gitgate *gate, uint32_t group,
@@ -116,6 +117,7 @@ void ruleset_add(struct buf *to, const struct gitgate *gate, uint32_t group,
         add_nameservers(to, "", nameservers, n_nameservers);
     add_never(to);
     buf_addf(to, "\t\tct state established,related accept\n\t\t%saccept\n", who);
-    json_array_foreach(gate->agent_egress, i, rule) add_egress(to, rule);
+    json_array_foreach(gate->agent_egress, i, rule)
+        add_egress(to, rule);
     buf_adds(to, "\t\t" REJECT "\n\t}\n}\n");
 }

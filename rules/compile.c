@@ -169,10 +169,8 @@ static bool looks_around(const json_t *rules, const json_t *rule)
 
     if (json_array_size(json_object_get(rule, "required")) > 0)
         return true;
-    json_array_foreach(rules, i, other)
-    {
-        json_array_foreach(json_object_get(other, "required"), j, entry)
-        {
+    json_array_foreach(rules, i, other) {
+        json_array_foreach(json_object_get(other, "required"), j, entry) {
             const char *text = json_string_value(json_object_get(entry, "id"));
 
             if (text && strcmp(text, id) == 0)
@@ -192,8 +190,7 @@ static int compile_contents(struct compilation *c, struct buf *db, struct error 
 
     if (r < 0)
         return r;
-    json_array_foreach(c->rules, i, rule)
-    {
+    json_array_foreach(c->rules, i, rule) {
         const char *regex = json_string_value(json_object_get(rule, "regex"));
         cleanup_expression struct expression expression = EXPRESSION_INIT, wider = EXPRESSION_INIT;
         struct error why = ERROR_INIT;
@@ -231,8 +228,7 @@ static int compile_paths(const json_t *paths, json_t *problems, struct buf *db, 
 
     if (r < 0)
         return r;
-    json_array_foreach(paths, i, path)
-    {
+    json_array_foreach(paths, i, path) {
         bool decides = json_is_true(json_object_get(path, "decides"));
         unsigned id = (unsigned)i | (decides ? PATH_DECIDES : 0);
         cleanup_expression struct expression expression = EXPRESSION_INIT;
@@ -317,7 +313,8 @@ int compile_rules(const json_t *source, struct buf *block, json_t **problems, st
     size_t i;
     int r;
 
-    json_array_foreach(c.rules, i, rule) judgement_add_rule(&judge, rule, &markers);
+    json_array_foreach(c.rules, i, rule)
+        judgement_add_rule(&judge, rule, &markers);
     judgement_add_allowlists(&allowlists, "allowlists", json_object_get(source, "allowlists"),
                              &markers);
     if (buf_error(&judge) || buf_error(&allowlists) || json_array_size(paths) > PATH_PATTERNS_MAX)

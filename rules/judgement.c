@@ -37,8 +37,7 @@ static void add_texts(struct buf *to, const char *key, const json_t *list)
     if (json_array_size(list) == 0)
         return;
     buf_addf(to, "%s = [", key);
-    json_array_foreach(list, i, item)
-    {
+    json_array_foreach(list, i, item) {
         buf_adds(to, i ? ", " : "");
         add_string(to, json_string_value(item));
     }
@@ -72,8 +71,7 @@ static void add_markers(struct buf *to, const json_t *patterns, const struct mar
     if (json_array_size(patterns) == 0)
         return;
     buf_adds(to, "paths = [");
-    json_array_foreach(patterns, i, pattern)
-    {
+    json_array_foreach(patterns, i, pattern) {
         buf_adds(to, i ? ", " : "");
         add_marker(to, pattern, false, false, markers);
     }
@@ -88,8 +86,7 @@ void judgement_add_allowlists(struct buf *to, const char *table, const json_t *a
     const json_t *list;
     size_t i;
 
-    json_array_foreach(allowlists, i, list)
-    {
+    json_array_foreach(allowlists, i, list) {
         buf_addf(to, "[[%s]]\n", table);
         add_text(to, "condition", json_object_get(list, "condition"));
         add_text(to, "regexTarget", json_object_get(list, "regexTarget"));
@@ -105,8 +102,7 @@ static void add_required(struct buf *to, const json_t *required)
     const json_t *entry;
     size_t i;
 
-    json_array_foreach(required, i, entry)
-    {
+    json_array_foreach(required, i, entry) {
         buf_adds(to, "[[rules.required]]\n");
         add_text(to, "id", json_object_get(entry, "id"));
         add_scalar(to, "withinLines", json_object_get(entry, "withinLines"));

@@ -29,8 +29,7 @@ static bool is_texts(const json_t *value)
     json_t *item;
     size_t i;
 
-    json_array_foreach(value, i, item)
-    {
+    json_array_foreach(value, i, item) {
         if (!json_is_string(item))
             return false;
     }
@@ -101,8 +100,7 @@ static int read_allowlists(const json_t *from, json_t *list, const char *where, 
         return bad(err, where, "allowlists", "tables");
     if (one)
         r = add_allowlist(one, list, where, err);
-    json_array_foreach(many, i, item)
-    {
+    json_array_foreach(many, i, item) {
         /* For some rules only: theirs, not everybody's. */
         if (r == 0 && json_array_size(gitleaks_config_get(item, "targetRules")) == 0)
             r = add_allowlist(item, list, where, err);
@@ -115,8 +113,7 @@ static bool targets(const json_t *allowlist, const char *id)
     json_t *target;
     size_t i;
 
-    json_array_foreach(gitleaks_config_get(allowlist, "targetRules"), i, target)
-    {
+    json_array_foreach(gitleaks_config_get(allowlist, "targetRules"), i, target) {
         const char *text = json_string_value(target);
 
         if (text && strcmp(text, id) == 0)
@@ -131,8 +128,7 @@ static int read_targeted(const json_t *config, const char *id, json_t *list, str
     size_t i;
     int r = 0;
 
-    json_array_foreach(gitleaks_config_get(config, "allowlists"), i, item)
-    {
+    json_array_foreach(gitleaks_config_get(config, "allowlists"), i, item) {
         if (r == 0 && targets(item, id))
             r = add_allowlist(item, list, id, err);
     }
@@ -157,8 +153,7 @@ static int read_required(const json_t *from, json_t *rule, const char *where, st
     int r = 0;
 
     json_object_set_new(rule, "required", to);
-    json_array_foreach(list, i, item)
-    {
+    json_array_foreach(list, i, item) {
         json_t *entry = json_object();
 
         json_array_append_new(to, entry);
@@ -174,8 +169,7 @@ static void lower_keywords(json_t *rule)
     json_t *list = json_array(), *keyword;
     size_t i;
 
-    json_array_foreach(json_object_get(rule, "keywords"), i, keyword)
-    {
+    json_array_foreach(json_object_get(rule, "keywords"), i, keyword) {
         char *text = strdup(json_string_value(keyword));
 
         for (char *c = text; c && *c; c++)
@@ -245,8 +239,7 @@ int source_read(const json_t *config, json_t **ret, struct error *err)
         return error_errno(err, -ENOMEM, "cannot read the rules");
     if (list && !json_is_array(list))
         return bad(err, "the configuration", "rules", "tables");
-    json_array_foreach(list, i, item)
-    {
+    json_array_foreach(list, i, item) {
         if (r == 0)
             r = read_rule(config, item, i, json_object_get(to, "rules"), err);
     }

@@ -16,8 +16,7 @@ json_t *bundle_patch(const json_t *configuration, const char *ca_bundle)
     const json_t *webhook;
     size_t i;
 
-    json_array_foreach(json_object_get(configuration, "webhooks"), i, webhook)
-    {
+    json_array_foreach(json_object_get(configuration, "webhooks"), i, webhook) {
         const json_t *client = json_object_get(webhook, "clientConfig");
         const char *present = json_string_value(json_object_get(client, "caBundle"));
 

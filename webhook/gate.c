@@ -59,8 +59,7 @@ static char *not_ready(const json_t *object)
     size_t i;
 
     json_array_foreach(json_object_get(json_object_get(object, "status"), "conditions"), i,
-                       condition)
-    {
+                       condition) {
         if (strcmp(text_of(condition, "type"), "Ready") != 0 ||
             strcmp(text_of(condition, "status"), "False") != 0)
             continue;

@@ -222,8 +222,7 @@ static void patch_pull_secrets(struct injection *in)
     json_t *secret;
     size_t i, at;
 
-    json_array_foreach(in->gate->spec.image_pull_secrets, i, secret)
-    {
+    json_array_foreach(in->gate->spec.image_pull_secrets, i, secret) {
         cleanup_free char *text = json_dumps(secret, JSON_COMPACT);
 
         if (!find(theirs, "name", json_string_value(json_object_get(secret, "name")), &at))

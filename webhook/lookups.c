@@ -96,8 +96,8 @@ static struct queue *find_queue(struct lookups *lookups, const char *namespace_)
     struct queue *queue;
 
     LIST_FOREACH(queue, &lookups->queues, next)
-    if (strcmp(queue->namespace_, namespace_) == 0)
-        return queue;
+        if (strcmp(queue->namespace_, namespace_) == 0)
+            return queue;
     return lookups->n < LOOKUPS_NAMESPACES_MAX ? add_queue(lookups, namespace_) : NULL;
 }
 
@@ -127,8 +127,8 @@ static const char *only_name(const struct waiters *waiters)
     const struct waiter *first = STAILQ_FIRST(waiters), *waiter;
 
     STAILQ_FOREACH(waiter, waiters, next)
-    if (strcmp(waiter->name, first->name) != 0)
-        return NULL;
+        if (strcmp(waiter->name, first->name) != 0)
+            return NULL;
     return first->name;
 }
 
@@ -144,8 +144,8 @@ static bool is_asked_for(const struct queue *queue, const json_t *object)
     if (!name || !namespace_ || strcmp(namespace_, queue->namespace_) != 0)
         return false;
     STAILQ_FOREACH(waiter, &queue->asking, next)
-    if (strcmp(waiter->name, name) == 0)
-        return true;
+        if (strcmp(waiter->name, name) == 0)
+            return true;
     return false;
 }
 
@@ -183,7 +183,8 @@ static void read_answer(const struct queue *queue, const struct kube_response *r
     const json_t *item;
     size_t i;
 
-    json_array_foreach(items, i, item) add_found(queue, item, ret);
+    json_array_foreach(items, i, item)
+        add_found(queue, item, ret);
     if (answer && !items)
         add_found(queue, answer, ret);
 }
@@ -203,7 +204,7 @@ static void on_answer(void *data, const struct kube_response *response)
     STAILQ_CONCAT(&answered, &queue->asking);
     go_on(queue);
     STAILQ_FOREACH(waiter, &answered, next)
-    waiter->done(waiter->data, (struct gate_list){found.list, found.n});
+        waiter->done(waiter->data, (struct gate_list){found.list, found.n});
     drop(&answered);
 }
 

@@ -255,8 +255,7 @@ static int complete_upstream(struct upstream *upstream, const json_t *object)
     upstream->extra_hosts = calloc(json_object_size(hosts), sizeof *upstream->extra_hosts);
     if (!upstream->extra_hosts)
         return -ENOMEM;
-    json_object_foreach(hosts, host, ip)
-    {
+    json_object_foreach(hosts, host, ip) {
         if (json_is_string(ip))
             upstream->extra_hosts[upstream->n_extra_hosts++] =
                 (struct extra_host){.host = host, .ip = json_string_value(ip)};

@@ -7,8 +7,7 @@ static bool contains(const json_t *values, const char *text)
     const json_t *value;
     size_t i;
 
-    json_array_foreach(values, i, value)
-    {
+    json_array_foreach(values, i, value) {
         if (json_is_string(value) && strcmp(json_string_value(value), text) == 0)
             return true;
     }
@@ -49,13 +48,11 @@ bool selector_selects(const json_t *selector, label_fn label_of, const void *lab
 
     if (!json_is_object(selector))
         return false;
-    json_object_foreach(json_object_get(selector, "matchLabels"), key, value)
-    {
+    json_object_foreach(json_object_get(selector, "matchLabels"), key, value) {
         if (!is_text(label_of(labels, key), value))
             return false;
     }
-    json_array_foreach(json_object_get(selector, "matchExpressions"), i, value)
-    {
+    json_array_foreach(json_object_get(selector, "matchExpressions"), i, value) {
         if (!requirement_holds(value, label_of, labels))
             return false;
     }

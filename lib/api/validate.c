@@ -186,10 +186,8 @@ static void validate_ports(const struct gitgate *gate, struct problems *problems
     json_t *rule, *port;
     size_t i, j;
 
-    json_array_foreach(gate->agent_egress, i, rule)
-    {
-        json_array_foreach(json_object_get(rule, "ports"), j, port)
-        {
+    json_array_foreach(gate->agent_egress, i, rule) {
+        json_array_foreach(json_object_get(rule, "ports"), j, port) {
             json_t *end = json_object_get(port, "endPort");
             char path[PATH_SIZE];
 
@@ -213,8 +211,7 @@ static void validate_rules(const struct gitgate *gate, struct problems *problems
     json_t *rule;
     size_t i;
 
-    json_array_foreach(gate->scan.rules, i, rule)
-    {
+    json_array_foreach(gate->scan.rules, i, rule) {
         const char *regex = json_string_value(json_object_get(rule, "regex"));
         cleanup_expression struct expression expression = EXPRESSION_INIT;
         struct error why = ERROR_INIT;
@@ -240,8 +237,7 @@ static void validate_allow(const struct gitgate *gate, struct problems *problems
     json_t *entry;
     size_t i;
 
-    json_array_foreach(gate->scan.allow, i, entry)
-    {
+    json_array_foreach(gate->scan.allow, i, entry) {
         char path[PATH_SIZE];
 
         if (json_object_get(entry, "rule") || json_object_get(entry, "path") ||

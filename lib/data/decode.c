@@ -183,8 +183,7 @@ static void decode_strings(struct decoder *d, const struct place *place, const s
         d->err = -ENOMEM;
         return;
     }
-    json_array_foreach(value, i, item)
-    {
+    json_array_foreach(value, i, item) {
         struct place here = {.parent = place, .index = i};
 
         if (check_string(d, &here, field, item))
@@ -205,8 +204,7 @@ static void decode_map(struct decoder *d, const struct place *place, const struc
     if (!expect(d, place, value, json_is_object(value), "an object with strings as values") ||
         !check_count(d, place, field, json_object_size(value), "entries"))
         return;
-    json_object_foreach(value, key, item)
-    {
+    json_object_foreach(value, key, item) {
         struct place here = {.parent = place, .key = key, .map_key = true};
         struct error err = ERROR_INIT;
 
@@ -351,8 +349,7 @@ static void decode_array(struct decoder *d, const struct place *place, const str
         store(to, field->offset, &items, sizeof items);
         store(to, field->count_offset, &n, sizeof n);
     }
-    json_array_foreach(value, i, item)
-    {
+    json_array_foreach(value, i, item) {
         struct place here = {.parent = place, .index = i};
 
         if (expect(d, &here, item, json_is_object(item), "an object"))
@@ -445,8 +442,7 @@ static void find_unknown(struct decoder *d, const struct place *place, const str
     const char *key;
     json_t *value;
 
-    json_object_foreach(object, key, value)
-    {
+    json_object_foreach(object, key, value) {
         struct place here = {.parent = place, .key = key};
         const char *near;
 

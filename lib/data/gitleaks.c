@@ -12,8 +12,7 @@ json_t *gitleaks_config_get(const json_t *object, const char *key)
     const char *name;
     json_t *value;
 
-    json_object_foreach((json_t *)object, name, value)
-    {
+    json_object_foreach((json_t *)object, name, value) {
         if (strcasecmp(name, key) == 0)
             return value;
     }
@@ -32,8 +31,7 @@ static int check_rules(const json_t *config, struct error *err)
 
     if (rules && !json_is_array(rules))
         return error_set(err, -EINVAL, "\"rules\" must be tables");
-    json_array_foreach(rules, i, rule)
-    {
+    json_array_foreach(rules, i, rule) {
         const json_t *id = gitleaks_config_get(rule, "id"),
                      *regex = gitleaks_config_get(rule, "regex");
 
@@ -82,8 +80,7 @@ void gitleaks_config_look(const json_t *config, const char *path, struct problem
             gitleaks_config_get(gitleaks_config_get(config, "extend"), "disabledRules")) > 0)
         problems_add(problems, path,
                      "extend.disabledRules stay: name them in spec.scan.allow instead");
-    json_array_foreach(gitleaks_config_get(config, "rules"), i, rule)
-    {
+    json_array_foreach(gitleaks_config_get(config, "rules"), i, rule) {
         const char *regex = json_string_value(gitleaks_config_get(rule, "regex"));
         cleanup_expression struct expression expression = EXPRESSION_INIT;
         struct error why = ERROR_INIT;

@@ -127,8 +127,7 @@ static int undo_tests(json_t *undo, const char *path, json_t *value)
     }
     if (json_array_size(value) == 0)
         return undo_test(undo, path, value);
-    json_array_foreach(value, i, element)
-    {
+    json_array_foreach(value, i, element) {
         snprintf(below, sizeof below, "%.*s/%zu", JSON_POINTER_MAX, path, i);
         if (!json_is_string(json_object_get(element, "name")))
             return undo_test(undo, path, value);
@@ -287,8 +286,7 @@ int json_patch_apply(json_t *document, const json_t *patch, json_t *undo, struct
 
     if (!json_is_array(patch))
         return error_set(err, -EINVAL, "a JSON Patch is a list of operations");
-    json_array_foreach(patch, i, operation)
-    {
+    json_array_foreach(patch, i, operation) {
         int r = apply(document, operation, undo, err);
 
         if (r < 0)

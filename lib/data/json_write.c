@@ -36,8 +36,7 @@ static void write_object(struct buf *to, json_t *object)
     json_t *member;
 
     buf_addc(to, '{');
-    json_object_foreach(object, key, member)
-    {
+    json_object_foreach(object, key, member) {
         json_write_key(to, key, strlen(key));
         json_write(to, member);
     }
@@ -50,8 +49,7 @@ static void write_array(struct buf *to, json_t *array)
     json_t *element;
 
     buf_addc(to, '[');
-    json_array_foreach(array, i, element)
-    {
+    json_array_foreach(array, i, element) {
         separate(to);
         json_write(to, element);
     }

@@ -66,8 +66,7 @@ static int print_object(yaml_emitter_t *emitter, const json_t *object, int depth
     int r =
         emit(emitter, &event, yaml_mapping_start_event_initialize(&event, NULL, NULL, 1, style));
 
-    json_object_foreach((json_t *)object, key, value)
-    {
+    json_object_foreach((json_t *)object, key, value) {
         if (r == 0)
             r = print_string(emitter, key);
         if (r == 0)
@@ -86,8 +85,7 @@ static int print_array(yaml_emitter_t *emitter, const json_t *array, int depth)
     int r =
         emit(emitter, &event, yaml_sequence_start_event_initialize(&event, NULL, NULL, 1, style));
 
-    json_array_foreach(array, i, value)
-    {
+    json_array_foreach(array, i, value) {
         if (r == 0)
             r = print_value(emitter, value, depth + 1);
     }

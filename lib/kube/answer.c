@@ -82,8 +82,7 @@ static bool is_terminating(const json_t *status)
     json_t *cause;
     size_t i;
 
-    json_array_foreach(json_object_get(json_object_get(status, "details"), "causes"), i, cause)
-    {
+    json_array_foreach(json_object_get(json_object_get(status, "details"), "causes"), i, cause) {
         const char *reason = json_string_value(json_object_get(cause, "reason"));
 
         if (reason && strcmp(reason, "NamespaceTerminating") == 0)

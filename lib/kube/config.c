@@ -118,8 +118,7 @@ static int find_section(const json_t *root, const char *file, const char *list, 
     size_t i;
     json_t *entry;
 
-    json_array_foreach(json_object_get(root, list), i, entry)
-    {
+    json_array_foreach(json_object_get(root, list), i, entry) {
         const char *text = string_of(entry, "name");
 
         if (!text || strcmp(text, name) != 0)
@@ -298,8 +297,10 @@ static void wipe_strings(json_t *value)
 
     if (json_is_string(value))
         explicit_bzero((char *)json_string_value(value), json_string_length(value));
-    json_object_foreach(value, key, item) wipe_strings(item);
-    json_array_foreach(value, i, item) wipe_strings(item);
+    json_object_foreach(value, key, item)
+        wipe_strings(item);
+    json_array_foreach(value, i, item)
+        wipe_strings(item);
 }
 
 int kube_config_file(const char *path, struct kube_config *ret, struct error *err)

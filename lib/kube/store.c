@@ -172,7 +172,7 @@ void kube_store_mark(struct kube_store *store)
     struct entry *entry;
 
     RB_FOREACH(entry, entries, &store->entries)
-    entry->marked = true;
+        entry->marked = true;
 }
 
 void kube_store_sweep(struct kube_store *store,

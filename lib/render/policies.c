@@ -65,8 +65,7 @@ static int add_rule(json_t *rules, json_t *rule)
 
     if (!owned)
         return -ENOMEM;
-    json_array_foreach(rules, i, other)
-    {
+    json_array_foreach(rules, i, other) {
         if (json_equal(other, rule))
             return 0;
     }
@@ -150,8 +149,7 @@ json_t *render_policy_egress(const struct gitgate *gate, const struct upstream_a
         r = add_dns(rules);
     for (i = 0; r == 0 && i < gate->n_upstreams; i++)
         r = add_upstream(rules, gate, i, addresses);
-    json_array_foreach(gate->agent_egress, i, egress)
-    {
+    json_array_foreach(gate->agent_egress, i, egress) {
         if (r == 0)
             r = add_agent_egress(rules, egress);
     }

@@ -77,10 +77,8 @@ static void put_keys_in(json_t *secrets)
     const char *name, *key;
     json_t *secret, *value;
 
-    json_object_foreach(secrets, name, secret)
-    {
-        json_object_foreach(get(secret, "data"), key, value)
-        {
+    json_object_foreach(secrets, name, secret) {
+        json_object_foreach(get(secret, "data"), key, value) {
             if (json_is_string(value) && strcmp(json_string_value(value), "$key") == 0)
                 json_object_set_new(get(secret, "data"), key, private_key());
         }
@@ -95,8 +93,7 @@ static void see_addresses(struct fixture *f)
         json_t *list = get(get(f->in, "addresses"), host), *ip;
         size_t j;
 
-        json_array_foreach(list, j, ip)
-        {
+        json_array_foreach(list, j, ip) {
             f->ips[i][j] = json_string_value(ip);
         }
         f->resolved[i] = (struct resolved){.ips = f->ips[i], .error = error ? error : ""};
@@ -108,8 +105,7 @@ static void count_names(const json_t *names, struct pod_group *group)
     size_t i;
     json_t *name;
 
-    json_array_foreach(names, i, name)
-    {
+    json_array_foreach(names, i, name) {
         census_add(group, json_string_value(name));
     }
 }
@@ -244,8 +240,7 @@ static json_t *step_json(const struct step *step)
     if (step->which != OWNED_CREDS)
         return line;
     keys = json_array();
-    json_object_foreach(get(step->object, "data"), key, value)
-    {
+    json_object_foreach(get(step->object, "data"), key, value) {
         json_array_append_new(keys, json_string(key));
     }
     json_object_set_new(line, "keys", keys);
