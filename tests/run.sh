@@ -7,6 +7,9 @@ set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 
 "$top/tests/deps" all
-cmake -S "$top" -B "$top/build" -G Ninja
-cmake --build "$top/build"
+# A build folder that is there keeps its generator: cmake refuses another.
+generator=(-G Ninja)
+[ ! -f "$top/build/CMakeCache.txt" ] || generator=()
+cmake -S "$top" -B "$top/build" "${generator[@]}"
+cmake --build "$top/build" --parallel "$(nproc)"
 exec ctest --test-dir "$top/build" --output-on-failure "$@"
