@@ -13,14 +13,6 @@ setup_file() {
     start_gate
 }
 
-teardown_file() {
-    stop_bed
-}
-
-setup() {
-    work=$BATS_TEST_TMPDIR/work
-}
-
 # backups REPO [OID] : "<oid> <name>" of what is kept, a line each
 backups() {
     gate_git "$1" for-each-ref --format='%(objectname) %(refname)' refs/gitgate/backup

@@ -18,10 +18,6 @@ setup_file() {
     fi
 }
 
-teardown_file() {
-    stop_bed
-}
-
 setup() {
     file=$BATS_TEST_TMPDIR/gitgate.yaml
     export XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/run

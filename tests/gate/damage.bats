@@ -15,10 +15,6 @@ setup_file() {
     start_gate
 }
 
-teardown_file() {
-    stop_bed
-}
-
 setup() {
     work=$BATS_TEST_TMPDIR/work
     BED_REFS=$(git -C "$BED" show-ref --head)

@@ -17,14 +17,6 @@ setup_file() {
     export DISK=/proc/$(cat "$BED/gate.pid")/root$BED/state
 }
 
-teardown_file() {
-    stop_bed
-}
-
-setup() {
-    work=$BATS_TEST_TMPDIR/work
-}
-
 teardown() {
     rm -f "$DISK/filler"
 }

@@ -19,14 +19,6 @@ setup_file() {
     start_gate
 }
 
-teardown_file() {
-    stop_bed
-}
-
-setup() {
-    work=$BATS_TEST_TMPDIR/work
-}
-
 teardown() {
     rm -f "$BATS_TEST_TMPDIR/go" # ends what loops while it is there
     start_server

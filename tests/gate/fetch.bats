@@ -19,14 +19,6 @@ setup_file() {
     start_gate
 }
 
-teardown_file() {
-    stop_bed
-}
-
-setup() {
-    work=$BATS_TEST_TMPDIR/work
-}
-
 @test "a clone has what the upstream has" {
     clone app "$work"
     [ "$(git -C "$work" rev-parse HEAD)" = "$(up app rev-parse main)" ]

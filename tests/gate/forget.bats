@@ -14,14 +14,6 @@ setup_file() {
     cp "$BED/state/config/gate.json" "$BED/all.json"
 }
 
-teardown_file() {
-    stop_bed
-}
-
-setup() {
-    work=$BATS_TEST_TMPDIR/work
-}
-
 teardown() {
     set_upstreams .
     wait_for 20 has_all

@@ -12,10 +12,6 @@ setup_file() {
     start_gate
 }
 
-teardown_file() {
-    stop_bed
-}
-
 setup() {
     work=$BATS_TEST_TMPDIR/work
     clone app "$work"

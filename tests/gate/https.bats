@@ -40,14 +40,6 @@ setup_file() {
     start_gate
 }
 
-teardown_file() {
-    stop_bed
-}
-
-setup() {
-    work=$BATS_TEST_TMPDIR/work
-}
-
 # refused REPO TEXT : listing it fails with that text, in one line of ours without a path or credential
 refused() {
     run git ls-remote "$(gate_url "$1.git")"

@@ -17,14 +17,6 @@ setup_file() {
     stop_when_refs_move
 }
 
-teardown_file() {
-    stop_bed
-}
-
-setup() {
-    work=$BATS_TEST_TMPDIR/work
-}
-
 # upstream_hook REPO HOOK SCRIPT
 upstream_hook() {
     printf '#!/bin/sh\nBED=%s\n%s\n' "$BED" "$3" >"$BED/srv/$1.git/hooks/$2"

@@ -2,8 +2,8 @@
 # Sourced by the tests of the gate: a git server behind sshd, or behind nginx when GITGATE_UPSTREAMS is
 # "https" (see https.bash), a gate in front of it, clients.
 #
-#   setup_file    { start_bed; }       one server and one gate a file
-#   teardown_file { stop_bed; }
+#   setup_file() { start_bed; }        one server and one gate a file, which end with it; $work is each
+#                                      test's own folder, that it makes
 #
 # Everything lies below $BED and on free ports of loopback. As root the server's user "git" exists in
 # a mount namespace of the server alone; as somebody else it is the caller.
@@ -455,6 +455,16 @@ stop_bed() {
     stop_server
     end "$BED/listeners.pid"
     rm -rf "$BED"
+}
+
+# What a test file does unless it says otherwise itself.
+teardown_file() {
+    stop_bed
+}
+
+setup() {
+    # shellcheck disable=SC2034 # the tests'
+    work=$BATS_TEST_TMPDIR/work
 }
 
 # ---- clients

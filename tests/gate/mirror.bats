@@ -18,10 +18,6 @@ setup_file() {
     wait_for 60 mirrored 3
 }
 
-teardown_file() {
-    stop_bed
-}
-
 # long_upstream NAME : a history of that many commits
 long_upstream() {
     local i

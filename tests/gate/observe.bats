@@ -17,10 +17,6 @@ setup_file() {
     start_gate
 }
 
-teardown_file() {
-    stop_bed
-}
-
 setup() {
     work=$BATS_TEST_TMPDIR/work
     LINES_BEFORE=$(wc -l <"$BED/gate.log")

@@ -22,14 +22,6 @@ setup_file() {
     start_gate
 }
 
-teardown_file() {
-    stop_bed
-}
-
-setup() {
-    work=$BATS_TEST_TMPDIR/work
-}
-
 # hook REPO SCRIPT : the upstream's pre-receive
 hook() {
     printf '#!/bin/sh\n%s\n' "$2" >"$BED/srv/$1.git/hooks/pre-receive"

@@ -13,14 +13,6 @@ setup_file() {
     start_gate
 }
 
-teardown_file() {
-    stop_bed
-}
-
-setup() {
-    work=$BATS_TEST_TMPDIR/work
-}
-
 teardown() {
     [ -e "$BED/gate.pid" ] || start_gate
 }
