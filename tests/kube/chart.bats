@@ -2,7 +2,7 @@
 # The chart and manifests/ against a real API server, which has no nodes: what it accepts, what an
 # upgrade, a rollback and an uninstall leave. tests/e2e has the same with pods that run.
 
-bats_require_minimum_version 1.5.0
+load lib
 
 setup_file() {
 	export bed=$BATS_FILE_TMPDIR/bed
@@ -132,27 +132,17 @@ pod_of() {
 	done
 }
 
-# poll SECONDS COMMAND... : until it succeeds; roles are joined in the background
-poll() {
-	local end=$((SECONDS + $1))
-	shift
-	until "$@"; do
-		[ "$SECONDS" -lt "$end" ] || return 1
-		sleep 0.2
-	done
-}
-
-# may USER VERB RESOURCE... : asked of the API server
+# may USER VERB RESOURCE... : asked of the API server, which joins roles in the background
 may() { kubectl --as "$1" auth can-i "${@:2}" -n team-a; }
 
 @test "who may edit or view a namespace may do so with its GitGates, and only there" {
 	deploy install
 	kubectl -n team-a create rolebinding editor --clusterrole=edit --user=editor
 	kubectl -n team-a create rolebinding viewer --clusterrole=view --user=viewer
-	poll 20 may editor create gitgates
+	wait_for 20 may editor create gitgates
 	may editor delete gitgates
 	may editor get gitgates
-	poll 20 may viewer list gitgates
+	wait_for 20 may viewer list gitgates
 	run ! may viewer create gitgates
 	run ! may editor patch gitgates --subresource=status # the controller's word
 	run ! kubectl --as editor auth can-i create gitgates -n default

@@ -90,6 +90,49 @@ refused() {
 	refused '/serviceMonitor/interval' --set serviceMonitor.interval=often
 }
 
+@test "a certificate's values count in their own mode, and a caBundle that is no certificate is refused unseen" {
+	provided=(--set certificate.mode=provided --set certificate.secretName=x)
+	refused '"provided" alone; it is "self"' --set certificate.secretName=x
+	refused '"provided" alone; it is "cert-manager"' --set certificate.mode=cert-manager --set certificate.caBundle=x
+	refused '"cert-manager" alone; it is "self"' --set certificate.issuerRef.name=x
+	refused '"cert-manager" alone; it is "provided"' "${provided[@]}" --set certificate.caBundle=x --set certificate.issuerRef.name=x
+
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=x \
+		-keyout "$BATS_TEST_TMPDIR/key" -out "$BATS_TEST_TMPDIR/certificate"
+	for file in certificate key; do cat "$BATS_TEST_TMPDIR/certificate" "$BATS_TEST_TMPDIR/$file" >"$BATS_TEST_TMPDIR/with-$file"; done
+	render "${provided[@]}" --set-file "certificate.caBundle=$BATS_TEST_TMPDIR/with-certificate" |
+		grep -F "caBundle: $(base64 -w0 "$BATS_TEST_TMPDIR/with-certificate")"
+	for file in key with-key; do
+		refused 'caBundle must be certificates' "${provided[@]}" --set-file "certificate.caBundle=$BATS_TEST_TMPDIR/$file"
+		run ! grep -F "$(sed -n 2p "$BATS_TEST_TMPDIR/key")" <<<"$output"
+	done
+}
+
+# notes OPTION... : what helm says after an installation with these values
+notes() { helm install gitgate "$chart" --namespace gitgate-system --dry-run=client "$@" | sed '1,/^NOTES:/d'; }
+
+@test "the notes say what an installation with these values needs next" {
+	run -0 notes
+	[[ $output == *"each node must have them already"*localhost/gitgate/gate:* ]]
+	[[ $output == *"kubectl -n NAMESPACE create secret"* ]]
+	run -0 notes --set images.registry=registry.example.com --set controller.namespace=team-a
+	[[ $output != *"each node"* ]]
+	[[ $output == *"team-a, the one namespace that is watched"*"kubectl -n team-a create secret"* ]]
+	[[ $output != *NAMESPACE* ]]
+	# Its example of a GitGate is one.
+	sed -n '/<<END$/,/^  END$/{/END$/!p}' <<<"$output" | sed 's/^  //; s/"ssh-ed25519 \.\.\."/"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"/' >"$BATS_TEST_TMPDIR/gitgate.yaml"
+	cat >>"$BATS_TEST_TMPDIR/gitgate.yaml" <<-'END'
+		---
+		apiVersion: v1
+		kind: Secret
+		metadata: {name: app-deploy-key, namespace: team-a}
+		type: kubernetes.io/ssh-auth
+		stringData: {ssh-privatekey: ""}
+	END
+	run -0 "$GITGATE_BIN/gitgate" render -f "$BATS_TEST_TMPDIR/gitgate.yaml"
+	[[ $output == *"name: agents-gitgate-hooks"*"namespace: team-a"* ]]
+}
+
 @test "every value has its rule in the schema and its line in the chart's README" {
 	/usr/bin/python3 - "$chart" <<-'END'
 		import json, sys, yaml

@@ -142,6 +142,22 @@ spec:
 {{- if eq .Values.certificate.mode "provided" }}{{ .Values.certificate.secretName }}{{ else }}gitgate-webhook-tls{{ end }}
 {{- end }}
 
+{{- /*
+What the schema can't say, or not so that a person knows what to do. It would also show a caBundle that
+it refuses, which may be the key.
+*/ -}}
+{{- define "gitgate.checkCertificate" -}}
+{{- if and (ne .mode "provided") (or .secretName .caBundle) }}
+{{- fail (printf "certificate.secretName and certificate.caBundle count in certificate.mode \"provided\" alone; it is %q" .mode) }}
+{{- end }}
+{{- if and (ne .mode "cert-manager") .issuerRef }}
+{{- fail (printf "certificate.issuerRef counts in certificate.mode \"cert-manager\" alone; it is %q" .mode) }}
+{{- end }}
+{{- if and (eq .mode "provided") (not (regexMatch `^(-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*)+$` .caBundle)) }}
+{{- fail "certificate.caBundle must be certificates in PEM and nothing else: whoever may read webhook configurations sees it" }}
+{{- end }}
+{{- end }}
+
 {{- /* A NetworkPolicy's egress rule: the API server. */ -}}
 {{- define "gitgate.toApiServer" -}}
 - ports:
