@@ -169,10 +169,19 @@ static uint64_t time_to_write(void *data)
     return kube_lease_time_to_write(controller->lease);
 }
 
+static bool accept_nothing(void *data, const char *ns, const char *name, void *state)
+{
+    (void)data, (void)ns, (void)name;
+    state_accept_nothing(state);
+    return true;
+}
+
+/* Who had the lease meanwhile has written, and that was right. */
 static void on_acquired(void *data)
 {
     struct controller *controller = data;
 
+    kube_store_each(controller->states, NULL, accept_nothing, NULL);
     if (controller->synced)
         kube_store_each(kube_watch_store(controller->gates), NULL, add_each, controller);
     queue_pause(controller->queue, false);

@@ -77,6 +77,13 @@ static void count_pods(struct job *job)
         pods_count(pods, &job->gate, &job->census);
 }
 
+static void remember_right(struct job *job)
+{
+    for (enum owned i = 0; i < OWNED_N; i++)
+        if (job->plan.right[i])
+            state_accept(job->state, i, state_see(job->state, i)->version);
+}
+
 void job_plan(struct job *job)
 {
     struct view view;
@@ -90,6 +97,7 @@ void job_plan(struct job *job)
     } else {
         if (job->plan.creds_problems)
             state_remember_creds(job->state, &job->made_from, job->plan.creds_problems);
+        remember_right(job);
         job_write(job);
     }
 }

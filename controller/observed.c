@@ -25,13 +25,14 @@ bool observed_collides(const struct observed *observed, enum owned which)
     return seen && strcmp(seen->owner, uid_of(observed)) != 0;
 }
 
-/* Someone edited it, and not before our last apply (which left what it doesn't own alone). */
+/* Of an object that was right once whoever writes it is suspected: what is written under our own
+ * name shows nowhere else. To apply what is so already changes nothing. */
 static bool was_edited(const struct observed *observed, enum owned which)
 {
     const struct seen *seen = observed->owned[which];
     const char *accepted = observed->accepted[which];
 
-    return seen->foreign && !(accepted && strcmp(accepted, seen->version) == 0);
+    return accepted ? strcmp(accepted, seen->version) != 0 : seen->foreign || seen->lacks;
 }
 
 bool observed_is_right(const struct observed *observed, enum owned which,

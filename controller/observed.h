@@ -37,7 +37,8 @@ struct observed {
     const struct problems *invalid; /* why */
 
     const struct seen *owned[OWNED_N]; /* NULL: there is none of that name */
-    const char *accepted[OWNED_N];     /* the version that our last apply led to, or NULL */
+    const char *accepted[OWNED_N];     /* the version at which it was right: our last write led to
+                                          it, or it was found so; NULL: not known */
 
     const struct resolved *resolved; /* one an upstream, in order */
 

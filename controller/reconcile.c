@@ -86,25 +86,23 @@ static json_t *render_egress(const struct gitgate *gate, const json_t *addresses
 
 /* ---- Steps -------------------------------------------------------------------------------- */
 
-/* An impossible version makes an apply fail where an object is; the uid, where another one is. So
- * an object that isn't ours can't be taken over, not even in the moment between look and write. */
-#define VERSION_OF_NONE "1"
-
 static int set_metadata(json_t *object, const char *key, json_t *value)
 {
     return json_object_set_new(json_object_get(object, "metadata"), key, value);
 }
 
-/* Steals `object`. */
-static int add_apply(const struct observed *observed, enum owned which, json_t *object,
+/* Steals `object`. What is there must have the uid that was seen, and to create something is
+ * refused where anything is: so an object that isn't ours can't be taken over, not even in the
+ * moment between look and write. */
+static int add_write(const struct observed *observed, enum owned which, json_t *object,
                      const struct digest *digest, struct plan *plan)
 {
     const struct seen *seen = observed->owned[which];
-    int r =
-        set_metadata(object, "annotations", json_pack("{s:s}", ANNOTATION_APPLIED, digest->text));
+    json_t *applied = seen_applied(digest, json_object_size(json_object_get(object, "data")));
+    int r = set_metadata(object, "annotations", json_pack("{s:o}", ANNOTATION_APPLIED, applied));
 
-    r |= seen ? set_metadata(object, "uid", json_string(seen->uid))
-              : set_metadata(object, "resourceVersion", json_string(VERSION_OF_NONE));
+    if (seen)
+        r |= set_metadata(object, "uid", json_string(seen->uid));
     plan->steps[plan->n_steps++] =
         (struct step){.verb = seen ? STEP_UPDATE : STEP_CREATE, .which = which, .object = object};
     return r < 0 ? -ENOMEM : 0;
@@ -153,8 +151,9 @@ static int plan_plain(const struct observed *observed, enum owned which, const j
     if (!object)
         return -ENOMEM;
     digest = digest_of_json(object);
-    if (!observed_is_right(observed, which, &digest))
-        return add_apply(observed, which, object, &digest, plan);
+    plan->right[which] = observed_is_right(observed, which, &digest);
+    if (!plan->right[which])
+        return add_write(observed, which, object, &digest, plan);
     json_decref(object);
     return 0;
 }
@@ -229,6 +228,7 @@ static int plan_creds(const struct observed *observed, struct plan *plan, json_t
     bool write = must_write_creds(observed);
     json_t *object;
 
+    plan->right[OWNED_CREDS] = !write && !observed_collides(observed, OWNED_CREDS);
     if (!write && observed->creds_problems) {
         *known = json_incref((json_t *)observed->creds_problems);
         return 0;
@@ -241,7 +241,7 @@ static int plan_creds(const struct observed *observed, struct plan *plan, json_t
     *known = problems_json(observed, &problems);
     plan->creds_problems = json_incref(*known);
     if (object && write)
-        return add_apply(observed, OWNED_CREDS, object, &observed->made_from, plan);
+        return add_write(observed, OWNED_CREDS, object, &observed->made_from, plan);
     json_decref(object);
     return object && *known ? 0 : -ENOMEM;
 }

@@ -9,7 +9,7 @@
 #include "observed.h"
 
 enum step_verb {
-    STEP_CREATE, /* apply, and fail if there is one meanwhile */
+    STEP_CREATE, /* fail if there is one meanwhile */
     STEP_UPDATE, /* apply, and fail if it is another object meanwhile */
     STEP_DELETE,
 };
@@ -17,13 +17,14 @@ enum step_verb {
 struct step {
     enum step_verb verb;
     enum owned which;
-    json_t *object; /* what to apply; of a delete only its metadata */
+    json_t *object; /* what to write; of a delete only its metadata */
 };
 
 struct plan {
     bool need_sources; /* read them and come again: nothing else is decided */
     struct step steps[OWNED_N];
     size_t n_steps;
+    bool right[OWNED_N];    /* what was found as it should be, at the version that was seen */
     json_t *creds_problems; /* when the credentials were made: to be remembered; else NULL */
     json_t *status; /* to be written when all steps succeeded; NULL: it is as it should be */
 };

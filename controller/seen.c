@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/gitgate.h"
+#include "base/parse.h"
 #include "kube/apply.h"
 
 static const char *text_of(const struct node *object, const char *key)
@@ -35,10 +36,22 @@ static bool is_labelled(const struct node *metadata, const struct node *owner)
            strcmp(text_of(labels, GITGATE_LABEL_GATE), text_of(owner, "name")) == 0;
 }
 
-static bool is_ours(const struct node *entry)
+/* ---- Managed fields ----------------------------------------------------------------------- */
+
+/* https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management: whoever
+ * changes a field becomes its manager, so an edit shows without its content; who takes a field away
+ * leaves no trace but that it isn't there. We are known by two entries: that of the creation, and,
+ * once the object was changed, that of what we applied. */
+struct managed {
+    bool applied, others; /* somebody else's entry has content */
+    int creation;
+    size_t keys; /* of data, in ours */
+};
+
+static bool is_ours(const struct node *entry, const char *operation)
 {
     return strcmp(text_of(entry, "manager"), KUBE_FIELD_MANAGER) == 0 &&
-           strcmp(text_of(entry, "operation"), "Apply") == 0;
+           strcmp(text_of(entry, "operation"), operation) == 0;
 }
 
 static bool owns_content(const struct node *entry)
@@ -54,19 +67,57 @@ static bool owns_content(const struct node *entry)
     return false;
 }
 
-/* Whoever changes a field of ours becomes its manager; so an edit shows without its content
- * (https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management). */
-static bool has_foreign_content(const struct node *metadata)
+static size_t keys_of(const struct node *entry)
 {
+    const struct node *fields = node_get(node_get(entry, "fieldsV1"), "f:data"), *field;
+    size_t n = 0;
+
+    node_each(fields, field)
+    {
+        n += strncmp(field->key, "f:", 2) == 0; /* "." is the map itself */
+    }
+    return n;
+}
+
+static struct managed managed_of(const struct node *metadata)
+{
+    struct managed managed = {.creation = -1};
     const struct node *entry;
+    int i = 0;
 
     node_each(node_get(metadata, "managedFields"), entry)
     {
-        if (!is_ours(entry) && owns_content(entry))
-            return true;
+        if (is_ours(entry, "Apply")) {
+            managed.applied = true;
+            managed.keys += keys_of(entry);
+        } else if (is_ours(entry, "Update") && owns_content(entry)) {
+            managed.creation = i;
+            managed.keys += keys_of(entry);
+        } else if (owns_content(entry)) {
+            managed.others = true;
+        }
+        i++;
     }
-    return false;
+    return managed;
 }
+
+/* ---- What was written --------------------------------------------------------------------- */
+
+json_t *seen_applied(const struct digest *digest, size_t keys)
+{
+    return json_sprintf("%s.%zu", digest->text, keys);
+}
+
+/* Whether it tells of another number of keys. */
+static bool tells_other_keys(const char *applied, size_t keys)
+{
+    const char *dot = strchr(applied, '.');
+    uint64_t told;
+
+    return dot && parse_u64(dot + 1, SIZE_MAX, &told) == 0 && told != keys;
+}
+
+/* ---- All together ------------------------------------------------------------------------- */
 
 static const char *put(char **at, const char *text)
 {
@@ -84,6 +135,7 @@ struct seen *seen_new(const struct node *object)
     const struct node *reference = owner_of(metadata);
     const char *owner = text_of(reference, "uid");
     const char *applied = text_of(node_get(metadata, "annotations"), ANNOTATION_APPLIED);
+    struct managed managed = managed_of(metadata);
     struct seen *seen;
     char *at;
 
@@ -97,8 +149,13 @@ struct seen *seen_new(const struct node *object)
     seen->uid = put(&at, uid);
     seen->version = put(&at, version);
     seen->owner = put(&at, owner);
-    seen->applied = put(&at, applied);
-    seen->foreign = reference && has_foreign_content(metadata);
+    seen->applied = at;
+    *(char *)mempcpy(at, applied, strcspn(applied, ".")) = '\0';
+    /* What we created with and what we applied since both count: a key that the latter no longer
+     * has would stay. */
+    seen->foreign = reference && (managed.others || (managed.applied && managed.creation >= 0));
+    seen->lacks = reference && !seen->foreign && tells_other_keys(applied, managed.keys);
+    seen->creation = managed.creation;
     seen->labelled = reference && is_labelled(metadata, reference);
     return seen;
 }

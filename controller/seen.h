@@ -2,11 +2,15 @@
 #ifndef GITGATE_CONTROLLER_SEEN_H
 #define GITGATE_CONTROLLER_SEEN_H
 
+#include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "data/document.h"
+#include "digest.h"
 
-/* On owned objects: the digest of what was applied (of a Secret: of what it was made from). */
+/* On owned objects: the digest of what was written (of a Secret: of what it was made from), a dot,
+ * and how many keys of data that has. */
 #define ANNOTATION_APPLIED "gitgate.dev/applied"
 
 /* One allocation; strings lie behind the structure. */
@@ -14,13 +18,18 @@ struct seen {
     const char *uid;
     const char *version; /* resourceVersion */
     const char *owner;   /* uid of the GitGate that is its controller, or "" */
-    const char *applied; /* ANNOTATION_APPLIED, or "" */
-    bool foreign;        /* someone else owns fields of its content */
+    const char *applied; /* the digest in ANNOTATION_APPLIED, or "" */
+    bool foreign;        /* there is content in it that our next apply would leave alone */
+    bool lacks;          /* keys of its data were taken away */
     bool labelled;       /* it has the labels by which people and programs find it */
+    int creation; /* where among its managedFields that of our creation stands; -1: nowhere */
 };
 
 /* From a PartialObjectMetadata or a whole object, with managedFields. NULL when memory is short or
  * uid or version are missing. Free with free(). */
 struct seen *seen_new(const struct node *object);
+
+/* The value of ANNOTATION_APPLIED. NULL when memory is short. */
+json_t *seen_applied(const struct digest *digest, size_t keys);
 
 #endif

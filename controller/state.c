@@ -237,6 +237,18 @@ static bool is_newer(const struct written *written, const char *version)
     return written->before && strcmp(written->before, version) == 0;
 }
 
+void state_accept(struct gate_state *state, enum owned which, const char *version)
+{
+    if (!same_text(state->accepted[which], version))
+        set_text(&state->accepted[which], version);
+}
+
+void state_accept_nothing(struct gate_state *state)
+{
+    for (enum owned i = 0; i < OWNED_N; i++)
+        state_accept(state, i, NULL);
+}
+
 bool state_is_own_write(const struct gate_state *state, enum owned which, const struct seen *seen)
 {
     return state->accepted[which] && strcmp(state->accepted[which], seen->version) == 0;
@@ -325,8 +337,7 @@ void state_free(void *value)
     drop_references(state, state->references, state->n_references);
     free(state->ns);
     free(state->name);
-    for (size_t i = 0; i < OWNED_N; i++)
-        free(state->accepted[i]);
+    state_accept_nothing(state);
     state_writes_nothing(state);
     forget_written(&state->status);
     free(state->status_version);

@@ -64,6 +64,10 @@ const char *fixed_address(const struct gitgate *gate, const struct upstream *ups
 /* The watch tells of our own write: there is nothing to be done for it. */
 bool state_is_own_write(const struct gate_state *state, enum owned which, const struct seen *seen);
 
+/* The version at which the object was right; NULL: it is to be looked at anew. */
+void state_accept(struct gate_state *state, enum owned which, const char *version);
+void state_accept_nothing(struct gate_state *state);
+
 /* The object as it is: what the watch tells, or what we wrote after that. */
 const struct seen *state_see(const struct gate_state *state, enum owned which);
 

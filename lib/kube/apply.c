@@ -18,10 +18,6 @@ static const char *metadata_of(const json_t *object, const char *key)
     return json_string_value(json_object_get(json_object_get(object, "metadata"), key));
 }
 
-/* https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches: an answer
- * without content is quick to read and holds no credential. */
-#define ACCEPT_METADATA "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-
 /* The rest of `spec` is the caller's: method, content type, what to do with the answer. */
 static struct kube_request *send_object(struct kube_client *client,
                                         const struct kube_resource *resource, const json_t *object,
@@ -56,7 +52,7 @@ static struct kube_request *patch(struct kube_client *client, const struct kube_
 {
     cleanup_buf struct buf path = BUF_INIT(PATH_MAX_BYTES);
     struct kube_request_spec spec = {.method = "PATCH",
-                                     .accept = ACCEPT_METADATA,
+                                     .accept = KUBE_ACCEPT_METADATA,
                                      .content_type = CONTENT_APPLY,
                                      .done = done,
                                      .data = data};
@@ -87,7 +83,7 @@ struct kube_request *kube_json_patch(struct kube_client *client,
 {
     cleanup_buf struct buf path = BUF_INIT(PATH_MAX_BYTES);
     struct kube_request_spec spec = {.method = "PATCH",
-                                     .accept = ACCEPT_METADATA,
+                                     .accept = KUBE_ACCEPT_METADATA,
                                      .content_type = "application/json-patch+json",
                                      .done = done,
                                      .data = data};

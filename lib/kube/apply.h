@@ -35,7 +35,7 @@ struct kube_request *kube_json_patch(struct kube_client *client,
                                      void *data, struct error *err);
 
 /* The whole object: a new one, or in place of the one whose metadata.resourceVersion it has. Of
- * `how`, the time-out, the guard, done and data count (here and in kube_get). */
+ * `how`, what is accepted, the time-out, the guard, done and data count (here and in kube_get). */
 struct kube_request *kube_create(struct kube_client *client, const struct kube_resource *resource,
                                  const json_t *object, const struct kube_request_spec *how,
                                  struct error *err);

@@ -21,6 +21,10 @@ struct kube_request;
 #define KUBE_RESPONSE_MAX (4u << 20)  /* etcd stores no object larger than 1.5 MiB */
 #define KUBE_RETRY_AFTER_MAX_MS 30000 /* what a server may make us wait at once */
 
+/* https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches: an answer
+ * without content is quick to read and holds no credential. */
+#define KUBE_ACCEPT_METADATA "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
 struct kube_response {
     int status;       /* HTTP; 0 when no answer came */
     char *body;       /* NUL-terminated, good for the call, may be changed; "" when streamed */

@@ -23,7 +23,6 @@
 #define ACCEPT_OBJECTS "application/json"
 /* https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches */
 #define ACCEPT_METADATA_LIST "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-#define ACCEPT_METADATA "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 #define STREAM_ENDS "k8s.io/initial-events-end" /* an annotation */
 
@@ -444,7 +443,7 @@ static void start_request(struct kube_watch *watch)
         kube_query(&query, "fieldSelector", watch->spec.field_selector);
     if (watch->version || watch->streams) {
         spec.timeout_ms = watch_query(watch, &query) * 1000ull + WATCH_GRACE_MS;
-        spec.accept = metadata ? ACCEPT_METADATA : ACCEPT_OBJECTS;
+        spec.accept = metadata ? KUBE_ACCEPT_METADATA : ACCEPT_OBJECTS;
         spec.stream = on_bytes;
         spec.done = on_watch_end;
     } else {

@@ -145,6 +145,21 @@ breaks() {
 	controller_stop
 }
 
+@test "an object that is made between look and write is not taken over" {
+	start
+	set_fault hold /configmaps
+	kubectl -n "$ns" create configmap late-gitgate-hooks --from-literal=mine=yes >/dev/null
+	gate late "$(upstream app)"
+	# It is seen to be there by the refusal alone, and nothing is said of it before the watch tells whose it is.
+	kubectl -n "$ns" wait --for=create configmap/late-gitgate-client --timeout=30s >/dev/null
+	set_fault none
+	condition late Rendered False NameCollision
+	kubectl -n "$ns" get configmap late-gitgate-hooks -o json | jq -e '.data == {mine: "yes"} and (.metadata | has("ownerReferences") | not)'
+	kubectl -n "$ns" delete configmap late-gitgate-hooks >/dev/null
+	condition late Ready True
+	controller_stop
+}
+
 @test "a leader that is cut off writes nothing after its deadline, and another takes over" {
 	start
 	other_log=$BATS_TEST_TMPDIR/other.log

@@ -1,7 +1,8 @@
 /* The controller's decisions: each folder of cases/reconcile is one.
  *
  *   in.json   what is seen: `gitgate`; `addresses` and `errors` of hosts; `owned` objects, each as
- *             {version, owner: "this" | a uid, applied: "wanted" | a digest, foreign, unlabelled};
+ *             {version, owner: "this" | a uid, applied: "wanted" | a digest, foreign, unlabelled,
+ *             lacking: a key of its data};
  * `accepted` versions; `secrets` and `configMaps` when they were read ("$key" in one stands for a
  *             private key); `known` problems of the credentials; `failed`, a step that fails;
  *             `pods`: {gated, outdated, missing}, the first a number, the others names
@@ -18,6 +19,7 @@
 
 #include <glob.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -30,6 +32,7 @@
 #define NOW 1767225600 /* 2026-01-01T00:00:00Z */
 #define CASE_MAX (1u << 20)
 #define IPS_MAX 8
+#define APPLIED_MAX 64 /* of the annotation */
 
 static const char *const owned_words[OWNED_N] = {
     [OWNED_INTERNAL] = "internal", [OWNED_EGRESS] = "egress", [OWNED_CREDS] = "creds",
@@ -149,7 +152,7 @@ static void load(const char *folder, struct fixture *f)
 }
 
 /* The digest that is applied when nothing of that kind is there. */
-static void wanted_digest(const struct fixture *f, enum owned which, char to[33])
+static void wanted_digest(const struct fixture *f, enum owned which, char to[APPLIED_MAX])
 {
     struct observed observed = f->observed;
     cleanup_plan struct plan plan;
@@ -165,11 +168,25 @@ static void wanted_digest(const struct fixture *f, enum owned which, char to[33]
                             ANNOTATION_APPLIED));
 }
 
+/* Of as many keys as the annotation tells of, or of one less. */
+static json_t *managed_keys(const char *applied, bool lacking)
+{
+    const char *dot = strchr(applied, '.');
+    json_t *keys = json_object();
+    char key[16];
+
+    for (int i = lacking; dot && i < atoi(dot + 1); i++) {
+        snprintf(key, sizeof key, "f:%d", i);
+        json_object_set_new(keys, key, json_object());
+    }
+    return keys;
+}
+
 static json_t *metadata_of(const struct fixture *f, enum owned which, const json_t *short_form)
 {
     const char *owner = text(short_form, "owner"), *applied = text(short_form, "applied");
     const char *uid = text(get(f->observed.object, "metadata"), "uid");
-    char digest[33] = "";
+    char digest[APPLIED_MAX] = "";
     json_t *object;
 
     if (applied && strcmp(applied, "wanted") == 0)
@@ -177,9 +194,10 @@ static json_t *metadata_of(const struct fixture *f, enum owned which, const json
     else if (applied)
         snprintf(digest, sizeof digest, "%s", applied);
     object =
-        json_pack("{s:{s:s, s:s, s:{s:s}, s:[{s:{s:{}}, s:s, s:s}]}}", "metadata", "uid",
+        json_pack("{s:{s:s, s:s, s:{s:s}, s:[{s:{s:o}, s:s, s:s}]}}", "metadata", "uid",
                   owned_words[which], "resourceVersion", text(short_form, "version"), "annotations",
-                  ANNOTATION_APPLIED, digest, "managedFields", "fieldsV1", "f:data", "manager",
+                  ANNOTATION_APPLIED, digest, "managedFields", "fieldsV1", "f:data",
+                  managed_keys(digest, json_is_true(get(short_form, "lacking"))), "manager",
                   json_is_true(get(short_form, "foreign")) ? "kubectl" : "gitgate-controller",
                   "operation", "Apply");
     if (!json_is_true(get(short_form, "unlabelled")))
@@ -254,7 +272,8 @@ static void check_precondition(const struct fixture *f, const struct step *step)
 
     if (step->verb == STEP_CREATE) {
         assert_null(f->seen[step->which]);
-        assert_string_equal(text(metadata, "resourceVersion"), "1");
+        assert_null(text(metadata, "resourceVersion"));
+        assert_null(text(metadata, "uid"));
     } else {
         assert_string_equal(text(metadata, "uid"), f->seen[step->which]->uid);
         assert_string_equal(f->seen[step->which]->owner,
@@ -359,9 +378,14 @@ static void an_edit_shows_in_the_managed_fields(void **state)
         {"[{\"manager\":\"kubectl-label\",\"operation\":\"Update\",\"fieldsV1\":"
          "{\"f:metadata\":{\"f:labels\":{\"f:x\":{}}}}}]",
          false},
-        /* Our name alone is no proof: we only apply. */
+        /* What it was created with, and once more was applied: that leaves the former alone. */
         {"[{\"manager\":\"gitgate-controller\",\"operation\":\"Update\",\"fieldsV1\":"
          "{\"f:spec\":{}}}]",
+         false},
+        {"[{\"manager\":\"gitgate-controller\",\"operation\":\"Apply\",\"fieldsV1\":{\"f:spec\":{}}"
+         "},"
+         "{\"manager\":\"gitgate-controller\",\"operation\":\"Update\",\"fieldsV1\":{\"f:spec\":{}}"
+         "}]",
          true},
     };
 
