@@ -105,6 +105,7 @@ void watch_forget_version(struct kube_watch *watch)
 {
     free(watch->version);
     watch->version = NULL;
+    watch->pages = false;
     buf_reset(&watch->next_page);
 }
 
@@ -210,10 +211,10 @@ static void on_watch_end(void *data, const struct kube_response *response)
     kube_decoder_reset(&watch->decoder);
     watch->listing = false;
     uv_timer_stop(&watch->timer);
-    if (unknown)
-        list_in_pages(watch, response->err.msg);
     if (watch->relist || refused)
         watch_forget_version(watch);
+    if (unknown)
+        list_in_pages(watch, response->err.msg);
     watch->relist = false;
     if (response->err.code == -ESTALE || unknown)
         watch_request(watch);
@@ -257,7 +258,7 @@ void watch_request(struct kube_watch *watch)
         kube_query(&query, "labelSelector", watch->spec.label_selector);
     if (watch->spec.field_selector)
         kube_query(&query, "fieldSelector", watch->spec.field_selector);
-    if (watch->version || watch->streams) {
+    if (watch->version || list_streams(watch)) {
         spec.timeout_ms = watch_query(watch, &query) * 1000ull + WATCH_GRACE_MS;
         spec.accept = metadata ? KUBE_ACCEPT_METADATA : ACCEPT_OBJECTS;
         spec.stream = on_bytes;
@@ -278,7 +279,7 @@ void watch_request(struct kube_watch *watch)
         watch->request = kube_request_start(watch->client, &spec, &err);
     if (err.code)
         watch_fail(watch, &err, 0);
-    else if (!watch->version && watch->streams)
+    else if (!watch->version && list_streams(watch))
         list_begin_stream(watch);
 }
 
@@ -308,7 +309,6 @@ int kube_watch_start(struct kube_client *client, const struct kube_watch_spec *s
     watch->decoder = KUBE_DECODER_INIT(KUBE_LINE_MAX, on_event, watch);
     watch->next_page = BUF_INIT(CONTINUE_MAX);
     watch->page = PAGE_OBJECTS;
-    watch->streams = true;
     watch->store = kube_store_new(watch->spec.release);
     if (!watch->store) {
         free(watch);

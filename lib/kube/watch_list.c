@@ -5,6 +5,7 @@
 #include "kube/object.h"
 #include "kube/watch_parts.h"
 
+#define STREAM_AGAIN_MS 600000 /* one that was silent has cost a minute: not each time */
 #define STREAM_ENDS "k8s.io/initial-events-end" /* an annotation */
 
 /* ---- In pages ------------------------------------------------------------------------------- */
@@ -116,12 +117,18 @@ void list_query(const struct kube_watch *watch, struct buf *query)
 /* A watch that begins with all there is, one event an object: neither side ever holds a page
  * (https://kubernetes.io/docs/reference/using-api/api-concepts/#streaming-lists). */
 
+bool list_streams(const struct kube_watch *watch)
+{
+    return !watch->pages && uv_now(watch->timer.loop) >= watch->pages_until;
+}
+
 /* Pages do the same. */
 void list_in_pages(struct kube_watch *watch, const char *why)
 {
-    log_debug(watch->log, "lists come in pages",
+    log_debug(watch->log, "the list comes in pages",
               json_pack("{s:s, s:s}", "resource", watch->spec.resource->plural, "why", why));
-    watch->streams = watch->listing = false;
+    watch->pages = true;
+    watch->listing = false;
     uv_timer_stop(&watch->timer);
 }
 
@@ -132,6 +139,7 @@ static void on_list_late(uv_timer_t *timer)
     kube_request_cancel(watch->request);
     watch->request = NULL;
     kube_decoder_reset(&watch->decoder);
+    watch->pages_until = uv_now(timer->loop) + STREAM_AGAIN_MS;
     list_in_pages(watch, "the server began to stream the list and did not end it");
     watch_request(watch);
 }

@@ -25,7 +25,8 @@ struct kube_watch {
     unsigned failures;    /* in a row */
     uint64_t started;     /* the request in hand */
     bool relist;          /* the stream said that its version is of no use */
-    bool streams;         /* the server has streaming lists, as far as is known */
+    bool pages;           /* the list in hand is not to come as a stream */
+    uint64_t pages_until; /* uv_now: nor is any before that */
     bool listing;         /* what comes of the stream is the list still */
     bool synced;
 };
@@ -58,7 +59,11 @@ void list_on_page(void *data, const struct kube_response *response);
 void list_begin_stream(struct kube_watch *watch);
 void list_on_stream(struct kube_watch *watch, const struct node *event);
 
-/* Not as a stream, for that reason. */
+/* Whether the next list is to come as a stream. */
+bool list_streams(const struct kube_watch *watch);
+
+/* The list in hand not, for that reason; the next one is tried again: another API server may answer
+ * then, or the same one after its upgrade. */
 void list_in_pages(struct kube_watch *watch, const char *why);
 
 #endif

@@ -184,3 +184,64 @@ breaks() {
 	controller_pid=$other_pid log=$other_log other_pid=
 	controller_stop
 }
+
+# streamed RESOURCE : lists that the API server has streamed whole since it was started, by its own count
+streamed() {
+	kubectl get --raw /metrics | awk -v resource="resource=\"$1\"" '
+		/^apiserver_watch_list_duration_seconds_count\{/ && index($0, resource) { n += $NF } END { print n + 0 }'
+}
+
+has_streamed() { [ "$(streamed "$1")" -gt 0 ]; }
+
+# in_pages RESOURCE : lists of it that came in pages so far
+in_pages() { grep -c "\"the list comes in pages\".*\"resource\":\"$1\"" "$log" || :; }
+
+has_come_in_pages() { [ "$(in_pages "$1")" -gt "$2" ]; }
+
+# streaming_lists true|false : of the API server, from its next start on, which is now
+streaming_lists() {
+	echo "--feature-gates=WatchList=$1" >"$bed/flags"
+	"$GITGATE_SOURCE/tests/cluster/apiserver" restart "$bed"
+}
+
+@test "lists are streamed, come in pages where the API server has no streams, and are streamed again once it has" {
+	streaming_lists true
+	start
+	for resource in gitgates configmaps secrets networkpolicies; do
+		has_streamed "$resource"
+		[ "$(in_pages "$resource")" = 0 ]
+	done
+
+	streaming_lists false
+	set_fault gone
+	for resource in gitgates configmaps secrets networkpolicies; do wait_for 60 has_come_in_pages "$resource" 0; done
+	change 1
+	set_fault none
+	caught_up 1
+	[ "$(streamed configmaps)" = 0 ]
+	[ "$(grep -c 'all is listed' "$log")" = 1 ] # a list in pages is no new beginning
+
+	streaming_lists true
+	set_fault gone
+	for resource in gitgates configmaps secrets networkpolicies; do wait_for 60 has_streamed "$resource"; done
+	change 2
+	set_fault none
+	caught_up 2
+	controller_stop
+}
+
+# A minute of nothing: as long as a list may take.
+@test "a list whose stream stays silent comes in pages" {
+	set_fault hold /networkpolicies
+	log=$BATS_TEST_TMPDIR/silent.log
+	"$GITGATE_BIN/gitgate-controller" --kubeconfig "$proxied" --log-level debug 2>"$log" 3>&- &
+	controller_pid=$!
+	wait_for 120 has_come_in_pages networkpolicies 0
+	set_fault none
+	logged 'all is listed'
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	[ "$(in_pages configmaps)" = 0 ]
+	controller_stop
+}

@@ -379,6 +379,7 @@ static void a_watch_that_is_cut_goes_on_from_the_last_whole_event(void **state)
         {"resourceVersion=5&", CHUNKED "90\r\n" EVENT("ADDED", "b", "6") "{\"type\":\"MODIFIED\","},
         {"resourceVersion=6&", STREAM EVENT("BOOKMARK", "", "9")},
         {"resourceVersion=9&", HEAD("503 Service Unavailable") "\r\n"},
+        PAGES,
         {"?limit", LIST("10", "", ITEM("a", "1"))},
         {"resourceVersion=10&", SILENCE},
         {0}};
@@ -395,9 +396,11 @@ static void what_is_gone_is_listed_anew_and_the_difference_told(void **state)
         {"resourceVersion=5&",
          STREAM "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":410,"
                 "\"reason\":\"Expired\",\"message\":\"too old\"}}\n"},
+        PAGES,
         {"?limit", LIST("20", "", ITEM("b", "2") "," ITEM("c", "15"))},
         {"resourceVersion=20&",
          JSON("410 Gone", "{\"kind\":\"Status\",\"code\":410,\"message\":\"too old\"}")},
+        PAGES,
         {"?limit", LIST("30", "", ITEM("c", "15"))},
         {"resourceVersion=30&", SILENCE},
         {0}};
@@ -411,8 +414,11 @@ static void a_list_that_is_cut_or_no_list_changes_nothing(void **state)
     static const struct exchange script[] = {
         PAGES,
         {"?limit", HEAD("200 OK") "Content-Length: 1000\r\n\r\n{\"metadata\":"},
+        PAGES,
         {"?limit", JSON("200 OK", "{\"metadata\":{\"resourceVersion\":\"5\"},\"items\":[")},
+        PAGES,
         {"?limit", JSON("200 OK", "[]")},
+        PAGES,
         {"?limit", LIST("5", "", ITEM("a", "1"))},
         {"resourceVersion=5&", SILENCE},
         {0}};
@@ -427,6 +433,7 @@ static void a_page_token_that_expired_starts_the_list_again(void **state)
         PAGES,
         {"?limit=500 ", LIST("5", "t", ITEM("a", "1"))},
         {"continue=t ", JSON("410 Gone", "{\"kind\":\"Status\",\"reason\":\"Expired\"}")},
+        PAGES,
         {"?limit=500 ", LIST("6", "", ITEM("b", "2"))},
         {"resourceVersion=6&", SILENCE},
         {0}};
@@ -441,10 +448,13 @@ static void nonsense_in_the_stream_leads_to_a_new_list(void **state)
         PAGES,
         {"?limit", LIST("5", "", "")},
         {"resourceVersion=5&", STREAM "{\"type\":\"ADDED\",\"object\":{}}\n"},
+        PAGES,
         {"?limit", LIST("6", "", "")},
         {"resourceVersion=6&", STREAM "no json\n"},
+        PAGES,
         {"?limit", LIST("7", "", "")},
         {"resourceVersion=7&", STREAM EVENT("SURPRISE", "a", "8")},
+        PAGES,
         {"?limit", LIST("9", "", ITEM("a", "1"))},
         {"resourceVersion=9&", SILENCE},
         {0}};
@@ -466,6 +476,21 @@ static void a_list_that_is_streamed_is_whole_when_its_end_is_told(void **state)
 
     (void)state;
     watch(script, "+a +b synced ~a ~a -b ");
+}
+
+static void a_server_that_learns_to_stream_lists_is_asked_for_it_again(void **state)
+{
+    static const struct exchange script[] = {
+        PAGES,
+        {"?limit", LIST("5", "", ITEM("a", "1"))},
+        {"resourceVersion=5&",
+         JSON("410 Gone", "{\"kind\":\"Status\",\"code\":410,\"message\":\"too old\"}")},
+        {"sendInitialEvents=true", STREAM EVENT("ADDED", "b", "8") STREAM_END("9")},
+        {"resourceVersion=9&", SILENCE},
+        {0}};
+
+    (void)state;
+    watch(script, "+a synced +b -a ");
 }
 
 static void a_streamed_list_that_is_cut_is_none(void **state)
@@ -513,6 +538,7 @@ int main(void)
         cmocka_unit_test(a_watch_that_is_cut_goes_on_from_the_last_whole_event),
         cmocka_unit_test(what_is_gone_is_listed_anew_and_the_difference_told),
         cmocka_unit_test(a_list_that_is_streamed_is_whole_when_its_end_is_told),
+        cmocka_unit_test(a_server_that_learns_to_stream_lists_is_asked_for_it_again),
         cmocka_unit_test(a_streamed_list_that_is_cut_is_none),
         cmocka_unit_test(a_list_that_is_cut_or_no_list_changes_nothing),
         cmocka_unit_test(a_page_token_that_expired_starts_the_list_again),
