@@ -188,3 +188,34 @@ bed_cluster() { cluster --name "$name" --kubeconfig "$KUBECONFIG" "$@"; }
 	[ ! -e "$KUBECONFIG" ]
 	podman rmi -f "$image"
 }
+
+# As on a machine that reaches kind's registry: one on loopback in its place has the node that is made
+# here, under the name of kind's.
+@test "cluster: kind's own node image is pulled and used where it can be" {
+	cluster_only
+	made=$(node-image)
+	stock=${made##*:}
+	stock=docker.io/kindest/node:${stock%-*}
+	! podman image exists "$stock" || skip "$stock is there already"
+	podman push -q "$made" "dir:$BATS_TEST_TMPDIR/node"
+	registry "$BATS_TEST_TMPDIR/node" >"$BATS_TEST_TMPDIR/port" 2>"$BATS_TEST_TMPDIR/asked" 3>&- &
+	registry=$!
+	poll 10 test -s "$BATS_TEST_TMPDIR/port"
+	export CONTAINERS_REGISTRIES_CONF=$BATS_TEST_TMPDIR/registries.conf
+	cat >"$CONTAINERS_REGISTRIES_CONF" <<-END
+		[[registry]]
+		prefix = "docker.io/kindest"
+		location = "127.0.0.1:$(cat "$BATS_TEST_TMPDIR/port")/kindest"
+		insecure = true
+	END
+	# Whatever comes of it, all goes again.
+	used='' rc=0
+	bed_cluster up && used=$(podman inspect -f '{{.ImageName}}' "$name-control-plane") && bed_cluster status || rc=$?
+	kill "$registry"
+	bed_cluster down
+	podman untag "$stock" "$stock" || :
+	cat "$BATS_TEST_TMPDIR/asked"
+	[ "$rc" = 0 ]
+	[ "$used" = "$stock" ]
+	grep -q 'GET /v2/kindest/node/blobs/' "$BATS_TEST_TMPDIR/asked"
+}
