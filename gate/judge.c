@@ -304,7 +304,6 @@ static int write_canary(struct judge *j, struct error *err)
 static int write_config(const struct judge *j, struct rulebook *book, struct error *err)
 {
     cleanup_buf struct buf text = BUF_INIT(CONFIG_MAX);
-    char path[PATH_MAX];
     int r = 0;
 
     buf_adds(&text, "title = \"gitgate\"\n\n[[rules]]\nid = \"" CANARY_RULE "\"\n"
@@ -320,8 +319,7 @@ static int write_config(const struct judge *j, struct rulebook *book, struct err
         return r;
     if (buf_error(&text))
         return error_errno(err, buf_error(&text), "cannot write gitleaks' configuration");
-    workdir_path(j->dir, CONFIG_FILE, path);
-    return file_write(path, text.data, text.len, 0600, err);
+    return workdir_write(j->dir, CONFIG_FILE, text.data, text.len, err);
 }
 
 static int check_end(const struct proc_spec *spec, const struct proc_result *result,

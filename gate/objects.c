@@ -11,6 +11,7 @@
 #include "git.h"
 #include "objects_impl.h"
 
+#define TIPS_FILE "tips"
 #define WORDS_FILE "words" /* what git said on its standard error */
 
 void objects_free(struct objects *objects)
@@ -61,13 +62,12 @@ int objects_start_git(const struct objects *o, const char *const *argv, int in, 
 static int write_tips(const struct objects *o, const struct push *push, struct error *err)
 {
     cleanup_buf struct buf tips = BUF_INIT(PUSH_COMMANDS_MAX * (OID_HEX_MAX + 1));
-    char path[PATH_MAX];
 
     for (size_t i = 0; i < push->n; i++)
         if (push->commands[i].change != CHANGE_DELETE)
             buf_addf(&tips, "%s\n", push->commands[i].new_oid);
-    workdir_path(o->dir, "tips", path);
-    return file_write(path, tips.data, tips.len, 0600, err);
+    return buf_error(&tips) ? error_errno(err, buf_error(&tips), "cannot scan the push")
+                            : workdir_write(o->dir, TIPS_FILE, tips.data, tips.len, err);
 }
 
 /* Lines "<oid>" of commits and "<oid> <path>" of all else, an object behind the first commit that
@@ -82,7 +82,7 @@ static int list_objects(struct objects *o, const struct push *push, struct error
 
     if (r < 0)
         return r;
-    in = objects_open(o, "tips", O_RDONLY, err);
+    in = objects_open(o, TIPS_FILE, O_RDONLY, err);
     list = objects_open(o, LIST_FILE, O_WRONLY | O_CREAT | O_EXCL, err);
     if (in < 0 || list < 0)
         return -EIO;

@@ -1,9 +1,12 @@
 #include "workdir.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/file.h"
 #include "sweep.h"
 
@@ -47,4 +50,25 @@ void workdir_path(const struct workdir *dir, const char *name, char to[PATH_MAX]
 {
     if (snprintf(to, PATH_MAX, "%s/%s", dir->path, name) >= PATH_MAX)
         abort();
+}
+
+int workdir_write(const struct workdir *dir, const char *name, const void *data, size_t len,
+                  struct error *err)
+{
+    char path[PATH_MAX];
+    cleanup_close int fd = -1;
+
+    workdir_path(dir, name, path);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return error_errno(err, -errno, "cannot write the scan's files");
+    for (const char *at = data; len > 0;) {
+        ssize_t n = write(fd, at, len);
+
+        if (n < 0 && errno != EINTR)
+            return error_errno(err, -errno, "cannot write the scan's files");
+        at += n > 0 ? n : 0;
+        len -= n > 0 ? (size_t)n : 0;
+    }
+    return 0;
 }

@@ -3,6 +3,7 @@
 #define GITGATE_GATE_WORKDIR_H
 
 #include <limits.h>
+#include <stddef.h>
 
 #include "base/error.h"
 
@@ -23,5 +24,10 @@ void workdir_sweep(const char *repos_dir);
 
 /* "<dir>/<name>"; never too long: names are ours. */
 void workdir_path(const struct workdir *dir, const char *name, char to[PATH_MAX]);
+
+/* A new file of the folder. Unlike file_write it waits for no disk: nobody reads it after a crash.
+ */
+int workdir_write(const struct workdir *dir, const char *name, const void *data, size_t len,
+                  struct error *err);
 
 #endif
