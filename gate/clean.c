@@ -1,6 +1,5 @@
 #include "clean.h"
 
-#include <archive.h>
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "libarchive.h"
 
 #define TABLE_BYTES ((size_t)CLEAN_SLOTS * CLEAN_ENTRY)
 
@@ -60,11 +60,9 @@ static int look_at_program(struct dl_phdr_info *info, size_t size, void *data)
 bool clean_key(const uint8_t rules[RULES_KEY_LEN], const void *program, size_t len,
                uint8_t to[CLEAN_KEY_LEN])
 {
-    const char *opener = archive_version_string(); /* the one library that decides what is seen */
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     bool hashed = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
                   EVP_DigestUpdate(context, rules, RULES_KEY_LEN) == 1 &&
-                  EVP_DigestUpdate(context, opener, strlen(opener) + 1) == 1 &&
                   EVP_DigestUpdate(context, program, len) == 1 &&
                   EVP_DigestFinal_ex(context, to, NULL) == 1;
 
@@ -102,11 +100,17 @@ void clean_done(struct clean *clean)
     clean->table = NULL;
 }
 
-static bool hash(const struct clean *clean, const char *object, unsigned char to[EVP_MAX_MD_SIZE])
+/* Entries of an object say: it is clean; it is, if that is what this version of libarchive shows.
+ * The second one alone tells that the library has to be asked for its version. */
+static const char as_it_is[] = "", opened[] = "opened";
+
+static bool hash(const struct clean *clean, const char *how, const char *object,
+                 unsigned char to[EVP_MAX_MD_SIZE])
 {
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     bool hashed = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
                   EVP_DigestUpdate(context, clean->key, sizeof clean->key) == 1 &&
+                  EVP_DigestUpdate(context, how, strlen(how) + 1) == 1 &&
                   EVP_DigestUpdate(context, object, strlen(object)) == 1 &&
                   EVP_DigestFinal_ex(context, to, NULL) == 1;
 
@@ -123,18 +127,50 @@ static unsigned char *slot(const struct clean *clean, const unsigned char *diges
     return clean->table[at % CLEAN_SLOTS];
 }
 
-bool clean_has(const struct clean *clean, const char *object)
+static bool has(const struct clean *clean, const char *how, const char *object)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
 
-    return clean->table && hash(clean, object, digest) &&
+    return hash(clean, how, object, digest) &&
            memcmp(slot(clean, digest), digest, CLEAN_ENTRY) == 0;
 }
 
-void clean_add(struct clean *clean, const char *object)
+static void add(struct clean *clean, const char *how, const char *object)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
 
-    if (clean->table && hash(clean, object, digest))
+    if (hash(clean, how, object, digest))
         memcpy(slot(clean, digest), digest, CLEAN_ENTRY);
+}
+
+static const char *opener(void)
+{
+    const struct libarchive *library = libarchive_load(NULL);
+
+    return library ? library->archive_version_string() : NULL;
+}
+
+bool clean_has(const struct clean *clean, const char *object)
+{
+    const char *version;
+
+    if (!clean->table)
+        return false;
+    if (has(clean, as_it_is, object))
+        return true;
+    return has(clean, opened, object) && (version = opener()) && has(clean, version, object);
+}
+
+void clean_add(struct clean *clean, const char *object, enum clean_by by)
+{
+    const char *version = by == CLEAN_BY_LIBARCHIVE ? opener() : NULL;
+
+    if (!clean->table)
+        return;
+    if (by == CLEAN_AS_IT_IS) {
+        add(clean, as_it_is, object);
+    } else if (version) {
+        add(clean, opened, object);
+        add(clean, version, object);
+    }
 }

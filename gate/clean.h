@@ -24,6 +24,10 @@ struct clean {
     uint8_t key[CLEAN_KEY_LEN];
 };
 
+/* What was opened on the way to the verdict: nothing, or what libarchive made of it, too, which
+ * holds for that version of it alone. */
+enum clean_by { CLEAN_AS_IT_IS, CLEAN_BY_LIBARCHIVE };
+
 #define CLEAN_INIT ((struct clean){0})
 
 /* What verdicts hold for: these rules as this program applies them. `program` is its build id,
@@ -37,6 +41,6 @@ void clean_done(struct clean *clean);
 
 /* `object` is "<id>" or "<id> <path>": where it lies decides what rules apply. */
 bool clean_has(const struct clean *clean, const char *object);
-void clean_add(struct clean *clean, const char *object);
+void clean_add(struct clean *clean, const char *object, enum clean_by by);
 
 #endif

@@ -14,6 +14,7 @@
 #include "gate.h"
 #include "git.h"
 #include "judge.h"
+#include "libarchive.h"
 #include "lock.h"
 #include "objects.h"
 #include "policy.h"
@@ -245,7 +246,8 @@ static void remember_object(void *data, char *object)
 
     snprintf(id, sizeof id, "%.*s", (int)strcspn(object, " "), object);
     if (!bsearch(&key, flagged->ids, flagged->n, sizeof key, compare_ids))
-        clean_add(flagged->clean, object);
+        clean_add(flagged->clean, object,
+                  libarchive_loaded() ? CLEAN_BY_LIBARCHIVE : CLEAN_AS_IT_IS);
 }
 
 /* What no finding is in, allowed or not, is clean. A name is looked at once, though several trees

@@ -1,12 +1,11 @@
 #include "unpack.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/memory.h"
+#include "libarchive.h"
 
 /* A zip file ends with this record and a comment of at most 65,535 bytes (APPNOTE.TXT 4.3.16). */
 #define ZIP_END "PK\5\6"
@@ -91,15 +90,10 @@ bool unpack_may(const char *data, size_t len)
 
 /* ---- reading it ---- */
 
-typedef struct archive reader;
-
-static void free_reader(reader **a)
-{
-    archive_read_free(*a);
-}
-
 /* One way of reading it. */
 struct unpacking {
+    const struct libarchive *lib;
+    struct archive *archive;
     uint64_t in, out;
     bool filters; /* a compressed file, no archive */
     struct unpack_budget *budget;
@@ -137,9 +131,9 @@ static int give(struct unpacking *u, const char *data, size_t len, struct error 
 }
 
 /* What is damaged has ended. What could be read with more memory has not. */
-static int judge_end(reader *a, struct error *err)
+static int judge_end(const struct unpacking *u, struct error *err)
 {
-    return archive_errno(a) == ENOMEM
+    return u->lib->archive_errno(u->archive) == ENOMEM
                ? error_set(err, -EFBIG,
                            "a container of this push takes more memory to unpack than the gate "
                            "gives it")
@@ -147,10 +141,9 @@ static int judge_end(reader *a, struct error *err)
 }
 
 /* A member's content; where it can't be read any more it ends. 1: nothing behind it can be read. */
-static int read_member(struct unpacking *u, reader *a, struct archive_entry *entry,
-                       struct error *err)
+static int read_member(struct unpacking *u, struct archive_entry *entry, struct error *err)
 {
-    const char *target = archive_entry_symlink(entry);
+    const char *target = u->lib->archive_entry_symlink(entry);
     int r = target ? give(u, target, strlen(target), err) : 0, status = ARCHIVE_OK;
 
     while (r == 0) {
@@ -158,66 +151,92 @@ static int read_member(struct unpacking *u, reader *a, struct archive_entry *ent
         size_t len;
         la_int64_t offset;
 
-        status = archive_read_data_block(a, &data, &len, &offset);
+        status = u->lib->archive_read_data_block(u->archive, &data, &len, &offset);
         if (status == ARCHIVE_EOF || status < ARCHIVE_WARN)
             break;
         r = give(u, data, len, err);
     }
     if (r == 0 && status == ARCHIVE_FATAL)
-        r = judge_end(a, err);
+        r = judge_end(u, err);
     return r < 0 ? r : status == ARCHIVE_FATAL;
 }
 
-static int read_members(struct unpacking *u, reader *a, struct error *err)
+static int read_members(struct unpacking *u, struct error *err)
 {
+    const struct libarchive *lib = u->lib;
     struct archive_entry *entry;
     int r = 0, status = ARCHIVE_OK;
 
-    while (r == 0 && (status = archive_read_next_header(a, &entry)) != ARCHIVE_EOF &&
+    while (r == 0 && (status = lib->archive_read_next_header(u->archive, &entry)) != ARCHIVE_EOF &&
            status != ARCHIVE_FATAL) {
-        const char *name = archive_entry_pathname_utf8(entry);
+        const char *name = lib->archive_entry_pathname_utf8(entry);
         size_t len;
 
-        if (u->filters && archive_filter_code(a, 0) == ARCHIVE_FILTER_NONE)
+        if (u->filters && lib->archive_filter_code(u->archive, 0) == ARCHIVE_FILTER_NONE)
             break; /* not compressed after all: it would come out as it is */
         if (status < ARCHIVE_WARN)
             continue;
-        name = name ? name : archive_entry_pathname(entry);
+        name = name ? name : lib->archive_entry_pathname(entry);
         len = name ? strnlen(name, UNPACK_NAME_MAX) : 0;
         r = charge_member(u, err);
         if (r == 0)
             r = u->sink->begin(u->sink->data, name, len, err);
         if (r == 0)
-            r = read_member(u, a, entry, err);
+            r = read_member(u, entry, err);
         if (r == 0)
             r = u->sink->end(u->sink->data, err);
         else if (r > 0 && (status = u->sink->end(u->sink->data, err)) < 0)
             r = status;
     }
     if (r == 0 && status == ARCHIVE_FATAL)
-        r = judge_end(a, err);
+        r = judge_end(u, err);
     return r < 0 ? r : 0;
 }
 
-static int read_as(const char *data, size_t len, int (*format)(reader *), bool filters,
-                   struct unpack_budget *budget, const struct unpack_sink *sink, struct error *err)
+static void unpacking_done(struct unpacking *u)
+{
+    if (u->archive)
+        u->lib->archive_read_free(u->archive);
+}
+
+enum format { TAR, ZIP_STREAM, ZIP_DIRECTORY, COMPRESSED };
+
+static int set_format(const struct unpacking *u, enum format format)
+{
+    switch (format) {
+    case TAR:
+        return u->lib->archive_read_support_format_tar(u->archive);
+    case ZIP_STREAM:
+        return u->lib->archive_read_support_format_zip_streamable(u->archive);
+    case ZIP_DIRECTORY:
+        return u->lib->archive_read_support_format_zip_seekable(u->archive);
+    case COMPRESSED:
+        u->lib->archive_read_support_filter_gzip(u->archive);
+        u->lib->archive_read_support_filter_bzip2(u->archive);
+        u->lib->archive_read_support_filter_xz(u->archive);
+        u->lib->archive_read_support_filter_zstd(u->archive);
+        return u->lib->archive_read_support_format_raw(u->archive);
+    }
+    return ARCHIVE_FATAL;
+}
+
+static int read_as(const char *data, size_t len, enum format format, struct unpack_budget *budget,
+                   const struct unpack_sink *sink, struct error *err)
 {
     struct memory_cap cap CLEANUP(memory_uncap) = {.capped = false};
-    struct unpacking u = {.in = len, .filters = filters, .budget = budget, .sink = sink};
-    reader *a CLEANUP(free_reader) = archive_read_new();
+    struct unpacking u CLEANUP(unpacking_done) = {
+        .in = len, .filters = format == COMPRESSED, .budget = budget, .sink = sink};
 
-    if (!a || format(a) != ARCHIVE_OK)
+    u.lib = libarchive_load(err);
+    if (!u.lib)
+        return -ENOENT;
+    u.archive = u.lib->archive_read_new();
+    if (!u.archive || set_format(&u, format) != ARCHIVE_OK)
         return error_errno(err, -ENOMEM, "cannot read an archive");
-    if (filters) {
-        archive_read_support_filter_gzip(a);
-        archive_read_support_filter_bzip2(a);
-        archive_read_support_filter_xz(a);
-        archive_read_support_filter_zstd(a);
-    }
     memory_cap(MEMORY_MAX, &cap);
-    if (archive_read_open_memory(a, data, len) != ARCHIVE_OK)
-        return judge_end(a, err);
-    return read_members(&u, a, err);
+    if (u.lib->archive_read_open_memory(u.archive, data, len) != ARCHIVE_OK)
+        return judge_end(&u, err);
+    return read_members(&u, err);
 }
 
 /* zstd's frames of something else (RFC 8878, 3.1.2) may stand first; libarchive stumbles there. */
@@ -242,18 +261,17 @@ int unpack(const char *data, size_t len, struct unpack_budget *budget,
     int r = 0;
 
     if (is_tar(data, len))
-        r = read_as(data, len, archive_read_support_format_tar, false, budget, sink, err);
+        r = read_as(data, len, TAR, budget, sink, err);
     if (r == 0 && is_compressed(data, len)) {
         const char *from = data;
         size_t left = len;
 
         pass_skippable(&from, &left);
-        r = read_as(from, left, archive_read_support_format_raw, true, budget, sink, err);
+        r = read_as(from, left, COMPRESSED, budget, sink, err);
     }
     if (r == 0 && is_zip(data, len))
-        r = read_as(data, len, archive_read_support_format_zip_streamable, false, budget, sink,
-                    err);
+        r = read_as(data, len, ZIP_STREAM, budget, sink, err);
     if (r == 0 && ends_as_zip(data, len))
-        r = read_as(data, len, archive_read_support_format_zip_seekable, false, budget, sink, err);
+        r = read_as(data, len, ZIP_DIRECTORY, budget, sink, err);
     return r;
 }

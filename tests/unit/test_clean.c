@@ -46,7 +46,7 @@ static void other_rules_know_nothing(void **state)
     clean_open(&gate, &mine, &clean);
     assert_non_null(clean.table); /* the program has a build id */
     assert_false(clean_has(&clean, OBJECT));
-    clean_add(&clean, OBJECT);
+    clean_add(&clean, OBJECT, CLEAN_AS_IT_IS);
     assert_true(clean_has(&clean, OBJECT));
     assert_false(clean_has(&clean, OBJECT "2"));
     clean_done(&clean);
@@ -57,6 +57,23 @@ static void other_rules_know_nothing(void **state)
 
     clean_open(&gate, &mine, &clean);
     assert_true(clean_has(&clean, OBJECT));
+    clean_done(&clean);
+}
+
+static void what_libarchive_showed_is_known_too(void **state)
+{
+    struct rulebook mine = {.key = {3}}, others = {.key = {4}};
+    struct clean clean;
+
+    (void)state;
+    clean_open(&gate, &mine, &clean);
+    clean_add(&clean, OBJECT, CLEAN_BY_LIBARCHIVE);
+    assert_true(clean_has(&clean, OBJECT));
+    assert_false(clean_has(&clean, OBJECT "2"));
+    clean_done(&clean);
+
+    clean_open(&gate, &others, &clean);
+    assert_false(clean_has(&clean, OBJECT));
     clean_done(&clean);
 }
 
@@ -77,6 +94,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(other_rules_know_nothing),
+        cmocka_unit_test(what_libarchive_showed_is_known_too),
         cmocka_unit_test(another_program_knows_nothing),
     };
 
