@@ -23,8 +23,7 @@
 #define REPORT_FILE "report.json"
 #define CANARY_FILE "canary"
 #define CANARY_RULE "gitgate-canary"
-#define CANARY_DEFAULT_RULE "github-pat" /* of gitleaks' own, where they are used: loaded, too */
-#define CANARY_LEN 36                    /* what a GitHub token has behind its prefix */
+#define CANARY_LEN 36 /* what a GitHub token has behind its prefix */
 
 /* Each file starts with a line end of ours: gitleaks skips what looks like a program or an archive
  * by its first bytes. */
@@ -542,7 +541,7 @@ static int take_finding(struct report *report, const json_t *finding, struct err
         return error_set(err, -EIO, "gitleaks' report can't be understood");
     if (strcmp(file, CANARY_FILE) == 0) {
         report->ours = report->ours || strcmp(rule, CANARY_RULE) == 0;
-        report->theirs = report->theirs || strcmp(rule, CANARY_DEFAULT_RULE) == 0;
+        report->theirs = report->theirs || strcmp(rule, CANARY_OWN_RULE) == 0;
         return 0;
     }
     if (strcmp(rule, CANARY_RULE) == 0)
@@ -614,7 +613,7 @@ static int read_report(struct judge *j, const struct rulebook *book, uint64_t de
 {
     struct report report = {.judge = j,
                             .text = BUF_INIT(PIECE_MAX + KEYWORDS_ROOM),
-                            .theirs = !book->own,
+                            .theirs = !book->own_canary,
                             .deadline_ns = deadline_ns};
     char path[PATH_MAX];
     FILE *file;

@@ -67,9 +67,11 @@ static int compile(const char *source, struct buf *block, struct error *err)
 
 /* ---- the kept ones ---- */
 
-static int name_block(const struct gate *gate, const char *source, char to[PATH_MAX],
-                      struct error *err)
+/* By what it is made of: the source, and the rules that this extends, if any. */
+static int name_block(const struct gate *gate, const char *source, const struct rules *base,
+                      char to[PATH_MAX], struct error *err)
 {
+    static const uint8_t none[RULES_KEY_LEN] = {0};
     static const char engine[] = GITGATE_VERSION; /* and what the block says of Vectorscan's own */
     unsigned char hash[RULES_KEY_LEN];
     char hex[2 * RULES_KEY_LEN + 1];
@@ -77,6 +79,7 @@ static int name_block(const struct gate *gate, const char *source, char to[PATH_
     bool hashed = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
                   EVP_DigestUpdate(context, engine, sizeof engine) == 1 &&
                   EVP_DigestUpdate(context, hs_version(), strlen(hs_version())) == 1 &&
+                  EVP_DigestUpdate(context, base ? base->key : none, RULES_KEY_LEN) == 1 &&
                   EVP_DigestUpdate(context, source, strlen(source)) == 1 &&
                   EVP_DigestFinal_ex(context, hash, NULL) == 1;
 
@@ -108,18 +111,48 @@ static void make_room(const char *path)
     free(names);
 }
 
-static int open_compiled(const struct gate *gate, const char *source, struct buf *block,
-                         struct rules *ret, struct error *err)
+static int open_kept(const char *path, struct buf *block, struct rules *ret)
 {
-    char path[PATH_MAX];
-    int r = name_block(gate, source, path, err);
+    int r = file_read(path, block, NULL);
 
+    if (r == 0)
+        r = rules_open(block->data, block->len, ret, NULL);
     if (r < 0)
-        return r;
-    if (file_read(path, block, NULL) == 0 && rules_open(block->data, block->len, ret, NULL) == 0)
-        return 0;
-    rules_done(ret);
-    r = compile(source, block, err);
+        rules_done(ret);
+    return r;
+}
+
+/* What is compiled: the source, or the rules that it extends changed by it. */
+static json_t *resolve(const json_t *source, struct rules *base, struct error *err)
+{
+    json_t *resolved;
+
+    if (!base)
+        return json_incref((json_t *)source);
+    if (rules_detail(base, err) < 0)
+        return NULL;
+    resolved = gitleaks_config_extend(source, json_object_get(rules_source(base), "rules"));
+    if (!resolved)
+        error_errno(err, -ENOMEM, "cannot compile the rules");
+    return resolved;
+}
+
+static char *print(const json_t *source, struct error *err)
+{
+    char *text = json_dumps(source, JSON_COMPACT);
+
+    if (!text)
+        error_errno(err, -ENOMEM, "cannot compile the rules");
+    return text;
+}
+
+static int compile_and_keep(const char *path, const json_t *source, struct rules *base,
+                            struct buf *block, struct rules *ret, struct error *err)
+{
+    json_auto_t *resolved = resolve(source, base, err);
+    cleanup_free char *text = resolved ? print(resolved, err) : NULL;
+    int r = text ? compile(text, block, err) : -ENOMEM;
+
     if (r == 0)
         r = rules_open(block->data, block->len, ret, err);
     if (r < 0)
@@ -137,15 +170,18 @@ static struct rules *add_set(struct rulebook *book)
     return &book->sets[book->n++];
 }
 
-static int open_source(const struct gate *gate, const json_t *source, struct rulebook *book,
-                       struct rules *set, struct error *err)
+/* `base`: the rules that the source extends, or NULL. */
+static int open_source(const struct gate *gate, const json_t *source, struct rules *base,
+                       struct rulebook *book, struct rules *set, struct error *err)
 {
-    char *text = json_dumps(source, JSON_COMPACT);
-    int r = text ? open_compiled(gate, text, &book->blocks[set - book->sets], set, err)
-                 : error_errno(err, -ENOMEM, "cannot compile the rules");
+    cleanup_free char *text = print(source, err);
+    struct buf *block = &book->blocks[set - book->sets];
+    char path[PATH_MAX];
+    int r = text ? name_block(gate, text, base, path, err) : -ENOMEM;
 
-    free(text);
-    return r;
+    if (r < 0 || open_kept(path, block, set) == 0)
+        return r;
+    return compile_and_keep(path, source, base, block, set, err);
 }
 
 static int open_own(const struct gate *gate, struct rulebook *book, struct error *err)
@@ -161,7 +197,7 @@ static int open_own(const struct gate *gate, struct rulebook *book, struct error
         json_auto_t *source = json_incref((json_t *)rules_source(set));
 
         rules_done(set);
-        r = open_source(gate, source, book, set, err);
+        r = open_source(gate, source, NULL, book, set, err);
     }
     return r;
 }
@@ -201,9 +237,14 @@ static int open_config(const struct gate *gate, const json_t *config, struct rul
                        struct error *err)
 {
     struct rules *set = add_set(book);
+    cleanup_rules struct rules base = {0};
+    bool extends = gitleaks_config_extends(config);
+    int r = extends ? rules_open(gitgate_rules, gitgate_rules_len, &base, err) : 0;
 
     book->config = set;
-    return open_source(gate, config, book, set, err);
+    if (r < 0 && r != -ENOTSUP) /* what is wanted of them is what they were made of */
+        return r;
+    return open_source(gate, config, extends ? &base : NULL, book, set, err);
 }
 
 static int open_gitgates(const struct gate *gate, struct rulebook *book, struct error *err)
@@ -216,7 +257,7 @@ static int open_gitgates(const struct gate *gate, struct rulebook *book, struct 
     source = json_pack("{s:s, s:O}", "marker", "q", "rules", rules);
     if (!source)
         return error_errno(err, -ENOMEM, "cannot compile the rules");
-    return open_source(gate, source, book, add_set(book), err);
+    return open_source(gate, source, NULL, book, add_set(book), err);
 }
 
 int rulebook_open(const struct gate *gate, struct rulebook *ret, struct error *err)
@@ -227,11 +268,10 @@ int rulebook_open(const struct gate *gate, struct rulebook *ret, struct error *e
 
     if (r == 0 && config && set_marker(config, "r") < 0)
         r = error_errno(err, -ENOMEM, "cannot compile the rules");
-    ret->own = !config || gitleaks_config_extends(config);
-    if (r == 0 && ret->own)
-        r = open_own(gate, ret, err);
-    if (r == 0 && config)
-        r = open_config(gate, config, ret, err);
+    if (r == 0)
+        r = config ? open_config(gate, config, ret, err) : open_own(gate, ret, err);
+    ret->own_canary = !config || (gitleaks_config_extends(config) &&
+                                  !gitleaks_config_changes(config, CANARY_OWN_RULE));
     if (r == 0)
         r = open_gitgates(gate, ret, err);
     for (size_t i = 0; i < ret->n; i++)

@@ -11,13 +11,15 @@
 /* Below the repositories, where it outlives the scan that compiled. */
 #define RULES_DIR ".gitgate-rules"
 
-#define RULEBOOK_SETS 3
+#define RULEBOOK_SETS 2
+
+#define CANARY_OWN_RULE "github-pat" /* the judge's second canary is for this one */
 
 struct rulebook {
     struct rules sets[RULEBOOK_SETS];
     struct buf blocks[RULEBOOK_SETS]; /* of those that are not in the program */
     size_t n;
-    bool own;                   /* gitleaks' own are among them */
+    bool own_canary;            /* gitleaks' own CANARY_OWN_RULE is among them, as it is */
     const struct rules *config; /* those whose allow lists count: who owns the GitGate wrote them;
                                    or NULL */
     uint8_t key[RULES_KEY_LEN]; /* of all of them */

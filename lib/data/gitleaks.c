@@ -19,6 +19,41 @@ json_t *gitleaks_config_get(const json_t *object, const char *key)
     return NULL;
 }
 
+static int check_members(const json_t *value, struct error *err);
+
+/* gitleaks takes either of two keys that are the same to it, now this one, now that. */
+static int check_keys(const json_t *table, struct error *err)
+{
+    const char *name;
+    json_t *value;
+    int r = 0;
+
+    json_object_foreach((json_t *)table, name, value) {
+        if (r == 0 && gitleaks_config_get(table, name) != value)
+            r = error_set(err, -EINVAL,
+                          "\"%.100s\" is there twice, as gitleaks does not regard the case of keys",
+                          name);
+        if (r == 0)
+            r = check_members(value, err);
+    }
+    return r;
+}
+
+static int check_members(const json_t *value, struct error *err)
+{
+    const json_t *item;
+    size_t i;
+    int r = 0;
+
+    if (json_is_object(value))
+        return check_keys(value, err);
+    json_array_foreach(value, i, item) {
+        if (r == 0)
+            r = check_members(item, err);
+    }
+    return r;
+}
+
 static bool is_set(const json_t *value)
 {
     return value && !(json_is_string(value) && json_string_length(value) == 0);
@@ -36,7 +71,8 @@ static int check_rules(const json_t *config, struct error *err)
                      *regex = gitleaks_config_get(rule, "regex");
 
         if (!json_is_string(id) || !is_set(id) || (regex && !json_is_string(regex)) ||
-            (!is_set(regex) && !is_set(gitleaks_config_get(rule, "path"))))
+            (!is_set(regex) && !is_set(gitleaks_config_get(rule, "path")) &&
+             !gitleaks_config_extends(config))) /* then it may change one of gitleaks' */
             return error_set(err, -EINVAL, "rules[%zu] needs an id, and a regex or a path", i);
     }
     return 0;
@@ -51,6 +87,8 @@ int gitleaks_config_read(const char *text, size_t len, json_t **ret, struct erro
     if (len > GITLEAKS_CONFIG_MAX)
         return error_set(err, -EINVAL, "is larger than %u KiB", GITLEAKS_CONFIG_MAX >> 10);
     r = toml_parse(text, len, "gitleaks.toml", &config, err);
+    if (r == 0)
+        r = check_keys(config, err);
     if (r < 0)
         return r;
     extend = gitleaks_config_get(config, "extend");
@@ -71,15 +109,141 @@ bool gitleaks_config_extends(const json_t *config)
     return json_is_true(gitleaks_config_get(gitleaks_config_get(config, "extend"), "useDefault"));
 }
 
+/* ---- beside gitleaks' own rules ---- */
+
+static bool disables(const json_t *config, const char *id)
+{
+    const json_t *list =
+        gitleaks_config_get(gitleaks_config_get(config, "extend"), "disabledRules");
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach(list, i, item) {
+        if (json_is_string(item) && strcmp(json_string_value(item), id) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The last one of that id, as gitleaks keeps that; NULL when there is none. */
+static const json_t *find_rule(const json_t *rules, const char *id)
+{
+    const json_t *found = NULL, *rule;
+    size_t i;
+
+    json_array_foreach(rules, i, rule) {
+        const char *other = json_string_value(gitleaks_config_get(rule, "id"));
+
+        if (other && strcmp(other, id) == 0)
+            found = rule;
+    }
+    return found;
+}
+
+bool gitleaks_config_changes(const json_t *config, const char *id)
+{
+    return disables(config, id) || find_rule(gitleaks_config_get(config, "rules"), id);
+}
+
+static int set_value(json_t *rule, const char *key, json_t *value)
+{
+    bool set = json_is_number(value) ? json_number_value(value) != 0 : is_set(value);
+
+    return set ? json_object_set(rule, key, value) : 0;
+}
+
+static int add_values(json_t *rule, const char *key, json_t *values)
+{
+    json_auto_t *all = json_array(), *before = json_incref(json_object_get(rule, key));
+    int r = before ? json_array_extend(all, before) : 0;
+
+    if (r == 0 && json_is_array(values))
+        r = json_array_extend(all, values);
+    else if (r == 0 && values)
+        r = json_array_append(all, values); /* the older [rules.allowlist] */
+    return r < 0 ? r : json_object_set(rule, key, all);
+}
+
+/* What is set stands for the base's, lists are added to the base's. */
+static json_t *change_rule(const json_t *base, const json_t *by)
+{
+    static const char *const values[] = {"regex", "path", "entropy", "secretGroup"};
+    json_auto_t *rule = json_copy((json_t *)base);
+    int r = rule ? 0 : -1;
+
+    for (size_t i = 0; r == 0 && i < sizeof values / sizeof *values; i++)
+        r = set_value(rule, values[i], gitleaks_config_get(by, values[i]));
+    if (r == 0)
+        r = add_values(rule, "keywords", gitleaks_config_get(by, "keywords"));
+    if (r == 0)
+        r = add_values(rule, "allowlists", gitleaks_config_get(by, "allowlists"));
+    if (r == 0)
+        r = add_values(rule, "allowlists", gitleaks_config_get(by, "allowlist"));
+    return r == 0 ? json_incref(rule) : NULL;
+}
+
+static int add_base(const json_t *config, const json_t *base, json_t *to)
+{
+    const json_t *own = gitleaks_config_get(config, "rules"), *rule;
+    size_t i;
+    int r = 0;
+
+    json_array_foreach(base, i, rule) {
+        const char *id = json_string_value(json_object_get(rule, "id"));
+        const json_t *by = find_rule(own, id);
+
+        if (r == 0 && !disables(config, id))
+            r = by ? json_array_append_new(to, change_rule(rule, by))
+                   : json_array_append(to, (json_t *)rule);
+    }
+    return r;
+}
+
+static int add_own(const json_t *config, const json_t *base, json_t *to)
+{
+    const json_t *rule;
+    size_t i;
+    int r = 0;
+
+    json_array_foreach(gitleaks_config_get(config, "rules"), i, rule) {
+        const char *id = json_string_value(gitleaks_config_get(rule, "id"));
+
+        if (r == 0 && (disables(config, id) || !find_rule(base, id)))
+            r = json_array_append(to, (json_t *)rule);
+    }
+    return r;
+}
+
+static void remove_member(json_t *object, const char *key)
+{
+    const char *name;
+    json_t *value;
+    void *next;
+
+    json_object_foreach_safe(object, next, name, value) {
+        if (strcasecmp(name, key) == 0)
+            json_object_del(object, name);
+    }
+}
+
+json_t *gitleaks_config_extend(const json_t *config, const json_t *base)
+{
+    json_auto_t *rules = json_array(), *extended = json_copy((json_t *)config);
+
+    if (!rules || !extended || add_base(config, base, rules) < 0 ||
+        add_own(config, base, rules) < 0)
+        return NULL;
+    remove_member(extended, "rules");
+    return json_object_set(extended, "rules", rules) < 0 ? NULL : json_incref(extended);
+}
+
+/* ---- what is used otherwise ---- */
+
 void gitleaks_config_look(const json_t *config, const char *path, struct problems *problems)
 {
     const json_t *rule;
     size_t i;
 
-    if (json_array_size(
-            gitleaks_config_get(gitleaks_config_get(config, "extend"), "disabledRules")) > 0)
-        problems_add(problems, path,
-                     "extend.disabledRules stay: name them in spec.scan.allow instead");
     json_array_foreach(gitleaks_config_get(config, "rules"), i, rule) {
         const char *regex = json_string_value(gitleaks_config_get(rule, "regex"));
         cleanup_expression struct expression expression = EXPRESSION_INIT;

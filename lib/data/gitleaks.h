@@ -15,14 +15,24 @@
 json_t *gitleaks_config_get(const json_t *object, const char *key);
 
 /* Reads it, as TOML; *ret is the caller's (decref). -EINVAL for what can't be used: no TOML, a rule
- * that is none, one that is continued in a file or at a URL (extend.path, extend.url). */
+ * that is none, one that is continued in a file or at a URL (extend.path, extend.url), keys of one
+ * table that are the same to gitleaks. */
 int gitleaks_config_read(const char *text, size_t len, json_t **ret, struct error *err);
 
-/* extend.useDefault: gitleaks' own rules are used beside these. */
+/* extend.useDefault: gitleaks' own rules are used, too. */
 bool gitleaks_config_extends(const json_t *config);
 
+/* Whether it changes or disables (extend.disabledRules) that rule of gitleaks' own. */
+bool gitleaks_config_changes(const json_t *config, const char *id);
+
+/* The configuration with gitleaks' own rules, `base`, in it: less those that it disables; one that
+ * it has too is changed by it, as gitleaks does (config/config.go, extend()): what it sets stands
+ * for the base's, its keywords and allow lists are added to the base's. The caller's (decref); NULL
+ * when there is no memory. */
+json_t *gitleaks_config_extend(const json_t *config, const json_t *base);
+
 /* What is used otherwise than it says, told in `problems` with this path: rules that can't be found
- * by Vectorscan, so that all content goes to gitleaks; extend.disabledRules, which stay. */
+ * by Vectorscan, so that all content goes to gitleaks. */
 void gitleaks_config_look(const json_t *config, const char *path, struct problems *problems);
 
 #endif

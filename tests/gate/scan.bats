@@ -300,6 +300,13 @@ with_rules() {
     refused main
     [[ $output == *"rule github-pat: b.txt, line 1"* ]]
 
+    with_rules $'[extend]\nuseDefault = true\ndisabledRules = ["github-pat"]\n[[rules]]\nid = "private-key"\n[rules.allowlist]\nregexes = ["x x"]\n'
+    passes disabled
+    commit . key.pem "-----BEGIN"" PRIVATE KEY-----$(seq -s x 100)-----END"" PRIVATE KEY-----" >/dev/null
+    refused main
+    [[ $output == *"rule private-key: key.pem, line 1"* ]]
+    git reset -q --hard HEAD~1
+
     # A rule that nothing can be found by sends everything to gitleaks.
     with_rules $'[[rules]]\nid = "slow"\nregex = "(?i)\\\\x{e9}tat_[a-z]{20}"\n'
     commit . c.txt "État_abcdefghijklmnopqrst" >/dev/null
