@@ -135,14 +135,16 @@ static int read_whole(struct reader *in, struct spool *to, struct error *err)
 static int take_record(const struct reader *in, const struct piece *where, struct spool *spool,
                        struct error *err)
 {
+    struct piece behind = *where;
     const char *text;
-    size_t len, skip;
+    size_t len;
     int r = spool_view(spool, &text, &len, err);
 
     if (r < 0)
         return r;
-    skip = record_ids_len(where->place, text, len);
-    return dissect_bytes(in->o->dissection, where, text + skip, len - skip, err);
+    behind.offset = record_ids_len(where->place, text, len);
+    return dissect_bytes(in->o->dissection, &behind, text + behind.offset, len - behind.offset,
+                         err);
 }
 
 /* ---- trees ---- */

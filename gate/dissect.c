@@ -90,6 +90,7 @@ static int end_member(void *data, struct error *err)
     int r = spool_view(&m->spool, &bytes, &len, err);
 
     where.member = m->name;
+    where.offset = 0;
     if (r == 0)
         r = take_content(&content, &m->spool, bytes, len, err);
     spool_done(&m->spool);
@@ -122,7 +123,7 @@ static void lines_done(struct lines *lines)
     free(lines->list);
 }
 
-static int add_line(struct lines *lines, size_t at, unsigned line)
+static int add_line(struct lines *lines, struct piece_line line)
 {
     if (lines->n == LINES_MAX)
         return 0;
@@ -135,11 +136,11 @@ static int add_line(struct lines *lines, size_t at, unsigned line)
         lines->list = list;
         lines->size = size;
     }
-    lines->list[lines->n++] = (struct piece_line){.at = at, .line = line};
+    lines->list[lines->n++] = line;
     return 0;
 }
 
-/* Which line of the text each part of the view is of. */
+/* Which line and byte of the text each part of the view is of. */
 static int find_lines(const struct text *text, const struct buf *view, const struct spans *spans,
                       struct lines *ret)
 {
@@ -152,12 +153,19 @@ static int find_lines(const struct text *text, const struct buf *view, const str
         const char *p = view->data + span->at;
         const char *end = view->data + (i + 1 < spans->n ? spans->list[i + 1].at : view->len);
 
-        line += lines_in(at, text->piece.data + span->from);
+        struct piece_line next = {
+            .at = span->at, .offset = text->piece.offset + span->from, .decoded = span->decoded};
+
+        next.line = line += lines_in(at, text->piece.data + span->from);
         at = text->piece.data + span->from;
-        r = add_line(ret, span->at, line);
-        for (unsigned n = line;
-             r == 0 && !span->decoded && p < end && (p = memchr(p, '\n', (size_t)(end - p)));)
-            r = add_line(ret, (size_t)(++p - view->data), ++n);
+        r = add_line(ret, next);
+        while (r == 0 && !span->decoded && p < end && (p = memchr(p, '\n', (size_t)(end - p)))) {
+            p++;
+            next.offset += (size_t)(p - view->data) - next.at;
+            next.at = (uint32_t)(p - view->data);
+            next.line++;
+            r = add_line(ret, next);
+        }
     }
     return r;
 }
@@ -212,6 +220,7 @@ static int take_form(const struct content *c, const struct piece *raw, const cha
     piece.form = form;
     piece.data = text->data;
     piece.len = text->len;
+    piece.recoded = true;
     return take_text(c, &piece, err);
 }
 
@@ -262,7 +271,7 @@ static int take_windows(const struct content *c, struct spool *spool, const char
 
         piece.data = data + at - overlap;
         piece.len = overlap + (len - at < STRIDE ? len - at : STRIDE);
-        piece.offset = at - overlap;
+        piece.offset = c->where->offset + at - overlap;
         r = take_window(c, &piece, err);
         if (len - at <= STRIDE)
             break;

@@ -204,10 +204,12 @@ static int copy_lines(const struct piece *piece, const struct window *window, st
     if (!to->lines)
         return -ENOMEM;
     for (size_t i = first; i < end; i++) {
-        size_t at = piece->lines[i].at;
+        struct piece_line line = piece->lines[i];
+        size_t before = window->from > line.at ? window->from - line.at : 0;
 
-        to->lines[to->n_lines++] = (struct piece_line){
-            .at = at > window->from ? at - window->from : 0, .line = piece->lines[i].line};
+        line.offset += line.decoded ? 0 : before;
+        line.at = before ? 0 : line.at - (uint32_t)window->from;
+        to->lines[to->n_lines++] = line;
     }
     return 0;
 }
@@ -231,6 +233,7 @@ static int fill_in(struct judge *j, const struct piece *piece, const struct wind
                           .form = keep_text(j, last->form, piece->form),
                           .markers = keep_text(j, last->markers, window->markers),
                           .offset = piece->offset + window->from,
+                          .recoded = piece->recoded,
                           .line = piece->line,
                           .len = window->to - window->from};
     if (piece->place == PLACE_NAME)
@@ -431,15 +434,20 @@ static void locate_match(const struct buf *text, const struct match *match, size
         *to = *from;
 }
 
-static unsigned line_at(const struct origin *origin, const char *text, size_t at)
+/* The line and byte of the content that the window's byte `at` is of, or was decoded from. */
+static void trace(const struct origin *origin, const char *text, size_t at, struct verdict *to)
 {
-    unsigned line = origin->line;
+    const struct piece_line *last = origin->lines;
 
-    if (!origin->lines)
-        return line + count_lines(text, at);
-    for (size_t i = 0; i < origin->n_lines && origin->lines[i].at <= at; i++)
-        line = origin->lines[i].line;
-    return line;
+    if (!last) {
+        to->line = origin->line + count_lines(text, at);
+        to->offset = origin->offset + at;
+        return;
+    }
+    for (size_t i = 1; i < origin->n_lines && origin->lines[i].at <= at; i++)
+        last = &origin->lines[i];
+    to->line = last->line;
+    to->offset = last->offset + (last->decoded ? 0 : at - last->at);
 }
 
 /* ---- the report ---- */
@@ -489,8 +497,7 @@ static int take_place(const struct judge *j, const json_t *finding, size_t index
     from = from > LEAD_LEN ? from - LEAD_LEN : 0;
     from = from < origin->len ? from : origin->len;
     to->origin = origin;
-    to->offset = origin->offset + from;
-    to->line = line_at(origin, text->data + LEAD_LEN, from);
+    trace(origin, text->data + LEAD_LEN, from, to);
     return 0;
 }
 

@@ -23,6 +23,7 @@ struct origin {
     const char *markers;                       /* as in struct window */
     const char *name; /* PLACE_NAME: the name itself, which may hold the secret; or NULL */
     uint64_t offset;  /* of the window in the content */
+    bool recoded;     /* as in struct piece: places in it are known by their lines alone */
     unsigned line;    /* of its first byte */
     size_t len;
     struct piece_line *lines; /* as in struct piece, of this window; or NULL */
@@ -35,7 +36,7 @@ struct verdict {
     const char *rule; /* the judge's, as is the origin */
     const struct origin *origin;
     unsigned line;   /* in the content, from 1 */
-    uint64_t offset; /* in the content, of the match */
+    uint64_t offset; /* in the content, of the match, or of what it was decoded from */
     size_t from, to; /* of the match, in the judge's file */
 };
 

@@ -6,6 +6,7 @@
 #ifndef GITGATE_GATE_PIECE_H
 #define GITGATE_GATE_PIECE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,10 +29,13 @@ enum place {
     PLACE_REF     /* names of refs, push options */
 };
 
-/* In decoded bytes: from `at` on they come from line `line` of the content. */
+/* In decoded bytes: from `at` on they come from line `line` and byte `offset` of the content; byte
+ * by byte, or all of them from what begins there (`decoded`). */
 struct piece_line {
-    size_t at;
+    uint32_t at;
     unsigned line;
+    uint64_t offset : 63;
+    uint64_t decoded : 1;
 };
 
 struct piece {
@@ -44,6 +48,7 @@ struct piece {
     const char *data;
     size_t len;      /* at most PIECE_MAX */
     uint64_t offset; /* of data[0] in the content (of its form); above 0 in later windows */
+    bool recoded;    /* from UTF-16 or the like: bytes of `data` don't count as the content's do */
     unsigned line;   /* of data[0] in the content, from 1 */
     /* Set by decoders that change the number of lines: sorted by `at`, the first is 0. NULL: each
      * line end in `data` is one of the content. */

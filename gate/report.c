@@ -107,12 +107,21 @@ static bool same(const struct finding *a, const struct finding *b)
            strcmp(a->at.object, b->at.object) == 0 && strcmp(a->at.commit, b->at.commit) == 0;
 }
 
-static bool listed(const struct findings *findings, const struct finding *finding)
+static struct finding *find_listed(const struct findings *findings, const struct finding *finding)
 {
     for (size_t i = 0; i < findings->n; i++)
         if (same(&findings->list[i], finding))
-            return true;
-    return false;
+            return &findings->list[i];
+    return NULL;
+}
+
+/* One match may be seen in several forms of its text: the plainest is told. */
+static void prefer_plain(struct finding *known, const struct finding *other)
+{
+    if (known->byte_known == other->byte_known &&
+        (known->byte == other->byte || !known->byte_known) &&
+        strlen(other->form) < strlen(known->form))
+        known->form = other->form;
 }
 
 /* Adds it, unless it is allowed or told already. */
@@ -125,13 +134,18 @@ static int take(const struct judge *judge, const struct verdict *verdict,
         .member = verdict->origin->member,
         .form = verdict->origin->form,
         .byte = verdict->offset,
+        .byte_known = !verdict->origin->recoded,
     };
+    struct finding *known;
     int r;
 
     objects_locate(objects, verdict->origin->place, verdict->origin->object, verdict->line,
                    &finding.at);
-    if (listed(to, &finding))
+    known = find_listed(to, &finding);
+    if (known) {
+        prefer_plain(known, &finding);
         return 0;
+    }
     r = allowed(policy, judge, verdict, &finding, err);
     if (r != 0)
         return r < 0 ? r : 0;
@@ -203,6 +217,19 @@ static void print_place(const struct finding *finding, struct buf *to)
         buf_addf(to, ", in commit %.*s", SHORT_OID, at->commit);
 }
 
+/* Names have no bytes to go to. Of what was UTF-16 only the line is known. */
+static void print_byte(const struct finding *finding, struct buf *to)
+{
+    enum place place = finding->at.place;
+    bool has_bytes = place == PLACE_BLOB || place == PLACE_COMMIT || place == PLACE_TAG;
+
+    if (has_bytes && finding->byte_known)
+        buf_addf(to, *finding->form ? "; what begins at byte %" PRIu64 : "; byte %" PRIu64,
+                 finding->byte);
+    if (*finding->form)
+        buf_addf(to, " (%s)", finding->form);
+}
+
 void findings_print(const struct findings *findings, struct buf *to)
 {
     buf_adds(to, LINE "push refused: it holds what reads like a secret. Nothing was sent on.\n");
@@ -211,10 +238,7 @@ void findings_print(const struct findings *findings, struct buf *to)
         printable(to, findings->list[i].rule, strlen(findings->list[i].rule));
         buf_adds(to, ": ");
         print_place(&findings->list[i], to);
-        if (*findings->list[i].form)
-            buf_addf(to, " (%s)", findings->list[i].form);
-        else if (findings->list[i].at.place == PLACE_BLOB)
-            buf_addf(to, "; byte %" PRIu64, findings->list[i].byte);
+        print_byte(&findings->list[i], to);
         buf_addf(to, "; fingerprint %s\n", findings->list[i].fingerprint);
     }
     if (findings->more)

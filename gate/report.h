@@ -8,7 +8,8 @@
 
 struct finding {
     const char *rule, *member, *form; /* borrowed from the verdicts */
-    uint64_t byte;                    /* of the match in the content as it is, from 0 */
+    uint64_t byte; /* of the match in the file, member or object, or of what it was decoded from */
+    bool byte_known;
     char fingerprint[FINGERPRINT_LEN + 1];
     struct location at;
 };

@@ -49,6 +49,41 @@ refused() {
     unharmed
 }
 
+# byte_of TEXT : where it stands in the input
+byte_of() {
+    grep -Fabo -- "$1" | head -n1 | cut -d: -f1
+}
+
+@test "a finding names its byte: of a file, of a member, of a commit and a tag, of what was decoded" {
+    git commit -q --allow-empty -m "Use it" -m "see $secret"
+    refused main
+    [[ $output == *"in commit $(git rev-parse HEAD | cut -c1-12); byte $(git cat-file commit HEAD | byte_of "$secret"); "* ]]
+    git reset -q --hard origin/main
+    git tag -a v1 -m "See $secret"
+    refused v1
+    [[ $output == *"the tag object "*"; byte $(git cat-file tag v1 | byte_of "$secret"); "* ]]
+    seq 100 >file
+    gzip -c <<<"four $secret" >file.gz
+    git add file.gz
+    git commit -qm x
+    refused main
+    [[ $output == *"file.gz!data, line 1"*"; byte 5; "* ]]
+    git reset -q --hard origin/main
+    # A match in the text around what was decoded, and one in that itself.
+    encoded=$(printf 'nothing at all is in here' | base64 -w0)
+    { seq 1000; printf 'x %s\nsee %s\n' "$encoded" "$secret"; } >near
+    encoded=$(printf 'see %s .' "$secret" | base64 -w0)
+    { seq 1000; printf 'x\ny %s\n' "$encoded"; } >in
+    iconv -t utf-16le near >wide
+    git add near in wide
+    git commit -qm x
+    refused main
+    [[ $output == *"near, line 1002, in commit "*"; byte $(byte_of "$secret" <near); "* ]]
+    [[ $output == *"in, line 1002, in commit "*"; what begins at byte $(byte_of "$encoded" <in) (decoded); "* ]]
+    [[ $output =~ wide,\ line\ 1002,\ in\ commit\ [0-9a-f]{12}\ \(UTF-16\)\; ]]
+    unharmed
+}
+
 @test "a secret that a later commit removes is refused" {
     bad=$(commit . config.txt "$secret")
     git rm -q config.txt
