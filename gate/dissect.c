@@ -13,6 +13,11 @@
  * and several forms of a window are in memory at once. */
 #define STRIDE (1u << 20)
 
+#define PARTED_LONG                                                                                \
+    16 /* bytes of text in a row with NUL bytes; gitleaks' rules match 18 and more,                \
+          but for five */
+#define PARTED_CONTEXT 2048 /* shown around a shorter row */
+
 #define FORM_MAX 48
 #define LINES_MAX (1u << 18) /* of a piece, in memory; behind the last all is of the last line */
 
@@ -247,6 +252,37 @@ static int take_without_nuls(const struct content *c, const struct piece *raw, s
     return take_form(c, raw, "without NUL bytes", &text, err);
 }
 
+/* Part of the text without its NUL bytes. A long row has all of the window shown, as a rule may
+ * want a word that stands far from it. Of short rows, which in what is binary chance makes one in
+ * every 100 kB, what is near is. */
+static int take_parted(const struct content *c, const struct piece *raw, struct error *err)
+{
+    const char *end = raw->data + raw->len, *at = raw->data;
+    struct piece near = *raw;
+    struct parted row;
+    int r = 0;
+
+    while (parted_next(raw->data, end, at, &row)) {
+        if (row.text > PARTED_LONG)
+            return take_without_nuls(c, raw, err);
+        at = row.to;
+    }
+    at = raw->data;
+    while (r == 0 && parted_next(raw->data, end, at, &row)) {
+        const char *from = row.from - at > PARTED_CONTEXT ? row.from - PARTED_CONTEXT : at;
+
+        for (at = row.to; parted_next(raw->data, end, at, &row) && row.from - at <= PARTED_CONTEXT;)
+            at = row.to;
+        at = end - at > PARTED_CONTEXT ? at + PARTED_CONTEXT : end;
+        near.line += lines_in(near.data, from);
+        near.offset += (size_t)(from - near.data);
+        near.data = from;
+        near.len = (size_t)(at - from);
+        r = take_without_nuls(c, &near, err);
+    }
+    return r;
+}
+
 static int take_window(const struct content *c, const struct piece *raw, struct error *err)
 {
     int r = take_text(c, raw, err);
@@ -254,7 +290,7 @@ static int take_window(const struct content *c, const struct piece *raw, struct 
     if (r < 0 || !memchr(raw->data, '\0', raw->len))
         return r;
     r = take_wide(c, raw, err);
-    return r < 0 || !nuls_part_text(raw->data, raw->len) ? r : take_without_nuls(c, raw, err);
+    return r < 0 ? r : take_parted(c, raw, err);
 }
 
 static int take_windows(const struct content *c, struct spool *spool, const char *data, size_t len,

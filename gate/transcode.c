@@ -102,21 +102,18 @@ void transcode(const struct encoding *from, const char *data, size_t len, struct
     *out = '\0';
 }
 
-/* Bytes of text in a row, NUL bytes not counted; a secret with what names it is longer. */
-#define PARTED_MIN 16
-
-bool nuls_part_text(const char *data, size_t len)
+bool parted_next(const char *data, const char *end, const char *at, struct parted *ret)
 {
-    const char *end = data + len;
-
-    for (const char *p = data; p < end && (p = memchr(p, '\0', (size_t)(end - p)));) {
-        size_t row = 0;
-
-        while (row < PARTED_MIN && p - row > data && codec_text(p[-(ptrdiff_t)row - 1]))
-            row++;
+    for (const char *p = at; p < end && (p = memchr(p, '\0', (size_t)(end - p)));) {
+        *ret = (struct parted){.from = p};
+        while (ret->from > data && ret->from > at && codec_text(ret->from[-1]))
+            ret->from--;
+        ret->text = (size_t)(p - ret->from);
         for (; p < end && (!*p || codec_text(*p)); p++)
-            if (*p && ++row > PARTED_MIN)
-                return true;
+            ret->text += *p != '\0';
+        ret->to = p;
+        if (ret->text >= PARTED_MIN)
+            return true;
     }
     return false;
 }

@@ -22,8 +22,19 @@ size_t encodings_guess(const char *data, size_t len, struct encoding to[ENCODING
 /* All of it as UTF-8 in this encoding; what is no character becomes U+FFFD, NUL is left out. */
 void transcode(const struct encoding *from, const char *data, size_t len, struct buf *to);
 
-/* Whether NUL bytes stand in a row of text that is long enough for a secret without them. */
-bool nuls_part_text(const char *data, size_t len);
+/* A row of text that NUL bytes stand in, or at the end of. */
+struct parted {
+    const char *from, *to;
+    size_t text; /* bytes that are not NUL */
+};
+
+/* Less text holds no secret, whatever stands around it: gitleaks' shortest rules match 10 bytes,
+ * and those of them that also match across what is no text have 8 of theirs in one row. */
+#define PARTED_MIN 8
+
+/* The next row with PARTED_MIN bytes or more at or behind `at`, or false. Linear in what it passes.
+ */
+bool parted_next(const char *data, const char *end, const char *at, struct parted *ret);
 
 /* The bytes without NUL: a word is whole again that NUL bytes were put into. */
 void strip_nuls(const char *data, size_t len, struct buf *to);

@@ -20,6 +20,8 @@ setup() {
     secret=$(secret)
 }
 
+rule=github-pat # that refused_at expects
+
 # refused_at PLACE ARGS... : the push is refused for what lies at PLACE; nothing moved, nothing shown
 refused_at() {
     local place=$1
@@ -28,7 +30,7 @@ refused_at() {
     echo "$output"
     [ "$status" -ne 0 ]
     [[ $output == *"it holds what reads like a secret"* ]]
-    [[ $output == *"rule github-pat: $place"* ]]
+    [[ $output == *"rule $rule: $place"* ]]
     [ "$(up app for-each-ref)" = "$before" ]
     [ "$(gate_git app for-each-ref --format='%(objectname) %(objecttype)%09%(refname)')" = "$before" ]
     [[ $output != *"$secret"* ]]
@@ -73,6 +75,27 @@ python() {
 	END
     add file
     refused_at "file, line 2" main
+}
+
+@test "NUL bytes in a few bytes of text, among what is no text" {
+    rule=curl-auth-user
+    printf 'one\n\377curl\377\377 -u b:s3\0c%s\n\377' ret9 >file
+    add file
+    refused_at "file, line 2" main
+    again
+    rule=generic-api-key
+    printf 'key=a1\0b2c3%s' d4e5f6 >file
+    add file
+    refused_at "file, line 1" main
+    again
+    rule=curl-auth-user
+    # Far behind others of the kind.
+    python >file <<-'END'
+	import sys
+	sys.stdout.buffer.write((b"\xff" * 3000 + b"ten letter\0\n") * 500 + b"\xffcurl\xff -u b:s3\0c" + b"ret9\n\xff")
+	END
+    add file
+    refused_at "file, line 501" main
 }
 
 @test "carriage returns alone, and line ends of all kinds" {
