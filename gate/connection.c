@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "connection_impl.h"
 #include "lock.h"
 #include "presence.h"
+#include "queue.h"
 
 #define INIT_TIMEOUT "--init-timeout=10" /* s, for the client to say what it wants */
 #define IDLE_TIMEOUT "--timeout=300"     /* s, between two requests of a fetch */
@@ -24,18 +26,6 @@
 #define PRESENCE_FD_TEXT "5"
 #define DAEMON_FDS (CHILD_FDS + 1)
 
-struct connection {
-    struct connections *all;
-    struct connection *next, *before;
-    uv_tcp_t socket;
-    uv_process_t process;
-    uv_timer_t life;
-    uint64_t started_ns;
-    int open;   /* handles not closed yet */
-    bool waits; /* for its git daemon */
-    char drain[4096];
-};
-
 #define ARRIVED_SIZE (sizeof ENV_ARRIVED + 21) /* "=" and 20 digits */
 
 static const char *const kept[] = {ENV_CONFIG_DIR, ENV_CREDS_DIR,   ENV_REPOS_DIR,
@@ -49,9 +39,7 @@ int connections_init(struct connections *c, uv_loop_t *loop, const struct gate *
     c->loop = loop;
     c->gate = gate;
     c->journal = journal;
-    uv_check_init(loop, &c->after_events);
-    uv_idle_init(loop, &c->not_blocking);
-    c->after_events.data = c;
+    queue_init(c);
     for (size_t i = 0; r == 0 && i < sizeof kept / sizeof *kept; i++)
         r = child_env_keep(&c->env, kept[i]);
     if (r == 0)
@@ -102,8 +90,30 @@ static void close_handle(uv_handle_t *handle)
         uv_close(handle, on_closed);
 }
 
+int connection_watch(struct connection *c, uv_poll_cb on_readable)
+{
+    uv_os_fd_t fd;
+    int r = uv_fileno((uv_handle_t *)&c->socket, &fd);
+
+    if (r == 0)
+        r = uv_poll_init(c->all->loop, &c->request, fd);
+    if (r < 0)
+        return r;
+    c->open++;
+    return uv_poll_start(&c->request, UV_READABLE, on_readable);
+}
+
+void connection_unwatch(struct connection *c)
+{
+    uv_timer_stop(&c->life);
+    if (c->request.type == UV_POLL) /* else it never was one */
+        close_handle((uv_handle_t *)&c->request);
+}
+
 static void close_socket(struct connection *c)
 {
+    connection_unwatch(c);
+    c->state = CONNECTION_OVER;
     close_handle((uv_handle_t *)&c->life);
     close_handle((uv_handle_t *)&c->socket);
 }
@@ -136,6 +146,7 @@ static void on_exit_(uv_process_t *process, int64_t status, int term_signal)
 
     journal_end(c->all->journal, process->pid, term_signal ? 128 + term_signal : status,
                 clock_ms_since(c->started_ns));
+    queue_leave(c);
     close_handle((uv_handle_t *)process);
     uv_stream_set_blocking(socket, 0); /* git daemon had it otherwise */
     if (uv_fileno((uv_handle_t *)socket, &fd) < 0 || shutdown(fd, SHUT_WR) < 0 ||
@@ -163,7 +174,7 @@ static char **own_env(const struct connection *c, char arrived[ARRIVED_SIZE])
     if (!list)
         return NULL;
     memcpy(list, env->list, env->n * sizeof *list);
-    snprintf(arrived, ARRIVED_SIZE, ENV_ARRIVED "=%" PRIu64, c->started_ns);
+    snprintf(arrived, ARRIVED_SIZE, ENV_ARRIVED "=%" PRIu64, c->arrived_ns);
     list[env->n] = arrived;
     return list;
 }
@@ -213,12 +224,12 @@ static int spawn(struct connection *c, struct error *err)
     return r < 0 ? error_errno(err, r, "cannot run git daemon") : 0;
 }
 
-static void serve(struct connection *c)
+void connection_serve(struct connection *c)
 {
     struct error err = ERROR_INIT;
     int r = spawn(c, &err);
 
-    c->waits = false;
+    c->state = CONNECTION_SERVED;
     c->open++; /* a process handle is to be closed even when the spawn failed */
     if (r == 0) {
         journal_begin(c->all->journal, c->process.pid);
@@ -227,55 +238,26 @@ static void serve(struct connection *c)
     }
     log_error(&c->all->gate->log, "a client was lost", json_pack("{s:s}", "error", err.msg));
     close_handle((uv_handle_t *)&c->process);
+    connection_drop(c);
+}
+
+void connection_drop(struct connection *c)
+{
+    queue_leave(c);
     close_socket(c);
 }
 
 static void add(struct connections *all, struct connection *c)
 {
     c->all = all;
+    c->state = CONNECTION_ASKS;
     c->started_ns = clock_now_ns();
-    c->socket.data = c->process.data = c->life.data = c;
+    c->socket.data = c->request.data = c->process.data = c->life.data = c;
     c->next = all->first;
     if (c->next)
         c->next->before = c;
     all->first = c;
     all->n++;
-}
-
-/* The one that has waited longest. */
-static struct connection *next_waiting(const struct connections *all, size_t *n)
-{
-    struct connection *found = NULL;
-
-    *n = 0;
-    for (struct connection *c = all->first; c; c = c->next)
-        if (c->waits) {
-            found = c;
-            ++*n;
-        }
-    return found;
-}
-
-/* A process is slow to start on a busy machine, and a client in the listener's queue has not
- * arrived yet: a refresh that starts meanwhile is none that it may share. So all who are there are
- * taken in before the next one is served. */
-static void serve_next(uv_check_t *check)
-{
-    struct connections *all = check->data;
-    size_t n;
-    struct connection *c = next_waiting(all, &n);
-
-    if (n <= 1) {
-        uv_check_stop(check);
-        uv_idle_stop(&all->not_blocking);
-    }
-    if (c)
-        serve(c);
-}
-
-static void on_idle(uv_idle_t *idle)
-{
-    (void)idle; /* while there is one, the loop looks for events and doesn't wait for them */
 }
 
 int connection_accept(struct connections *all, uv_stream_t *listener, struct error *err)
@@ -296,9 +278,7 @@ int connection_accept(struct connections *all, uv_stream_t *listener, struct err
         close_socket(c);
         return error_errno(err, r, "cannot accept a client");
     }
-    c->waits = true;
-    uv_check_start(&all->after_events, serve_next);
-    uv_idle_start(&all->not_blocking, on_idle);
+    queue_join(c);
     return 0;
 }
 

@@ -17,8 +17,12 @@ struct connections {
     struct journal *journal;
     struct child_env env;
     struct connection *first; /* the newest */
-    uv_check_t after_events;  /* while clients wait for their git daemon */
+    struct line *lines;       /* of queue.c, as what follows */
+    size_t waiting;
+    uv_check_t after_events; /* while clients may be let through */
     uv_idle_t not_blocking;
+    uv_timer_t turn_comes;
+    uv_timer_cb on_turn;
     size_t n;
     void (*on_room)(void *data); /* one has ended while there were CONNECTIONS_MAX */
     void *data;
@@ -35,8 +39,8 @@ int connections_init(struct connections *connections, uv_loop_t *loop, const str
 void connections_child_fds(const struct connections *connections,
                            uv_stdio_container_t stdio[CHILD_FDS], int in, int out);
 
-/* Accepts the client that waits at `listener`, which has arrived then; a git daemon is started for
- * it when no other waits there. */
+/* Accepts the client that waits at `listener`. A git daemon is started for it when its request is
+ * here and it may ask the upstream, or share what was asked after it came (queue.h). */
 int connection_accept(struct connections *connections, uv_stream_t *listener, struct error *err);
 
 /* Ends all: SIGTERM to each process group. */

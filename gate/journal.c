@@ -16,6 +16,10 @@ static void make_metrics(struct journal *j)
     struct metrics *m = j->metrics = metrics_new();
 
     j->connections = metrics_gauge(m, "gitgate_gate_connections", "Clients that are served.", NULL);
+    j->waiting = metrics_gauge(m, "gitgate_gate_waiting",
+                               "Clients that wait for their turn to refresh, or for a refresh that "
+                               "they share.",
+                               NULL);
     j->connections_total =
         metrics_counter(m, "gitgate_gate_connections_total", "Clients that came.", NULL);
     j->fetches = metrics_counter(m, "gitgate_gate_fetches_total",
@@ -127,9 +131,21 @@ static void session_key(int session, char to[SESSION_TEXT])
     snprintf(to, SESSION_TEXT, "%d", session);
 }
 
+/* Who waits is told when the upstream was asked, which is for nobody's log. */
+static void tell_refreshed(struct journal *j, json_t *event)
+{
+    json_int_t asked_ns = json_integer_value(json_object_get(event, "asked_ns"));
+
+    if (asked_ns > 0 && j->on_refreshed)
+        j->on_refreshed(j->refreshed_data,
+                        (int)json_integer_value(json_object_get(event, "session")),
+                        operation_text(event, "repo"), (uint64_t)asked_ns);
+    json_object_del(event, "asked_ns");
+}
+
 /* What belongs to no connection has a line at once: a first mirror, or a hook that outlived its
  * git daemon. */
-static void take(struct journal *j, const json_t *event)
+static void take(struct journal *j, json_t *event)
 {
     char key[SESSION_TEXT];
     json_t *operation;
@@ -140,6 +156,7 @@ static void take(struct journal *j, const json_t *event)
     }
     session_key((int)json_integer_value(json_object_get(event, "session")), key);
     count_phase(j, event);
+    tell_refreshed(j, event);
     operation = json_object_get(j->operations, key);
     if (operation) {
         operation_add(operation, event);
@@ -189,6 +206,11 @@ void journal_end(struct journal *j, int session, int64_t exit_code, double total
     metric_set(j->connections, (double)json_object_size(j->operations), NULL);
     if (operation)
         finish(j, operation, exit_code, total_ms);
+}
+
+void journal_waiting(struct journal *j, size_t n)
+{
+    metric_set(j->waiting, (double)n, NULL);
 }
 
 void journal_forget(struct journal *j, const char *repo)

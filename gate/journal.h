@@ -15,10 +15,14 @@ struct journal {
     json_t *operations; /* session -> what is known of the connection that it is */
     struct metrics *metrics;
     struct metric *fetches, *pushes, *refreshes, *refresh_seconds, *phase_seconds, *findings;
-    struct metric *connections, *connections_total, *mirror_up, *mirror_asked;
+    struct metric *connections, *connections_total, *waiting, *mirror_up, *mirror_asked;
     struct metric *mirror_bytes, *mirror_packs, *maintenance;
     void (*on_operation)(void *data, const json_t *operation); /* one has ended; may be NULL */
     void *data;
+    /* a refresh has ended that asked the upstream at `asked_ns`, for the connection `session`; may
+     * be NULL */
+    void (*on_refreshed)(void *data, int session, const char *repo, uint64_t asked_ns);
+    void *refreshed_data;
 };
 
 int journal_open(struct journal *journal, uv_loop_t *loop, const struct gate *gate,
@@ -27,6 +31,9 @@ int journal_open(struct journal *journal, uv_loop_t *loop, const struct gate *ga
 /* A connection's life; `session` is its git daemon's. */
 void journal_begin(struct journal *journal, int session);
 void journal_end(struct journal *journal, int session, int64_t exit_code, double total_ms);
+
+/* Clients that wait for a refresh. */
+void journal_waiting(struct journal *journal, size_t n);
 
 /* Forgets the mirror's own series of a repository that is gone. */
 void journal_forget(struct journal *journal, const char *repo);

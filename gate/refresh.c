@@ -31,6 +31,7 @@ struct request {
 /* What came of it, for the log. */
 struct outcome {
     bool denied, shared, changed;
+    uint64_t asked_ns; /* when the upstream was asked; 0: it was not */
 };
 
 static int judge_service(const struct upstream *upstream, const char *service, struct error *err)
@@ -66,10 +67,12 @@ static int refresh(const struct gate *gate, const struct upstream *upstream, con
         return r;
     if (lock_read_record(lock, &record) && record.started_ns >= request->arrived_ns) {
         outcome->shared = true;
+        outcome->asked_ns = record.started_ns;
         return record.ok ? 0 : error_set(err, -EIO, "%s", record.message);
     }
     r = mirror_update(gate, upstream, repo, &update, err);
     outcome->changed = update.changed;
+    outcome->asked_ns = update.asked_ns;
     record = (struct refresh_record){.started_ns = update.asked_ns, .ok = r == 0};
     if (r < 0)
         snprintf(record.message, sizeof record.message, "%.*s", REFRESH_MESSAGE_MAX, err->msg);
@@ -93,6 +96,8 @@ static void tell_outcome(const struct gate *gate, const struct upstream *upstrea
                                          : "unavailable");
     if (r < 0)
         json_object_set_new(fields, "reason", json_string(err->msg));
+    if (outcome->asked_ns)
+        json_object_set_new(fields, "asked_ns", json_integer((json_int_t)outcome->asked_ns));
     event_send(gate, "refresh", request->arrived_ns, fields);
 }
 

@@ -20,6 +20,7 @@
 #include "init.h"
 #include "journal.h"
 #include "lock.h"
+#include "queue.h"
 #include "repo.h"
 #include "verbs.h"
 #include "workdir.h"
@@ -125,10 +126,21 @@ static void on_client(uv_stream_t *listener, int status)
     struct server *s = listener->data;
     struct error err = ERROR_INIT;
 
-    if (status < 0 || s->connections.n >= CONNECTIONS_MAX)
+    if (status < 0)
+        return;
+    if (s->connections.n >= CONNECTIONS_MAX) {
+        queue_make_room(&s->connections);
         return; /* libuv reports no more until this one is accepted: see on_room */
+    }
     if (connection_accept(&s->connections, listener, &err) < 0)
         log_error(&s->gate.log, "a client was lost", json_pack("{s:s}", "error", err.msg));
+}
+
+static void on_refreshed(void *data, int session, const char *repo, uint64_t asked_ns)
+{
+    struct server *s = data;
+
+    queue_refreshed(&s->connections, session, repo, asked_ns);
 }
 
 static void on_room(void *data)
@@ -301,6 +313,8 @@ int verb_serve(int argc, char **argv)
     s->started_ns = clock_now_ns();
     s->connections.on_room = on_room;
     s->connections.data = s;
+    s->journal.on_refreshed = on_refreshed;
+    s->journal.refreshed_data = s;
     if (gate_open(&s->gate, &err) < 0 || (s->gate.log.fd = STDOUT_FILENO, start(s, &err) < 0)) {
         log_error(&s->gate.log, "cannot start", json_pack("{s:s}", "error", err.msg));
         code = 1;

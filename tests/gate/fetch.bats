@@ -16,6 +16,7 @@ setup_file() {
     git clone -q --bare "$BED/seed-sha256" "$BED/srv/sha256.git"
     own sha256
     write_gitgate app other empty closed sha256 many -- '.spec.upstreams[3].fetch.policy = "Deny"'
+    metrics_on_free_port
     start_gate
 }
 
@@ -268,7 +269,7 @@ count_refreshes() {
     for i in $(seq 8); do
         git ls-remote "$(gate_url app.git)" refs/heads/main >"$BATS_TEST_TMPDIR/out-$i" 2>&1 3>&- 5>&- &
     done
-    wait_for 20 lock_is_waited_for 8
+    wait_for 60 clients_are 8
     commit=$(commit_upstream app main)
     release_lock
     wait

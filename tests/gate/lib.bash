@@ -319,6 +319,19 @@ lock_waiters() {
     grep -c -- "-> FLOCK .*:$(stat -c %i "$LOCK") " /proc/locks || true
 }
 
+# metrics_on_free_port : the next gate has them; for clients_are
+metrics_on_free_port() {
+    METRICS_PORT=$(free_port)
+    export METRICS_PORT GATE_ARGS="--metrics 127.0.0.1:$METRICS_PORT"
+}
+
+# clients_are N : that many have said what they want, and are not through with it. (One of a repository is let
+# through at a time, and where that takes long, one more now and then.)
+clients_are() {
+    [ "$(curl -s --max-time 10 "http://127.0.0.1:$METRICS_PORT/metrics" |
+        awk '$1 == "gitgate_gate_waiting" || $1 == "gitgate_gate_connections" {n += $2} END {print n + 0}')" = "$1" ]
+}
+
 # Lets those that wait go on, and takes the lock again behind them, before anybody comes after. In one process:
 # by the time that flock(1) had started, the next one might have come and gone.
 pass_lock() {

@@ -12,8 +12,7 @@ setup_file() {
     write_gitgate app strict closed absent -- '
         .spec.upstreams[2].push.policy = "Deny" |
         .spec.upstreams[0].push.refs = ["refs/heads/main", "refs/heads/agent/*"]'
-    METRICS_PORT=$(free_port)
-    export METRICS_PORT GATE_ARGS="--metrics 127.0.0.1:$METRICS_PORT"
+    metrics_on_free_port
     start_gate
 }
 
@@ -171,11 +170,12 @@ no_connections() {
 
 @test "refreshes that clients share are counted as shared" {
     before=$(metric 'gitgate_gate_refreshes_total{repo="app",result="shared"}')
+    wait_for 20 clients_are 0
     hold_lock app
     for _ in $(seq 4); do
         git ls-remote "$(gate_url app.git)" >/dev/null 2>&1 3>&- 5>&- &
     done
-    wait_for 20 lock_is_waited_for 4
+    wait_for 60 clients_are 4
     release_lock
     wait
     wait_for 20 lines_are 4 '.msg == "fetch"'

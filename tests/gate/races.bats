@@ -11,7 +11,28 @@ setup_file() {
     new_upstream strict
     write_gitgate app forced strict -- '.spec.upstreams[1].push = {allowForce: true, allowDelete: true}'
     make_strict strict
+    stop_when_asked
+    metrics_on_free_port
     start_gate
+    wait_for 60 first_mirrors_are_made
+}
+
+first_mirrors_are_made() {
+    [ "$(log_count '.msg == "mirror"')" = 3 ]
+}
+
+# The gate's ssh waits before it asks an upstream, while $BED/stop/armed is there: until something is written to
+# $BED/stop/go.
+stop_when_asked() {
+    mkdir -p "$BED/stop"
+    mkfifo "$BED/stop/go"
+    cat >"$BED/stop/ssh" <<-END
+	#!/bin/sh
+	case " \$* " in *git-upload-pack*) mv "$BED/stop/armed" "$BED/stop/reached" 2>/dev/null && read -r _ <"$BED/stop/go" ;; esac
+	exec "$(command -v ssh)" "\$@"
+	END
+    chmod 755 "$BED/stop/ssh"
+    export GATE_PATH=$BED/stop:$PATH
 }
 
 teardown() {
@@ -58,15 +79,36 @@ sessions() {
     grep -c "Starting session" "$BED/sshd/log" || true
 }
 
+# list FROM TO REPO : a client each, in the background
+list() {
+    local i
+    for i in $(seq "$1" "$2"); do
+        git ls-remote "$(gate_url "$3.git")" >"$BATS_TEST_TMPDIR/out-$i" 2>&1 3>&- 5>&- &
+        clients+=($!)
+    done
+}
+
+# list_and_stop REPO : one client, for whom the upstream is being asked, until go_on
+list_and_stop() {
+    wait_for 60 clients_are 0
+    clients=()
+    touch "$BED/stop/armed"
+    list 1 1 "$1"
+    wait_for 60 test -e "$BED/stop/reached"
+}
+
+go_on() {
+    rm "$BED/stop/reached"
+    echo >"$BED/stop/go"
+}
+
 # at_once N REPO : that many clients, all of which wait when the upstream is asked for the first of them
 at_once() {
     local i clients=()
+    wait_for 60 clients_are 0
     hold_lock "$2"
-    for i in $(seq "$1"); do
-        git ls-remote "$(gate_url "$2.git")" >"$BATS_TEST_TMPDIR/out-$i" 2>&1 3>&- 5>&- &
-        clients+=($!)
-    done
-    wait_for 60 lock_is_waited_for "$1"
+    list 1 "$1" "$2"
+    wait_for 60 clients_are "$1"
     ! type -t meanwhile >/dev/null || meanwhile
     release_lock
     for i in "${clients[@]}"; do wait "$i"; done
@@ -110,6 +152,37 @@ at_once() {
     at_once 64 app
     for i in $(seq 64); do lists app "$BATS_TEST_TMPDIR/out-$i"; done
     [ $(($(sessions) - before)) = 1 ]
+}
+
+@test "63 clients that come while the upstream is asked for one are served by one more refresh" {
+    list_and_stop app
+    before=$(sessions)
+    list 2 64 app
+    wait_for 60 clients_are 64
+    go_on
+    for i in "${clients[@]}"; do wait "$i"; done
+    for i in $(seq 64); do lists app "$BATS_TEST_TMPDIR/out-$i"; done
+    [ $(($(sessions) - before)) = 2 ] # the first one's began after it was stopped
+}
+
+@test "clients that come while the upstream is asked for one get what it has since" {
+    list_and_stop app
+    up app branch after-the-first main
+    list 2 5 app
+    wait_for 60 clients_are 5
+    go_on
+    for i in "${clients[@]}"; do wait "$i"; done
+    for i in 2 3 4 5; do lists app "$BATS_TEST_TMPDIR/out-$i"; done
+}
+
+@test "the others go on when the one that asked for all of them is killed" {
+    list_and_stop app
+    list 2 8 app
+    wait_for 60 clients_are 8
+    kill -9 -- "-$(pgrep -o -P "$(server)" -f '^git daemon')" # with its access hook
+    go_on
+    for i in "${clients[@]:1}"; do wait "$i"; done
+    for i in $(seq 2 8); do lists app "$BATS_TEST_TMPDIR/out-$i"; done
 }
 
 @test "a deletion while others list is done, and said to be" {

@@ -78,6 +78,8 @@ interrupt() {
     pid=$(cat "$BED/gate.pid")
     git ls-remote "$(gate_url app.git)" >/dev/null
     exec 4<>"/dev/tcp/127.0.0.1/$GATE_PORT" # a client that is in the middle of something
+    printf '002cgit-upload-pack /app.git\0host=127.0.0.1\0' >&4
+    exec 6<>"/dev/tcp/127.0.0.1/$GATE_PORT" # one that has said nothing yet
     wait_for 20 serves "$pid"
     all=$(descendants "$pid")
     stopped=$(grep -c '"stopping"' "$BED/gate.log" || true)
@@ -85,7 +87,7 @@ interrupt() {
     rm "$BED/gate.pid"
     status=0
     wait "$pid" || status=$?
-    exec 4>&-
+    exec 4>&- 6>&-
     [ "$status" = 0 ]
     [ "$(grep -c '"stopping"' "$BED/gate.log")" = $((stopped + 1)) ]
     for process in $all; do
