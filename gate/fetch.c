@@ -25,8 +25,13 @@
 
 /* The first step of a first mirror goes so many commits deep, and most repositories are whole then:
  * they pay nothing. Each further one goes half as deep again, so that what a kill loses is the
- * step under way, and a million commits are there in twenty requests. */
+ * step under way, and a million commits are there in twenty requests. Of a first step that broke
+ * off nothing is left: the next try takes a smaller one, so that whatever comes between, again and
+ * again, something is kept in the end. */
 #define DEPTH_FIRST 1000
+#define DEPTH_LESS 10 /* times smaller */
+#define DEPTH_MIN 10
+#define DEPTH_SMALL_TIMES 3 /* how much deeper each step goes up to DEPTH_FIRST */
 #define DEPTH_MAX 1000000
 #define DEPTH_ALL 2147483647        /* git's INFINITE_DEPTH: what --unshallow asks for */
 #define DEPTH_FILE OWN_DIR "/depth" /* how deep the step goes that is under way */
@@ -152,6 +157,7 @@ bool fetch_unfinished(const char *repo)
            st.st_size > 0;
 }
 
+/* 0 when there is none. */
 static int read_depth(const char *repo)
 {
     cleanup_buf struct buf text = BUF_INIT(DEPTH_DIGITS);
@@ -159,9 +165,22 @@ static int read_depth(const char *repo)
     uint64_t depth;
 
     if (path_make(path, NULL, "%s/" DEPTH_FILE, repo) < 0 || file_read(path, &text, NULL) < 0 ||
-        parse_u64(text.data, DEPTH_ALL, &depth) < 0 || depth < DEPTH_FIRST)
-        return DEPTH_FIRST;
+        parse_u64(text.data, DEPTH_ALL, &depth) < 0 || depth < DEPTH_MIN)
+        return 0;
     return (int)depth;
+}
+
+/* Of the step that is next: the one that was under way, as long as there is something to go on
+ * from. */
+static int next_depth(const char *repo)
+{
+    int depth = read_depth(repo);
+
+    if (depth == 0)
+        return DEPTH_FIRST;
+    if (fetch_unfinished(repo))
+        return depth;
+    return depth / DEPTH_LESS > DEPTH_MIN ? depth / DEPTH_LESS : DEPTH_MIN;
 }
 
 /* Lost, it costs a request that brings nothing new. */
@@ -194,6 +213,8 @@ static int read_shallow(const char *repo, struct buf *to, struct error *err)
 
 static int deeper(int depth)
 {
+    if (depth < DEPTH_FIRST)
+        return DEPTH_SMALL_TIMES * depth;
     return depth > DEPTH_MAX ? DEPTH_ALL : depth + depth / 2;
 }
 
@@ -223,9 +244,10 @@ static int go_deeper(const struct gate *gate, const struct upstream *upstream, c
 static int fetch_in_steps(const struct gate *gate, const struct upstream *upstream,
                           const char *repo, struct error *err)
 {
-    int depth = read_depth(repo);
-    int r = fetch(gate, upstream, repo, &depth, err);
+    int depth = next_depth(repo), r;
 
+    write_depth(repo, depth);
+    r = fetch(gate, upstream, repo, &depth, err);
     while (r == 0 && fetch_unfinished(repo))
         r = go_deeper(gate, upstream, repo, &depth, err);
     if (r == 0)

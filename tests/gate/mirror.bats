@@ -105,6 +105,7 @@ kill_gate() {
     start_gate
     wait_for 60 test -e "$BED/packs/long/reached"
     kill_gate
+    rm "$BED/packs/long/reached"
     exec 6<>"$BED/packs/never" && echo >&6
     exec 6>&-
 
@@ -122,6 +123,24 @@ kill_gate() {
     again=$(cat "$BED/packs/long/"pack-* | wc -c)
     echo "$again bytes of $whole came after the kill"
     [ "$again" -lt $((whole * 3 / 4)) ]
+}
+
+@test "after a first step that was killed comes a smaller one" {
+    begin_anew long 1
+    start_gate
+    wait_for 60 test -e "$BED/packs/long/reached"
+    kill_gate
+    rm "$BED/packs/long/reached"
+    exec 6<>"$BED/packs/never" && echo >&6
+    exec 6>&-
+    first=$(stat -c %s "$BED/packs/long/pack-1")
+    rm "$BED/packs/long/"pack-*
+    echo 0 >"$BED/packs/long/stop"
+    start_gate
+    clone long "$BATS_TEST_TMPDIR/work"
+    [ "$(git -C "$BATS_TEST_TMPDIR/work" rev-list --count HEAD)" = "$COMMITS" ]
+    echo "$first bytes, then $(stat -c %s "$BED/packs/long/pack-1")"
+    [ "$(stat -c %s "$BED/packs/long/pack-1")" -lt $((first / 2)) ]
 }
 
 @test "an upstream that is a shallow clone itself is refused, and told so" {
