@@ -85,15 +85,20 @@ static int count_ref_file(const char *path, const struct stat *st, int type, str
     return 0;
 }
 
-static bool has_root_lock(const char *repo)
+static void close_dir(DIR **dir)
 {
-    static const char *const names[] = {"packed-refs.lock", "HEAD.lock", "config.lock"};
-    char path[PATH_MAX];
+    if (*dir)
+        closedir(*dir);
+}
 
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (path_make(path, NULL, "%s/%s", repo, names[i]) == 0 && access(path, F_OK) == 0)
-            return true;
-    return false;
+static void count_root_debris(const char *repo)
+{
+    DIR *dir CLEANUP(close_dir) = opendir(repo);
+    struct dirent *entry;
+
+    while (dir && (entry = readdir(dir)))
+        counted.debris +=
+            ends_in(entry->d_name, ".lock") || strncmp(entry->d_name, "shallow_", 8) == 0;
 }
 
 static void read_record(struct maintenance *m)
@@ -141,7 +146,7 @@ static void look(struct maintenance *m)
         nftw(path, count_object_file, OPEN_MAX_DIRS, FTW_PHYS);
     if (path_make(path, NULL, "%s/refs", m->repo) == 0)
         nftw(path, count_ref_file, OPEN_MAX_DIRS, FTW_PHYS);
-    counted.debris += has_root_lock(m->repo);
+    count_root_debris(m->repo);
     m->seen = counted;
     m->seen.room_short = room_is_short(m->repo);
     read_record(m);

@@ -84,6 +84,7 @@ int sweep_ref_locks(const char *repo)
 int sweep_debris(const char *repo)
 {
     static const char *const places[][2] = {
+        {".", "shallow_*"}, /* of a push from a shallow clone */
         {"objects", "tmp_objdir-*"}, {"objects", "tmp_obj_*"},   {"objects/pack", "tmp_*"},
         {"objects/pack", ".tmp-*"},  {"objects/pack", "*.keep"},
     };

@@ -188,12 +188,16 @@ broken_push() {
     push=$!
     hook_waits
     [ "$(quarantines app)" -ge 1 ]
+    : >"$BED/state/git/app.git/shallow_Ab12Cd" # as receive-pack has one for a shallow client
     maintain app
     [ "$(quarantines app)" -ge 1 ]
+    [ -e "$BED/state/git/app.git/shallow_Ab12Cd" ]
     let_hook_go
     wait "$push"
     agree app refs/heads/main "$(git -C "$work" rev-parse HEAD)"
     quick_hook pre-receive
+    swept() { maintain app && [ ! -e "$BED/state/git/app.git/shallow_Ab12Cd" ]; }
+    wait_for 60 swept # once nobody is at work
 }
 
 @test "maintenance that is killed anywhere leaves a sound repository, and the next one cleans up" {
