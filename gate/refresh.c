@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/parse.h"
 #include "event.h"
@@ -80,6 +81,23 @@ static int refresh(const struct gate *gate, const struct upstream *upstream, con
     return r;
 }
 
+/* What receive-pack makes first is a folder for what comes. Where there is no room for one, it
+ * tells the client no more than "unpacker error". */
+static int try_room(const char *repo, struct error *err)
+{
+    char path[PATH_MAX];
+    int r = path_make(path, err, "%s/objects/tmp_objdir-room-XXXXXX", repo);
+
+    if (r < 0)
+        return r;
+    if (!mkdtemp(path))
+        return errno == ENOSPC || errno == EDQUOT
+                   ? error_set(err, -errno, "the gate's disk is full")
+                   : error_errno(err, -errno, "the gate can't write to its mirror");
+    rmdir(path);
+    return 0;
+}
+
 static void tell_outcome(const struct gate *gate, const struct upstream *upstream,
                          const struct request *request, const struct outcome *outcome, int r,
                          const struct error *err)
@@ -149,6 +167,8 @@ int verb_refresh(int argc, char **argv)
     outcome.denied = r < 0;
     if (r == 0)
         r = refresh(&gate, upstream, repo, &request, &outcome, &err);
+    if (r == 0 && strcmp(request.service, "receive-pack") == 0)
+        r = try_room(repo, &err);
     tell_outcome(&gate, upstream, &request, &outcome, r, &err);
     return r < 0 ? refuse(err.msg) : 0;
 }

@@ -4,27 +4,60 @@
 bats_require_minimum_version 1.5.0
 load lib
 
-# The gate's folder is a small disk that only the gate sees, and we below its /proc.
+# The gate's folder is a small disk that only the gate sees, and we below its /proc; with GITGATE_DISK=quota it is a
+# larger one of which no more may be taken than that.
+small_disk() {
+    mkdir -p "$1" && mount -t tmpfs -o size=12m,mode=700 tmpfs "$1"
+}
+
+quota_disk() {
+    mkdir -p "$1" && mount -o loop "$2" "$1" && btrfs -q quota enable "$1" && btrfs -q qgroup limit 16m "$1"
+}
+
+make_image() {
+    truncate -s 200M "$BED/image"
+    mkfs.btrfs -q "$BED/image"
+}
+
+disk=${GITGATE_DISK:-small}_disk
+
 setup_file() {
     [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null || skip "needs root, for a disk of its own"
     start_bed
+    if [ "$disk" = quota_disk ]; then
+        make_image
+        (unshare --mount sh -c "$(declare -f quota_disk)"'; quota_disk "$@"' sh "$BED/try" "$BED/image") ||
+            { stop_bed && skip "needs btrfs with quotas, and a loop device"; }
+    fi
     new_upstream app
     new_upstream large
     # shellcheck disable=SC2016 # the inner shell's
-    ENTER_GATE=(unshare --mount sh -c 'mkdir -p "$0" && mount -t tmpfs -o size=12m,mode=700 tmpfs "$0" && exec "$@"' "$BED/state")
+    ENTER_GATE=(unshare --mount sh -c "$(declare -f "$disk")
+        $disk \"\$0\" \"\$1\" && shift && exec \"\$@\"" "$BED/state" "$BED/image")
     write_gitgate app large
     start_gate
     export DISK=/proc/$(cat "$BED/gate.pid")/root$BED/state
 }
 
 teardown() {
-    rm -f "$DISK/filler"
+    free_disk
 }
 
-# fill_disk [BYTES-LEFT] : to the last byte, or nearly so
+# fill_disk [BYTES-LEFT] : to the last byte, or nearly so. (A full quota doesn't even let a file be cut off.)
 fill_disk() {
+    local size
     dd if=/dev/zero of="$DISK/filler" bs=4096 2>/dev/null || true
-    [ -z "${1:-}" ] || truncate -s "-$1" "$DISK/filler"
+    if [ -n "${1:-}" ]; then
+        size=$(stat -c %s "$DISK/filler")
+        free_disk
+        head -c $((size - $1)) /dev/zero >"$DISK/filler"
+    fi
+    sync -f "$DISK" # a quota counts what is on the disk
+}
+
+free_disk() {
+    rm -f "$DISK/filler"
+    sync -f "$DISK"
 }
 
 mirror_git() {
@@ -51,7 +84,7 @@ agrees() {
     echo "$output"
     [ "$status" -ne 0 ]
     [[ $output == *"the gate's disk is full"* && $output != *"$BED"* ]]
-    rm "$DISK/filler"
+    free_disk
     [ "$(git ls-remote "$(gate_url app.git)" refs/heads/main | cut -f1)" = "$commit" ]
     [ ! -e "$DISK/git/app.git/gitgate/damaged" ]
 }
@@ -65,9 +98,9 @@ agrees() {
     run git -C "$work" push
     echo "$output"
     [ "$status" -ne 0 ]
-    [[ $output == *"No space left on device"* || $output == *"disk is full"* ]]
+    [[ $output == *"No space left on device"* || $output == *"Disk quota exceeded"* || $output == *"disk is full"* ]]
     agrees app "$old"
-    rm "$DISK/filler"
+    free_disk
     git -C "$work" push -q
     agrees app "$new"
 }
@@ -84,7 +117,7 @@ agrees() {
     [ "$status" -ne 0 ]
     [[ $output == *"the gate's disk is full"* ]]
     agrees app "$old"
-    rm "$DISK/filler"
+    free_disk
     git -C "$work" reset -q --hard origin/main
     new=$(commit "$work" other)
     git -C "$work" push -q
