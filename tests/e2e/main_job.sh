@@ -52,7 +52,7 @@ gitgate_is_installed() {
 	pass "the images are in the cluster"
 	check "the chart is installed, controller and webhook are ready" \
 		helm install gitgate "$top/charts/gitgate" --namespace gitgate-system --create-namespace \
-		--set "images.tag=$tag" --wait --timeout 120s
+		--set "images.tag=$tag" --wait --timeout 240s
 	kubectl -n gitgate-system get deployments | quote
 }
 
@@ -83,7 +83,7 @@ a_gitgate_is_declared() {
 	END
 	quote <"$work/gitgate.yaml"
 	check "kubectl apply" kubectl apply -f "$work/gitgate.yaml"
-	check "the GitGate is Ready" kubectl -n team-a wait --for=condition=Ready gitgate/agents --timeout=60s
+	check "the GitGate is Ready" kubectl -n team-a wait --for=condition=Ready gitgate/agents --timeout=240s
 	kubectl -n team-a get gitgates | quote
 	kinds=$(kubectl -n team-a get configmaps,secrets,networkpolicies -l gitgate.dev/gate=agents -o name | sort)
 	same "ConfigMaps, Secret and NetworkPolicies are there" "$(printf '%s\n' \
@@ -145,9 +145,9 @@ agents_run() {
 	} >"$work/agents.yaml"
 	applied=$(date +%s%3N)
 	check "kubectl apply" kubectl apply -f "$work/agents.yaml"
-	check "the agents are up" kubectl -n team-a rollout status deployment/agent deployment/agent-root --timeout=120s
-	check "so is a pod without a gate" kubectl -n team-a wait --for=condition=Ready pod/bystander --timeout=60s
-	within 60 "the agent's first git command has ended" first_command_ended
+	check "the agents are up" kubectl -n team-a rollout status deployment/agent deployment/agent-root --timeout=240s
+	check "so is a pod without a gate" kubectl -n team-a wait --for=condition=Ready pod/bystander --timeout=240s
+	within 120 "the agent's first git command has ended" first_command_ended
 	same "it needed no second try" 0 "$(agent_pod '.status.containerStatuses[0].restartCount')"
 	first=$(kubectl -n team-a logs deploy/agent -c agent | tail -n1)
 	figure "kubectl apply of the agent to its first ls-remote" "$((first - applied)) ms"
@@ -192,14 +192,14 @@ the_agent_uses_git() {
 	same "the agent has it at once" "$commit" "$(in_repo rev-parse origin/main)"
 
 	check "the upstream stops" in_upstream kill -USR1 1
-	within 10 "it is down" in_upstream test ! -e /run/sshd.pid
+	within 120 "it is down" in_upstream test ! -e /run/sshd.pid
 	before=$commit
 	commit=$(in_upstream commit "a change while it is down")
 	refuses "git fetch is refused, and the agent reads why" '[Rr]efused' in_repo fetch
 	refuses "git ls-remote too: nothing stale is served" '[Rr]efused' in_repo ls-remote
 	same "the agent's clone is as it was" "$before" "$(in_repo rev-parse origin/main)"
 	check "the upstream is back" in_upstream kill -USR2 1
-	within 10 "it is up" in_upstream test -e /run/sshd.pid
+	within 120 "it is up" in_upstream test -e /run/sshd.pid
 	check "git fetch" in_repo fetch -q
 	same "the agent has what happened in between" "$commit" "$(in_repo rev-parse origin/main)"
 }
@@ -254,7 +254,7 @@ a_metadata_service_runs() {
 		          server.accept()[0].close()
 		    securityContext: {runAsUser: 0}
 	END
-	kubectl -n outside wait --for=condition=Ready pod/metadata-service --timeout=60s
+	kubectl -n outside wait --for=condition=Ready pod/metadata-service --timeout=240s
 }
 
 nothing_gets_out() {
@@ -286,10 +286,10 @@ nothing_gets_out() {
 	gates_group=$(kubectl -n team-a get pods -l app=agent-root -o json |
 		jq '.items[0].spec.initContainers[] | select(.name == "gitgate") | .securityContext.runAsGroup')
 	api=$(kubectl -n default get service kubernetes -o jsonpath='{.spec.clusterIP}')
-	check "without a gate, a pod reaches the upstream's port" reachable bystander "$upstream_ip" 2222
-	check "and the API server" reachable bystander "$api" 443
+	within 120 "without a gate, a pod reaches the upstream's port" reachable bystander "$upstream_ip" 2222
+	within 120 "and the API server" reachable bystander "$api" 443
 	check "a stand-in for a cloud's metadata service runs on the node" a_metadata_service_runs
-	within 10 "a pod without a gate reaches it" reachable bystander 169.254.169.254 80
+	within 120 "a pod without a gate reaches it" reachable bystander 169.254.169.254 80
 	check "the agent does not reach the upstream's port" unreachable agent "$upstream_ip" 2222
 	check "nor does root" unreachable agent_root "$upstream_ip" 2222
 	check "nor root that tries to become the gate's user" unreachable agent_root "$upstream_ip" 2222 9418 "$gates_group"
@@ -297,7 +297,7 @@ nothing_gets_out() {
 	check "nor root, at its node's address" unreachable agent_root "$node" 6443
 	check "nor a cloud's metadata service" unreachable agent_root 169.254.169.254 80
 	check "nor root that tries to become the gate's user" unreachable agent_root 169.254.169.254 80 9418 "$gates_group"
-	check "a name is looked up without a gate" bystander getent hosts upstream.outside.svc.cluster.local
+	within 120 "a name is looked up without a gate" bystander getent hosts upstream.outside.svc.cluster.local
 	refuses "and by no agent: DNS carries nothing out" '^' agent getent hosts upstream.outside.svc.cluster.local
 	check "its gate still serves it" in_repo fetch -q
 }

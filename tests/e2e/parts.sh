@@ -76,7 +76,7 @@ start_upstream() {
 		metadata: {name: upstream, namespace: outside}
 		spec: {clusterIP: None, publishNotReadyAddresses: true, selector: {app: upstream}, ports: [{port: 2222}]}
 	END
-	kubectl -n outside rollout status deployment/upstream --timeout=60s
+	kubectl -n outside rollout status deployment/upstream --timeout=240s
 }
 
 # Prints CONNECTED or why not: connect HOST PORT [UID GID], which tries to become that user first

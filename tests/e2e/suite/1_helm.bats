@@ -24,9 +24,9 @@ setup_file() {
 teardown_file() { clean; }
 
 @test "the chart installs under Pod Security restricted, and helm test passes" {
-	helm install gitgate "$previous" --namespace gitgate-system --wait --timeout 120s \
+	helm install gitgate "$previous" --namespace gitgate-system --wait --timeout 240s \
 		--set "images.tag=$tag-previous"
-	helm test gitgate --namespace gitgate-system --timeout 60s
+	helm test gitgate --namespace gitgate-system --timeout 240s
 }
 
 @test "controller and webhook have no shell" {
@@ -43,15 +43,15 @@ teardown_file() { clean; }
 		jq -s '{apiVersion: "v1", kind: "List", items: .}' | kubectl -n team-a apply -f -
 	kubectl -n team-a create job tonight --from=cronjob/nightly
 
-	kubectl -n team-a wait job/errand job/tonight --for=condition=Complete --timeout=120s
+	kubectl -n team-a wait job/errand job/tonight --for=condition=Complete --timeout=240s
 	for job in errand tonight; do
 		pod=$(kubectl -n team-a get pods -l "job-name=$job" -o jsonpath='{.items[*].metadata.name}')
 		said=$(kubectl -n team-a logs "$pod" -c agent)
 		[ "$said" = "done: $(upstream_has app "refs/heads/agent/$pod/errand")" ]
 	done
 
-	kubectl -n team-a rollout status deployment/agent --timeout=60s
-	kubectl -n team-a rollout status statefulset/workers --timeout=60s
+	kubectl -n team-a rollout status deployment/agent --timeout=240s
+	kubectl -n team-a rollout status statefulset/workers --timeout=240s
 	for who in deploy/agent workers-0 workers-1; do
 		agent team-a "$who" git clone -q "$(url app)" /tmp/app
 		read -r branch commit < <(pushes team-a "$who" first)
@@ -72,7 +72,7 @@ is_deployed() { [ "$(deployed)" = "$1" ]; }
 
 @test "an upgrade under working agents stops none of them, loses no admission and keeps the GitGate" {
 	under_agents helm upgrade gitgate "$chart" --namespace gitgate-system --wait --timeout 300s --set "images.tag=$tag"
-	within 60 is_deployed "$(printf '%s\n' "gitgate-$(sed -n 's/^version: //p' "$chart/Chart.yaml")" "$(image controller) $(image webhook)" '["gg"]' "$(image gate)")"
+	within 120 is_deployed "$(printf '%s\n' "gitgate-$(sed -n 's/^version: //p' "$chart/Chart.yaml")" "$(image controller) $(image webhook)" '["gg"]' "$(image gate)")"
 	gate_ready team-a
 }
 
@@ -93,10 +93,10 @@ is_deployed() { [ "$(deployed)" = "$1" ]; }
 	gitgate team-a app lib
 
 	# The kubelet brings both to the pod when it looks the next time, once a minute.
-	within 150 agent team-a deploy/agent git clone -q "$(url lib)" /tmp/lib
+	within 300 agent team-a deploy/agent git clone -q "$(url lib)" /tmp/lib
 	fingerprint=$(ssh-keygen -lf "$work/next_key.pub" | cut -d' ' -f2)
 	kubectl -n outside logs deploy/upstream | grep -F "Accepted publickey for git" | grep -F "$fingerprint"
-	within 150 agent team-a deploy/agent git -C /tmp/app fetch -q
+	within 300 agent team-a deploy/agent git -C /tmp/app fetch -q
 	[ "$(lives team-a)" = "$before" ]
 }
 
@@ -105,7 +105,7 @@ is_deployed() { [ "$(deployed)" = "$1" ]; }
 	gitgate team-b other
 	gate_ready team-b
 	a_deployment agent | kubectl -n team-b apply -f -
-	kubectl -n team-b rollout status deployment/agent --timeout=60s
+	kubectl -n team-b rollout status deployment/agent --timeout=240s
 	agent team-b deploy/agent git clone -q "$(url other)" /tmp/other
 	run ! agent team-b deploy/agent git ls-remote "$(url app)"
 	[[ $output == *"no such repository"* ]]
@@ -114,7 +114,7 @@ is_deployed() { [ "$(deployed)" = "$1" ]; }
 
 	before=$(owned team-a)
 	kubectl -n team-b delete gitgate agents
-	within 30 owned_by_nobody team-b
+	within 120 owned_by_nobody team-b
 	[ -n "$before" ]
 	[ "$(owned team-a)" = "$before" ]
 }
@@ -128,7 +128,7 @@ connects() {
 
 @test "an image made for the gate's user passes no pod's filter, and nobody is given the gate's user or group" {
 	a_pod impostor | jq --arg image "$(image impostor)" '.spec.containers[0].image = $image' | kubectl -n team-a create -f -
-	kubectl -n team-a wait pod/impostor --for=condition=Ready --timeout=60s
+	kubectl -n team-a wait pod/impostor --for=condition=Ready --timeout=240s
 	[ "$(agent team-a impostor id -u)" = 9418 ]
 	group=$(gates_group team-a impostor)
 	agent team-a impostor git ls-remote "$(url app)" HEAD
@@ -153,7 +153,7 @@ connects() {
 @test "who may only edit one namespace reaches no credential of another" {
 	kubectl -n team-b delete secret app-deploy-key
 	kubectl -n team-b create rolebinding editor --clusterrole=edit --user=editor
-	within 20 kubectl --as editor -n team-b auth can-i create gitgates
+	within 120 kubectl --as editor -n team-b auth can-i create gitgates
 	for what in get,secrets list,secrets get,configmaps create,pods create,gitgates; do
 		run ! kubectl --as editor -n team-a auth can-i "${what%,*}" "${what#*,}"
 	done
@@ -164,7 +164,7 @@ connects() {
 	jq -n --arg url "$(url app)" '{apiVersion: "gitgate.dev/v1alpha1", kind: "GitGate", metadata: {name: "thief"},
 		spec: {upstreams: [{name: "app", $url, ssh: {secretRef: {name: "app-deploy-key"}}}]}}' |
 		kubectl --as editor -n team-b apply -f -
-	kubectl -n team-b wait gitgate/thief --for=condition=CredentialsResolved=False --timeout=30s
+	kubectl -n team-b wait gitgate/thief --for=condition=CredentialsResolved=False --timeout=240s
 	[ -z "$(kubectl -n team-b get secret thief-gitgate-creds --ignore-not-found -o jsonpath='{.data.app-key}')" ]
 	# And it can't be pointed elsewhere.
 	run ! kubectl --as editor -n team-b patch gitgate thief --type=json --patch \
@@ -189,25 +189,25 @@ gate_started() { [ "$(gate_starts "$1")" = "$2" ]; }
 	agent team-a "$pod" sh -euc 'cd /tmp/app; head -c 15000000 /dev/urandom | base64 >big; git add big; git commit -qm Big'
 	kill_gate_at "$pod" 'receive-pack|index-pack|gitgate-gate (scan|forward)' >"$BATS_TEST_TMPDIR/killed" 3>&- &
 	killer=$!
-	within 30 grep -q watching "$BATS_TEST_TMPDIR/killed"
+	within 120 grep -q watching "$BATS_TEST_TMPDIR/killed"
 	run ! agent team-a "$pod" git -C /tmp/app push origin "HEAD:refs/heads/agent/$pod/big"
 	wait "$killer"
 	cat "$BATS_TEST_TMPDIR/killed"
 	run ! upstream_has app "refs/heads/agent/$pod/big"
 	commit=$(agent team-a "$pod" git -C /tmp/app rev-parse HEAD)
-	within 60 agent team-a "$pod" git -C /tmp/app push -q origin "HEAD:refs/heads/agent/$pod/big"
+	within 120 agent team-a "$pod" git -C /tmp/app push -q origin "HEAD:refs/heads/agent/$pod/big"
 	[ "$(upstream_has app "refs/heads/agent/$pod/big")" = "$commit" ]
 	in_upstream git --git-dir=/srv/git/app.git fsck --connectivity-only
-	within 30 gate_started "$pod" $((before + 1))
+	within 120 gate_started "$pod" $((before + 1))
 }
 
 @test "controller and webhook are killed: agents go on, and both are back in time" {
 	kill_containers controller
 	kill_containers webhook
 	agent team-a deploy/agent git -C /tmp/app fetch -q
-	within 60 a_pod_is_admitted
+	within 120 a_pod_is_admitted
 	# By one; a Service may lead to the other, which is on its way, until the kubelet has looked.
-	within 60 gitgate team-a app lib other
+	within 120 gitgate team-a app lib other
 	gate_ready team-a
 	gitgate_rolled_out
 }
@@ -220,9 +220,11 @@ holder() { kubectl -n gitgate-system get lease gitgate-controller -o jsonpath='{
 	before=$(holder)
 	# With no time to give its Lease back.
 	kubectl -n gitgate-system delete pod "${before%_*}" --grace-period=0 --force
+	# The pod is gone to the API server before its node has ended it: it may work on for a moment.
+	another_holds() { after=$(holder) && [ -n "$after" ] && [ "$after" != "$before" ]; }
+	within 120 another_holds
 	gitgate team-a app lib
 	gate_ready team-a
-	[ "$(holder)" != "$before" ]
 	gitgate_rolled_out
 }
 
@@ -230,23 +232,23 @@ holder() { kubectl -n gitgate-system get lease gitgate-controller -o jsonpath='{
 	kubectl -n gitgate-system scale deployment/gitgate-webhook --replicas=0
 	no_endpoint() { [ -z "$(kubectl -n gitgate-system get endpointslices -l kubernetes.io/service-name=gitgate-webhook \
 		-o jsonpath='{.items[*].endpoints[?(@.conditions.ready==true)].addresses}')" ]; }
-	within 30 no_endpoint
+	within 120 no_endpoint
 	refused() { ! a_pod_is_admitted; }
-	within 30 refused
+	within 120 refused
 	run ! a_pod_is_admitted
 	[[ $output == *'pods.gitgate.dev'*gitgate-webhook* ]]
 	a_pod ungated | jq 'del(.metadata.labels["gitgate.dev/gate"])' | kubectl -n team-a create -f -
-	kubectl -n team-a wait pod/ungated --for=condition=Ready --timeout=60s
+	kubectl -n team-a wait pod/ungated --for=condition=Ready --timeout=240s
 	kubectl -n team-a delete pod ungated
 	agent team-a deploy/agent git -C /tmp/app fetch -q
 	kubectl -n gitgate-system scale deployment/gitgate-webhook --replicas=2
-	kubectl -n gitgate-system rollout status deployment/gitgate-webhook --timeout=60s
-	within 30 a_pod_is_admitted
+	kubectl -n gitgate-system rollout status deployment/gitgate-webhook --timeout=240s
+	within 120 a_pod_is_admitted
 }
 
 @test "so does a rollback to the version before: no agent stopped, no admission lost, the GitGate kept" {
 	under_agents helm rollback gitgate --namespace gitgate-system --wait --timeout 300s
-	within 60 is_deployed "$(printf '%s\n' gitgate-0.0.9 "$(previous_image controller) $(previous_image webhook)" '' "$(previous_image gate)")"
+	within 120 is_deployed "$(printf '%s\n' gitgate-0.0.9 "$(previous_image controller) $(previous_image webhook)" '' "$(previous_image gate)")"
 	gate_ready team-a
 }
 
@@ -285,7 +287,7 @@ nothing_left() {
 	before=$(lives team-a)
 	objects=$(owned team-a)
 	[ -n "$objects" ]
-	helm uninstall gitgate --namespace gitgate-system --wait --timeout 60s
+	helm uninstall gitgate --namespace gitgate-system --wait --timeout 240s
 	[ "$(owned team-a)" = "$objects" ]
 	agent team-a deploy/agent git -C /tmp/app fetch -q
 	read -r branch commit < <(pushes team-a deploy/agent after)
@@ -293,9 +295,9 @@ nothing_left() {
 	[ "$(lives team-a)" = "$before" ]
 
 	kubectl -n team-a delete gitgate agents
-	within 60 owned_by_nobody team-a
+	within 120 owned_by_nobody team-a
 	# A webhook's pod serves on for a moment, for API servers that don't know yet that it goes.
-	within 60 nothing_left gitgate-system
+	within 120 nothing_left gitgate-system
 	kubectl delete crd gitgates.gitgate.dev
 	kubectl delete namespace gitgate-system team-a team-b
 }

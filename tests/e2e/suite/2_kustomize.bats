@@ -30,10 +30,11 @@ teardown_file() { clean; }
 	gitgate_rolled_out
 	kubectl create namespace team-a
 	key_secret team-a
-	gitgate team-a app
+	# The API server hears of the webhook's authority a moment after the webhook has written it.
+	within 120 gitgate team-a app
 	gate_ready team-a
 	a_job errand | kubectl -n team-a apply -f -
-	kubectl -n team-a wait job/errand --for=condition=Complete --timeout=90s
+	kubectl -n team-a wait job/errand --for=condition=Complete --timeout=240s
 	pod=$(kubectl -n team-a get pods -l job-name=errand -o jsonpath='{.items[*].metadata.name}')
 	[ "$(kubectl -n team-a get pod "$pod" -o jsonpath='{.spec.initContainers[?(@.name=="gitgate")].image}')" = "$(image gate)" ]
 	upstream_has app "refs/heads/agent/$pod/errand"
@@ -50,7 +51,7 @@ teardown_file() { clean; }
 
 @test "kubectl delete -k leaves nothing" {
 	kubectl -n team-a delete gitgate agents
-	kubectl delete -k "$overlay" --timeout=90s
+	kubectl delete -k "$overlay" --timeout=240s
 	kubectl get clusterroles,clusterrolebindings,mutatingwebhookconfigurations,validatingwebhookconfigurations,crds -o name |
 		{ ! grep gitgate; }
 	run ! kubectl get namespace gitgate-system

@@ -61,8 +61,8 @@ gitgate() {
 gate_ready() {
 	local generation
 	generation=$(kubectl -n "$1" get gitgate agents -o jsonpath='{.metadata.generation}')
-	kubectl -n "$1" wait gitgate/agents --timeout=60s --for=jsonpath='{.status.observedGeneration}'="$generation"
-	kubectl -n "$1" wait gitgate/agents --timeout=60s --for=condition=Ready
+	kubectl -n "$1" wait gitgate/agents --timeout=240s --for=jsonpath='{.status.observedGeneration}'="$generation"
+	kubectl -n "$1" wait gitgate/agents --timeout=240s --for=condition=Ready
 }
 
 # owned NAMESPACE : what the GitGate has made
@@ -72,8 +72,8 @@ owned() {
 owned_by_nobody() { [ -z "$(owned "$1")" ]; }
 
 gitgate_rolled_out() {
-	kubectl -n gitgate-system rollout status deployment/gitgate-controller --timeout=90s
-	kubectl -n gitgate-system rollout status deployment/gitgate-webhook --timeout=90s
+	kubectl -n gitgate-system rollout status deployment/gitgate-controller --timeout=240s
+	kubectl -n gitgate-system rollout status deployment/gitgate-webhook --timeout=240s
 }
 
 # ------------------------------------------------------------------------------------- agents
@@ -182,7 +182,7 @@ kill_containers() {
 
 # kill_gate_at POD PATTERN : the gate of that pod, as soon as one of its processes' command lines matches
 kill_gate_at() {
-	timeout 60 "$KIND_EXPERIMENTAL_PROVIDER" exec -i "$cluster-control-plane" bash -euc '
+	timeout 120 "$KIND_EXPERIMENTAL_PROVIDER" exec -i "$cluster-control-plane" bash -euc '
 		id=$(crictl ps --quiet --label "io.kubernetes.pod.name=$1" --name "^gitgate\$")
 		pid=$(crictl inspect --output go-template --template "{{.info.pid}}" "$id")
 		echo "watching $pid"

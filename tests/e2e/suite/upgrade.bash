@@ -28,7 +28,7 @@ has_worked() { agent team-a deploy/agent test -s /tmp/count; }
 keep_asking() {
 	local n=0
 	until [ -e "$1/stop" ]; do
-		within 60 a_pod_gets_its_gate "$1"
+		within 120 a_pod_gets_its_gate "$1"
 		[ ! -e "$1/ungated" ]
 		n=$((n + 1))
 		echo "$n" >"$1/admitted"
@@ -70,8 +70,8 @@ under_agents() {
 # change_under_agents COMMAND... : its steps are joined by &&, as errexit counts for nothing here
 change_under_agents() {
 	local job=errand-$BATS_TEST_NUMBER change rc=0
-	within 60 has_worked &&
-		within 60 test -s "$BATS_TEST_TMPDIR/admitted" || return 1
+	within 120 has_worked &&
+		within 120 test -s "$BATS_TEST_TMPDIR/admitted" || return 1
 	"$@" 3>&- &
 	change=$!
 	a_job "$job" | kubectl -n team-a apply -f - || rc=$?
