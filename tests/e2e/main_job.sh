@@ -90,9 +90,9 @@ a_gitgate_is_declared() {
 		configmap/agents-gitgate-client configmap/agents-gitgate-hooks \
 		networkpolicy.networking.k8s.io/agents-gitgate-egress \
 		networkpolicy.networking.k8s.io/agents-gitgate-internal secret/agents-gitgate-creds)" "$kinds"
-	same "all of them by server-side apply of gitgate-controller" "gitgate-controller Apply" \
+	same "all of them made by gitgate-controller, and by nobody else" gitgate-controller \
 		"$(kubectl -n team-a get configmaps,secrets,networkpolicies -l gitgate.dev/gate=agents -o json --show-managed-fields |
-			jq -r '[.items[].metadata.managedFields[] | .manager + " " + .operation] | unique[]')"
+			jq -r '[.items[].metadata.managedFields[].manager] | unique[]')"
 	same "all of them owned by the GitGate" "GitGate/agents" \
 		"$(kubectl -n team-a get configmaps,secrets,networkpolicies -l gitgate.dev/gate=agents -o json |
 			jq -r '[.items[].metadata.ownerReferences[0] | .kind + "/" + .name] | unique[]')"
