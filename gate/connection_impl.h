@@ -30,6 +30,7 @@ struct connection {
     uv_timer_t life;
     uint64_t started_ns; /* when it was accepted */
     uint64_t arrived_ns; /* when its request was here */
+    size_t seen;         /* bytes of the request */
     enum connection_state state;
     struct line *line; /* as long as it waits there, or leads */
     int open;          /* handles not closed yet */

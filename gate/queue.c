@@ -14,6 +14,8 @@
 /* While others find no place. */
 #define REQUEST_TIMEOUT_FULL_MS 1000
 
+static void go_on(struct connections *all);
+
 /* ---- lines ---- */
 
 static bool is_idle(const struct line *line)
@@ -91,21 +93,24 @@ static void set_low_water(uv_os_fd_t fd, int bytes)
     setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
 }
 
-/* Leaves it for git daemon. */
-static enum request_state peek(uv_os_fd_t fd, struct git_request *request)
+/* Leaves it for git daemon. -ECONNRESET when there will be no more: it is readable, for its end,
+ * and nothing has come. */
+static int peek(struct connection *c, uv_os_fd_t fd, enum request_state *state,
+                struct git_request *request)
 {
     char text[REQUEST_MAX];
     ssize_t n = recv(fd, text, sizeof text, MSG_PEEK | MSG_DONTWAIT);
-    enum request_state state;
 
+    *state = REQUEST_MORE;
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return REQUEST_MORE;
-    if (n <= 0)
-        return REQUEST_STRANGE; /* it closed */
-    state = request_read(text, (size_t)n, request);
-    if (state == REQUEST_MORE)
+        return 0;
+    if (n <= 0 || (size_t)n == c->seen)
+        return -ECONNRESET;
+    c->seen = (size_t)n;
+    *state = request_read(text, (size_t)n, request);
+    if (*state == REQUEST_MORE)
         set_low_water(fd, (int)n + 1); /* not the same again */
-    return state;
+    return 0;
 }
 
 static bool is_allowed(const struct upstream *upstream, const char *service)
@@ -141,24 +146,27 @@ static void join_line(struct connection *c, const struct git_request *request)
         arrive(c, line);
 }
 
-/* True once there is no more to wait for. */
+/* Whether there is more to wait for. Who closes before it has said anything, as a probe does, gets
+ * no process. */
 static bool look(struct connection *c)
 {
     struct git_request request;
     enum request_state state;
     uv_os_fd_t fd;
 
-    if (uv_fileno((uv_handle_t *)&c->socket, &fd) < 0)
+    if (uv_fileno((uv_handle_t *)&c->socket, &fd) < 0 || peek(c, fd, &state, &request) < 0) {
+        connection_drop(c);
         return false;
-    state = peek(fd, &request);
+    }
     if (state == REQUEST_MORE)
-        return false;
+        return true;
     set_low_water(fd, 1);
     c->arrived_ns = clock_now_ns();
     c->state = CONNECTION_READY;
     if (state == REQUEST_WHOLE)
         join_line(c, &request);
-    return true;
+    go_on(c->all);
+    return false;
 }
 
 /* ---- who is next ---- */
@@ -252,12 +260,10 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     struct connection *c = poll->data;
 
     (void)events;
-    if (status < 0) {
+    if (status < 0)
         connection_drop(c);
-    } else if (look(c)) {
+    else if (!look(c))
         connection_unwatch(c);
-        go_on(c->all);
-    }
 }
 
 static void on_silent(uv_timer_t *timer)
@@ -267,11 +273,8 @@ static void on_silent(uv_timer_t *timer)
 
 void queue_join(struct connection *c)
 {
-    if (look(c)) {
-        go_on(c->all);
+    if (!look(c))
         return;
-    }
-    c->state = CONNECTION_ASKS;
     if (connection_watch(c, on_readable) < 0)
         connection_drop(c);
     else

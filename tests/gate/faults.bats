@@ -154,6 +154,25 @@ connect_and_say_nothing() {
     wait "$silent"
 }
 
+@test "a client that goes away in the midst of its first word is given up at once" {
+    before=$(cut -d' ' -f14,15 "/proc/$(server)/stat" | awk '{print $1 + $2}')
+    # What it has sent can be read for ever, and will never be more.
+    python3 - "$GATE_PORT" 3>&- <<-'END'
+	import socket, sys
+	for word in b"", b"003", b"002cgit-upload-pack /app":
+	    client = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+	    client.sendall(word)
+	    client.shutdown(socket.SHUT_WR)
+	    client.settimeout(60)
+	    try:
+	        assert client.recv(1) == b""
+	    except ConnectionResetError: # of what nobody has read
+	        pass
+	END
+    after=$(cut -d' ' -f14,15 "/proc/$(server)/stat" | awk '{print $1 + $2}')
+    [ $((after - before)) -lt 200 ] # hundredths of a second; it was ten seconds
+}
+
 @test "noise instead of git is survived" {
     for noise in '' 'GET / HTTP/1.0\r\n\r\n' '0000' 'ffff' '0032git-upload-pack /app.git\0host=x\0' \
         '0023git-upload-archive /app.git\0h=x\0' '\377\377\377\377'; do
