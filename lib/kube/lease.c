@@ -85,9 +85,14 @@ static void hold(struct kube_lease *lease)
 {
     uint64_t age = clock_ms() - lease->sent_at;
 
+    /* The machine slept: the deadline's timer did too, and what was told meanwhile was not taken
+     * up. */
+    if (lease->leading && !kube_lease_held(lease))
+        lose(lease);
+    if (age >= KUBE_LEASE_RENEW_MS) /* it slept after that was sent: the next renewal tells */
+        return;
     lease->renewed_at = lease->sent_at;
-    uv_timer_start(&lease->deadline, on_deadline,
-                   age < KUBE_LEASE_RENEW_MS ? KUBE_LEASE_RENEW_MS - age : 0, 0);
+    uv_timer_start(&lease->deadline, on_deadline, KUBE_LEASE_RENEW_MS - age, 0);
     if (lease->leading)
         return;
     lease->leading = true;
