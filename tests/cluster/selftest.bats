@@ -51,6 +51,21 @@ processes_in() {
 	[ "$before" = "$(cat "$dir"/*.pid)" ]
 }
 
+@test "an API server ends with its owner, however that ends" {
+	sleep infinity 3>&- &
+	owner=$!
+	apiserver up "$dir" --owner "$owner"
+	kubectl --kubeconfig "$dir/kubeconfig" get namespaces
+	kill -KILL "$owner"
+	poll 30 test ! -e "$dir"
+	[ -z "$(processes_in "$dir")" ]
+	# Taken down by hand, nobody watches the owner any more.
+	apiserver up "$dir" --owner $$
+	[ "$(processes_in "$dir" | wc -l)" = 3 ]
+	apiserver down "$dir"
+	[ -z "$(processes_in "$dir")" ]
+}
+
 @test "another user may do what its groups are bound to, and no more" {
 	apiserver up "$dir"
 	apiserver user "$dir" bob dev >"$BATS_TEST_TMPDIR/bob"

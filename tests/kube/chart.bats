@@ -11,7 +11,7 @@ setup_file() {
 	chart=$BATS_FILE_TMPDIR/gitgate
 	cp -rL "$GITGATE_SOURCE/charts/gitgate" "$chart"
 	export PATH chart
-	"$GITGATE_SOURCE/tests/cluster/apiserver" up "$bed" --controllers >/dev/null
+	"$GITGATE_SOURCE/tests/cluster/apiserver" up "$bed" --owner $$ --controllers >/dev/null
 	kubectl create namespace gitgate-system
 	kubectl label namespace gitgate-system pod-security.kubernetes.io/{enforce,warn}=restricted
 	kubectl create namespace team-a

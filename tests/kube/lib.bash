@@ -12,7 +12,7 @@ bed_up() {
 	export KUBECONFIG=$bed/kubeconfig
 	PATH=$("$GITGATE_SOURCE/tests/cluster/tools" kubectl):$PATH
 	export PATH
-	"$GITGATE_SOURCE/tests/cluster/apiserver" up "$bed" "$@" >/dev/null
+	"$GITGATE_SOURCE/tests/cluster/apiserver" up "$bed" --owner $$ "$@" >/dev/null
 	kubectl apply --server-side -f "$GITGATE_SOURCE/manifests/crd.yaml" -f "$GITGATE_SOURCE/manifests/rbac.yaml"
 	kubectl create namespace team-a
 	kubectl wait --for=condition=Established crd/gitgates.gitgate.dev --timeout=30s
@@ -65,6 +65,7 @@ lease_free() {
 
 # logged TEXT : waits until the log holds it
 logged() {
+	: >>"$log" # perhaps the process has not opened it yet
 	timeout 30 tail -n +1 -f --pid="$controller_pid" "$log" 2>/dev/null | grep -qm1 -- "$1" || {
 		cat "$log" >&2
 		return 1
