@@ -11,6 +11,8 @@
 /* A pod that ended is DELETED to a watch with this selector. */
 #define NOT_ENDED "status.phase!=Succeeded,status.phase!=Failed"
 
+#define VERSION_MAX 63
+
 struct pod {
     const char *gate;    /* its label, or "" */
     const char *version; /* the injection's annotation, or "" */
@@ -47,12 +49,20 @@ static size_t size_of_labels(const struct node *labels)
     return size;
 }
 
+/* The webhook's is short; anybody may write a long one, which is no version then. */
+static const char *version_of(const struct node *annotations)
+{
+    const char *version = text_of(annotations, GITGATE_ANNOTATION_VERSION);
+
+    return strnlen(version, VERSION_MAX + 1) > VERSION_MAX ? "" : version;
+}
+
 /* One allocation; strings lie behind the structure. */
 static void *keep(const struct node *object, const struct node *labels)
 {
     const struct node *metadata = node_get(object, "metadata"), *label;
     const char *gate = text_of(node_get(metadata, "labels"), GITGATE_LABEL_GATE);
-    const char *version = text_of(node_get(metadata, "annotations"), GITGATE_ANNOTATION_VERSION);
+    const char *version = version_of(node_get(metadata, "annotations"));
     struct pod *pod =
         malloc(sizeof *pod + strlen(gate) + strlen(version) + 2 + size_of_labels(labels));
     char *at = (char *)(pod + 1);

@@ -7,6 +7,8 @@
 #include "base/parse.h"
 #include "kube/apply.h"
 
+#define TEXT_MAX 63 /* a uid has 36, the annotation 34 to 38 */
+
 static const char *text_of(const struct node *object, const char *key)
 {
     const char *text = node_string(node_get(object, key));
@@ -119,6 +121,13 @@ static bool tells_other_keys(const char *applied, size_t keys)
 
 /* ---- All together ------------------------------------------------------------------------- */
 
+/* What we write there is short. Anybody may annotate any object, and what is kept of each is small.
+ */
+static const char *short_or_none(const char *text)
+{
+    return strnlen(text, TEXT_MAX + 1) > TEXT_MAX ? "" : text;
+}
+
 static const char *put(char **at, const char *text)
 {
     size_t size = strlen(text) + 1;
@@ -133,8 +142,9 @@ struct seen *seen_new(const struct node *object)
     const struct node *metadata = node_get(object, "metadata");
     const char *uid = text_of(metadata, "uid"), *version = text_of(metadata, "resourceVersion");
     const struct node *reference = owner_of(metadata);
-    const char *owner = text_of(reference, "uid");
-    const char *applied = text_of(node_get(metadata, "annotations"), ANNOTATION_APPLIED);
+    const char *owner = short_or_none(text_of(reference, "uid"));
+    const char *applied =
+        short_or_none(text_of(node_get(metadata, "annotations"), ANNOTATION_APPLIED));
     struct managed managed = managed_of(metadata);
     struct seen *seen;
     char *at;

@@ -60,6 +60,19 @@ int check_object_name(const char *text, struct error *err)
                      "'.', starting and ending with a letter or digit");
 }
 
+/* Each write of one would be a change of what it is made from: it would be written for ever. */
+int check_source_secret(const char *text, struct error *err)
+{
+    struct name made = gitgate_owned_name("", NAME_CREDS);
+    size_t len = strlen(text), suffix = strlen(made.text);
+
+    if (len >= suffix && strcmp(text + len - suffix, made.text) == 0)
+        return error_set(err, -EINVAL,
+                         "names a Secret that gitgate makes: name the one that you keep the "
+                         "credential in");
+    return check_object_name(text, err);
+}
+
 int check_data_key(const char *text, struct error *err)
 {
     if (strlen(text) <= 253 && made_of(text, "-._", true) && text[0] != '.')

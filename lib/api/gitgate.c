@@ -37,7 +37,8 @@ static const char *const operators[] = {"In", "NotIn", "Exists", "DoesNotExist",
 /* ---- upstreams ---- */
 
 static const struct field secret_ref_fields[] = {
-    FIELD("name", STRING, IN_UPSTREAM(secret), .flags = FIELD_REQUIRED, .check = check_object_name),
+    FIELD("name", STRING, IN_UPSTREAM(secret), .flags = FIELD_REQUIRED,
+          .check = check_source_secret),
     FIELD_END,
 };
 

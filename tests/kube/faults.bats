@@ -4,7 +4,10 @@
 
 load lib
 
-setup_file() { bed_up; }
+setup_file() {
+	bed_up
+	service_account_config gitgate-controller "$BATS_FILE_TMPDIR/controller.kubeconfig"
+}
 teardown_file() { bed_down; }
 
 setup() {
@@ -136,6 +139,24 @@ descriptors() {
 	gate agents "$(upstream app)"
 	condition agents Ready True
 	lacks 'watch failed' <"$log"
+	controller_stop
+}
+
+@test "a NUL character in a source Secret: in an annotation it is none's business, in the key it is told" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	kubectl -n "$ns" get secret app-key -o json |
+		jq '{apiVersion, kind, type, data, metadata: {name: "app-key", annotations: {"test/nul": "x\u0000y"}}}' >"$BATS_TEST_TMPDIR/secret.json"
+	kubectl -n "$ns" delete secret app-key >/dev/null
+	kubectl create --raw "/api/v1/namespaces/$ns/secrets" -f "$BATS_TEST_TMPDIR/secret.json" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	{ cat "$BATS_TEST_TMPDIR/app"; head -c 1 /dev/zero; } >"$BATS_TEST_TMPDIR/nul"
+	secret app-key "$BATS_TEST_TMPDIR/nul" >/dev/null
+	condition agents Ready False CredentialUnusable
+	kubectl -n "$ns" get gitgate agents -o json | jq -e '.status.conditions[] | select(.type == "CredentialsResolved").message |
+		contains("the key ssh-privatekey of Secret \"app-key\" is empty or not text")'
+	lacks 'memory is short' <"$log"
 	controller_stop
 }
 

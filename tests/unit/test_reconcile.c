@@ -402,6 +402,21 @@ static void an_edit_shows_in_the_managed_fields(void **state)
     }
 }
 
+/* Anybody may annotate any object of the cluster: what is kept of it must stay small. */
+static void a_long_annotation_is_not_kept(void **state)
+{
+    static char text[1 << 18];
+    json_auto_t *object =
+        json_pack("{s:{s:s, s:s, s:{s:s}}}", "metadata", "uid", "u", "resourceVersion", "7",
+                  "annotations", ANNOTATION_APPLIED, memset(text, 'a', sizeof text - 1));
+    struct seen *seen = seen_of(object);
+
+    (void)state;
+    assert_non_null(seen);
+    assert_string_equal(seen->applied, "");
+    free(seen);
+}
+
 /* ---- Sources -------------------------------------------------------------------------------- */
 
 static void the_digest_changes_with_every_source(void **state)
@@ -428,6 +443,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_case_gets_its_plan),
         cmocka_unit_test(an_edit_shows_in_the_managed_fields),
+        cmocka_unit_test(a_long_annotation_is_not_kept),
         cmocka_unit_test(the_digest_changes_with_every_source),
     };
 
