@@ -11,6 +11,9 @@
 #define BACKOFF_MIN_MS 50u
 #define BACKOFF_MAX_MS 120000u
 
+/* How long the loop may be kept from its sockets and timers: the lease's are seconds. */
+#define SLICE_NS 10000000u
+
 /* A key that failed and was added meanwhile: what was added may be the trace of the failure itself
  * (its status), so not at once; but it may be the repair, so not late. */
 #define AGAIN_AFTER_FAILURE_MS 1000u
@@ -147,11 +150,19 @@ static void no_sleep(uv_idle_t *idle)
     (void)idle;
 }
 
+static bool has_work(const struct queue *queue)
+{
+    return queue->first && !queue->paused && queue->working < queue->workers;
+}
+
+/* Most keys of a start are right as they are and end at once: thousands of them, were it not for
+ * the slice, would keep the loop from renewing the lease. */
 static void start_work(uv_check_t *check)
 {
     struct queue *queue = check->data;
+    uint64_t until = uv_hrtime() + SLICE_NS;
 
-    while (queue->first && !queue->paused && queue->working < queue->workers) {
+    while (has_work(queue) && uv_hrtime() < until) {
         struct item *item = queue->first;
 
         queue->first = item->next;
@@ -165,13 +176,15 @@ static void start_work(uv_check_t *check)
         queue->working++;
         queue->work(queue->data, item->ns, item->name);
     }
+    if (has_work(queue)) /* in the loop's next round */
+        return;
     uv_check_stop(&queue->check);
     uv_idle_stop(&queue->idle);
 }
 
 static void wake(struct queue *queue)
 {
-    if (!queue->first || queue->paused || queue->working >= queue->workers)
+    if (!has_work(queue))
         return;
     uv_check_start(&queue->check, start_work);
     uv_idle_start(&queue->idle, no_sleep);

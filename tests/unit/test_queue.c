@@ -1,0 +1,76 @@
+/* The controller's work queue on a loop of its own. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "queue.h"
+
+#define KEYS 100
+#define WORK_NS 1000000u /* a hundredth of all of them */
+
+struct world {
+    uv_loop_t loop;
+    uv_timer_t tick;
+    struct queue *queue;
+    unsigned done, ticks; /* `ticks` while there was work left */
+};
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct world *world = timer->data;
+
+    if (world->done < KEYS)
+        world->ticks++;
+}
+
+/* A key that is right as it is: it ends at once, and costs time. */
+static void work(void *data, const char *ns, const char *name)
+{
+    struct world *world = data;
+    uint64_t until = uv_hrtime() + WORK_NS;
+
+    while (uv_hrtime() < until)
+        ;
+    queue_done(world->queue, ns, name, QUEUE_OK, 0);
+    if (++world->done == KEYS)
+        uv_close((uv_handle_t *)&world->tick, NULL);
+}
+
+static void keys_that_end_at_once_do_not_keep_the_loop_from_its_timers(void **state)
+{
+    struct world world = {0};
+    char name[16];
+
+    (void)state;
+    assert_int_equal(uv_loop_init(&world.loop), 0);
+    uv_timer_init(&world.loop, &world.tick);
+    world.tick.data = &world;
+    uv_timer_start(&world.tick, on_tick, 1, 1);
+    world.queue = queue_new(&world.loop, 8, work, &world);
+    assert_non_null(world.queue);
+    for (int i = 0; i < KEYS; i++) {
+        snprintf(name, sizeof name, "gate-%d", i);
+        queue_add(world.queue, "ns", name);
+    }
+    queue_pause(world.queue, false);
+    uv_run(&world.loop, UV_RUN_DEFAULT);
+    assert_int_equal(world.done, KEYS);
+    assert_true(world.ticks >= 2);
+    queue_free(world.queue);
+    uv_run(&world.loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&world.loop), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys_that_end_at_once_do_not_keep_the_loop_from_its_timers),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
