@@ -14,20 +14,24 @@ quota_disk() {
     mkdir -p "$1" && mount -o loop "$2" "$1" && btrfs -q quota enable "$1" && btrfs -q qgroup limit 16m "$1"
 }
 
-make_image() {
-    truncate -s 200M "$BED/image"
-    mkfs.btrfs -q "$BED/image"
+# Makes the image, and tries it in a namespace that goes with it.
+can_make_disk() {
+    [ "$disk" = quota_disk ] || return 0
+    truncate -s 200M "$BED/image" && mkfs.btrfs -q "$BED/image" &&
+        unshare --mount sh -c "$(declare -f quota_disk)"'; quota_disk "$@"' sh "$BED/try" "$BED/image"
 }
 
 disk=${GITGATE_DISK:-small}_disk
 
 setup_file() {
-    [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null || skip "needs root, for a disk of its own"
+    if ! { [ "$(id -u)" = 0 ] && unshare --mount true; } 2>/dev/null; then
+        export NO_DISK="needs root, for a disk of its own"
+        return
+    fi
     start_bed
-    if [ "$disk" = quota_disk ]; then
-        make_image
-        (unshare --mount sh -c "$(declare -f quota_disk)"'; quota_disk "$@"' sh "$BED/try" "$BED/image") ||
-            { stop_bed && skip "needs btrfs with quotas, and a loop device"; }
+    if ! can_make_disk >/dev/null 2>&1; then
+        export NO_DISK="needs btrfs with quotas, and a loop device"
+        return
     fi
     new_upstream app
     new_upstream large
@@ -39,8 +43,13 @@ setup_file() {
     export DISK=/proc/$(cat "$BED/gate.pid")/root$BED/state
 }
 
+setup() {
+    [ -z "${NO_DISK:-}" ] || skip "$NO_DISK"
+    work=$BATS_TEST_TMPDIR/work
+}
+
 teardown() {
-    free_disk
+    [ -n "${NO_DISK:-}" ] || free_disk
 }
 
 # fill_disk [BYTES-LEFT] : to the last byte, or nearly so. (A full quota doesn't even let a file be cut off.)
