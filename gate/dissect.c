@@ -210,7 +210,8 @@ static int take_text(const struct content *c, const struct piece *piece, struct 
     struct unescaper to = {.view = take_view, .container = take_encoded, .data = &text};
     int r = take(c, piece, err);
 
-    return r < 0 ? r : unescape(piece->data, piece->len, &to, err);
+    return r < 0 ? r
+                 : unescape(piece->data, piece->len, piece->offset > c->where->offset, &to, err);
 }
 
 /* ---- windows ---- */

@@ -184,13 +184,15 @@ static const char *next_line(const struct finder *f, const char *p)
 }
 
 /* The end of the block that starts with the run `m`: lines of nothing but the run's characters, of
- * which only the last may be short. m->to when it is one line. */
+ * which only the last may be short, and one that the text begins with: it may be what is left of a
+ * line. m->to when it is one line. */
 static const char *block_end(const struct finder *f, const struct match *m)
 {
     unsigned class = m->kind == HEX_RUN ? HEX : WORD;
     const char *end = m->to, *start = m->from, *line;
 
-    while (end - start >= WRAPPED_MIN && end[-1] != '=' && (line = next_line(f, end))) {
+    while (end - start >= (start == f->text ? RUN_MIN : WRAPPED_MIN) && end[-1] != '=' &&
+           (line = next_line(f, end))) {
         const char *to = skip(line, f->end, class);
 
         if (to == line)

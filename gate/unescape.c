@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "codecs.h"
 #include "transcode.h"
 #include "unpack.h"
 
@@ -10,6 +11,7 @@
 struct level {
     const char *text;
     size_t len;
+    size_t from, to;           /* where encoded parts are looked for */
     const struct spans *spans; /* back to the first text; NULL: it is that */
     struct segments found;
     struct buf view;
@@ -153,25 +155,75 @@ static int show_containers(const struct level *l, const struct unescaper *to, st
     return r;
 }
 
+/* ---- what is cut off at its start ---- */
+
+#define PHASES 4               /* characters of a group of base64; hex has two */
+#define LINE_MIN (16 + PHASES) /* encodings.c looks at no less */
+
+/* What may be the rest of an encoded part. */
+struct stretch {
+    size_t from, to;
+};
+
+static size_t line_of(const char *text, size_t at, size_t len)
+{
+    while (at < len && (codec_is(text[at], WORD) || text[at] == '='))
+        at++;
+    return at;
+}
+
+/* Lines of nothing but word characters; without the first one where that is too short for a block
+ * to begin with what is left of it. */
+static struct stretch first_stretch(const char *text, size_t len)
+{
+    struct stretch s = {.from = 0};
+    size_t at = 0, end;
+
+    while ((end = line_of(text, at, len)) > at) {
+        s.to = end;
+        if (s.from == 0 && at == 0 && end < LINE_MIN)
+            s.from = end;
+        at = end;
+        if (at == len || (text[at] != '\n' && text[at] != '\r'))
+            break;
+        while (at < len && (codec_is(text[at], SPACE)))
+            at++;
+        if (s.from == end)
+            s.from = at;
+    }
+    return s;
+}
+
 /* ---- depth ---- */
 
 enum readings { BOTH, WIDELY, AS_GITLEAKS };
 
-static int descend(const char *text, size_t len, const struct spans *spans, enum readings readings,
-                   unsigned depth, const struct unescaper *to, struct error *err);
+/* How a text is read: what of it, and how much deeper. */
+struct task {
+    enum readings readings;
+    unsigned depth;
+    bool cut; /* an encoded part may have begun before the text does */
+};
 
-static int show_views(struct level *l, enum readings next, unsigned depth,
+static int descend(const char *text, size_t len, const struct spans *spans, struct task task,
+                   const struct unescaper *to, struct error *err);
+
+static int show_views(struct level *l, enum readings next, struct task task,
                       const struct unescaper *to, struct error *err)
 {
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < l->found.n;) {
+        struct task deeper = {.readings = next,
+                              .depth = task.depth - 1,
+                              .cut = task.cut && context_start(&l->found.list[i]) == 0};
+
         i = make_view(l, i);
         if (buf_error(&l->view))
             return error_errno(err, buf_error(&l->view), "cannot decode a text");
         r = to->view(to->data, &l->view, &l->view_spans, err);
-        if (r == 0 && depth > 1)
-            r = descend(l->view.data, l->view.len, &l->view_spans, next, depth - 1, to, err);
+        if (r == 0 && task.depth > 1)
+            r = descend(l->view.data, l->view.len, &l->view_spans, deeper, to, err);
     }
     return r;
 }
@@ -185,40 +237,65 @@ static bool same(const struct segments *a, const struct segments *b)
 
 static int find(struct level *l, enum reading reading, struct error *err)
 {
-    int r = segments_find(l->text, l->len, reading, &l->found);
+    int r = segments_find(l->text + l->from, l->to - l->from, reading, &l->found);
 
+    for (size_t i = 0; r == 0 && i < l->found.n; i++) {
+        l->found.list[i].from += (uint32_t)l->from;
+        l->found.list[i].to += (uint32_t)l->from;
+    }
     return r < 0 ? error_errno(err, r, "cannot decode a text") : 0;
 }
 
 /* Both readings as long as they find the same; gitleaks' finds nothing where ours finds nothing. */
-static int descend(const char *text, size_t len, const struct spans *spans, enum readings readings,
-                   unsigned depth, const struct unescaper *to, struct error *err)
+static int read_part(const char *text, size_t len, struct stretch part, const struct spans *spans,
+                     struct task task, const struct unescaper *to, struct error *err)
 {
     cleanup_level struct level ours = LEVEL_INIT, theirs = LEVEL_INIT;
     int r;
 
     ours.text = theirs.text = text;
     ours.len = theirs.len = len;
+    ours.from = theirs.from = part.from;
+    ours.to = theirs.to = part.to;
     ours.spans = theirs.spans = spans;
-    if (readings == AS_GITLEAKS) {
+    if (task.readings == AS_GITLEAKS) {
         r = find(&theirs, READ_AS_GITLEAKS, err);
-        return r < 0 ? r : show_views(&theirs, AS_GITLEAKS, depth, to, err);
+        return r < 0 ? r : show_views(&theirs, AS_GITLEAKS, task, to, err);
     }
     r = find(&ours, READ_WIDELY, err);
     if (r < 0 || ours.found.n == 0)
         return r;
     r = show_containers(&ours, to, err);
-    if (r == 0 && readings == BOTH)
+    if (r == 0 && task.readings == BOTH)
         r = find(&theirs, READ_AS_GITLEAKS, err);
     if (r < 0)
         return r;
-    if (readings == BOTH && same(&ours.found, &theirs.found))
-        return show_views(&ours, BOTH, depth, to, err);
-    r = show_views(&ours, WIDELY, depth, to, err);
-    return r < 0 ? r : show_views(&theirs, AS_GITLEAKS, depth, to, err);
+    if (task.readings == BOTH && same(&ours.found, &theirs.found))
+        return show_views(&ours, BOTH, task, to, err);
+    r = show_views(&ours, WIDELY, task, to, err);
+    return r < 0 ? r : show_views(&theirs, AS_GITLEAKS, task, to, err);
 }
 
-int unescape(const char *text, size_t len, const struct unescaper *to, struct error *err)
+/* What is cut off at its start is read from each place, too, at which the first whole group of it
+ * may begin. */
+static int descend(const char *text, size_t len, const struct spans *spans, struct task task,
+                   const struct unescaper *to, struct error *err)
 {
-    return descend(text, len, NULL, BOTH, UNESCAPE_DEPTH, to, err);
+    struct stretch part = {.from = 0, .to = len};
+    int r = read_part(text, len, part, spans, task, to, err);
+
+    if (r < 0 || !task.cut || task.readings == AS_GITLEAKS)
+        return r;
+    task.readings = WIDELY;
+    part = first_stretch(text, len);
+    for (int phase = 1; r == 0 && phase < PHASES && ++part.from < part.to; phase++)
+        r = read_part(text, len, part, spans, task, to, err);
+    return r;
+}
+
+int unescape(const char *text, size_t len, bool cut, const struct unescaper *to, struct error *err)
+{
+    struct task task = {.readings = BOTH, .depth = UNESCAPE_DEPTH, .cut = cut};
+
+    return descend(text, len, NULL, task, to, err);
 }

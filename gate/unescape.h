@@ -3,6 +3,8 @@
 #ifndef GITGATE_GATE_UNESCAPE_H
 #define GITGATE_GATE_UNESCAPE_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "encodings.h"
 
@@ -38,9 +40,11 @@ struct unescaper {
     void *data;
 };
 
-/* Calls the above for all of the text; what they return below 0 ends it. Takes at most
- * 2 * UNESCAPE_DEPTH times the work of reading the text once, and about ten times its size in
- * memory. */
-int unescape(const char *text, size_t len, const struct unescaper *to, struct error *err);
+/* Calls the above for all of the text; what they return below 0 ends it. `cut`: the text is a part
+ * of a larger one, and may begin in the midst of something encoded: that is read from each of its
+ * first characters on, as nobody knows where a group of them begins. Takes at most
+ * 2 * UNESCAPE_DEPTH times the work of reading the text once, more only where what was cut decodes
+ * to text that reads as encoded again; and about ten times its size in memory. */
+int unescape(const char *text, size_t len, bool cut, const struct unescaper *to, struct error *err);
 
 #endif

@@ -74,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     compare_readings((const char *)data, size);
     read_wide((const char *)data, size);
-    if (unescape((const char *)data, size, &to, &err) < 0)
+    if (unescape((const char *)data, size, size % 2 == 1, &to, &err) < 0)
         abort();
     return 0;
 }

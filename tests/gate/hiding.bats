@@ -50,7 +50,7 @@ again() {
 
 # shellcheck disable=SC2120 # arguments are the script's own
 python() {
-    python3 - "$secret"
+    python3 - "$secret" "$@"
 }
 
 # ---- encodings of text
@@ -152,6 +152,21 @@ python() {
     printf 'powershell -EncodedCommand %s\n' "$(printf '$t = "%s"' "$secret" | iconv -t utf-16le | base64 -w0)" >run.cmd
     add run.cmd
     refused_at "run.cmd, line 1" main
+}
+
+@test "base64 and hex that are longer than what is looked at at once, wherever they begin, also in each other" {
+    for how in 0 1 2 3 hex nested; do
+        python "$how" >file <<-'END'
+	import base64, sys
+	data = b"".join(b"line %d of plain words\n" % i for i in range(50000)) + sys.argv[1].encode() + b"\n" + b"and more\n" * 5000
+	how = sys.argv[2]
+	text = data.hex().encode() if how == "hex" else base64.b64encode(base64.encodebytes(data) if how == "nested" else data)
+	sys.stdout.buffer.write(b"\n" * (int(how) if how.isdigit() else 1) + text + b"\n")
+	END
+        add file
+        refused_at "file, line " main
+        again
+    done
 }
 
 @test "base64 and hex with a binary byte before the text" {

@@ -165,14 +165,19 @@ static int see_container(void *data, const char *bytes, size_t len, size_t from,
     return 0;
 }
 
-static void see(const char *text, size_t len, struct seen *seen)
+static void see_part(const char *text, size_t len, bool cut, struct seen *seen)
 {
     struct unescaper to = {.view = see_view, .container = see_container, .data = seen};
     struct error err = ERROR_INIT;
 
     *seen = (struct seen){.all = BUF_INIT(4 * SEEN_MAX), .text = text};
-    if (unescape(text, len, &to, &err) < 0)
+    if (unescape(text, len, cut, &to, &err) < 0)
         fail_msg("%s", err.msg);
+}
+
+static void see(const char *text, size_t len, struct seen *seen)
+{
+    see_part(text, len, false, seen);
 }
 
 static void add_base64(struct buf *to, const char *data, size_t len)
@@ -190,6 +195,33 @@ static void add_base64(struct buf *to, const char *data, size_t len)
         buf_addc(to, i + 1 < len ? alphabet[n >> 6 & 63] : '=');
         buf_addc(to, i + 2 < len ? alphabet[n & 63] : '=');
     }
+}
+
+/* Where base64 or hex is cut, what is left of it is read; also of base64 in base64, and where lines
+ * are broken. */
+static void what_is_cut_at_its_start_is_read(void **state)
+{
+    static const char text[] = "some words, and then the word that is looked for, and some more";
+    cleanup_buf struct buf once = BUF_INIT(SEEN_MAX), twice = BUF_INIT(SEEN_MAX),
+                           hex = BUF_INIT(SEEN_MAX), lines = BUF_INIT(SEEN_MAX);
+    struct buf *const all[] = {&once, &twice, &hex, &lines};
+
+    (void)state;
+    add_base64(&once, text, sizeof text - 1);
+    add_base64(&twice, once.data, once.len);
+    for (size_t i = 0; i < sizeof text - 1; i++)
+        buf_addf(&hex, "%02x", (unsigned)text[i]);
+    for (size_t i = 0; i < once.len; i += 33) /* no whole number of groups */
+        buf_addf(&lines, "%.33s\n", once.data + i);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        for (size_t at = 0; at < 8; at++) {
+            struct seen seen;
+
+            see_part(all[i]->data + at, all[i]->len - at, true, &seen);
+            if (!strstr(seen.all.data, "the word that is"))
+                fail_msg("form %zu is not read when %zu characters are cut off", i, at);
+            buf_done(&seen.all);
+        }
 }
 
 static void a_plain_text_is_shown_no_second_time(void **state)
@@ -398,6 +430,7 @@ static void nul_bytes_are_left_out(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_cut_at_its_start_is_read),
         cmocka_unit_test(an_escape_in_less_text_than_a_secret_has_stands_as_it_is),
         cmocka_unit_test(both_readings_decode_what_gitleaks_decodes),
         cmocka_unit_test(gitleaks_reading_leaves_what_gitleaks_leaves),
