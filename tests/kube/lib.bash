@@ -122,9 +122,9 @@ gate() {
 
 # condition GATE TYPE STATUS [REASON] : waits for it
 condition() {
-	kubectl -n "$ns" wait "gitgate/$1" --timeout=20s \
+	kubectl -n "$ns" wait "gitgate/$1" --timeout=60s \
 		--for=jsonpath="{.status.conditions[?(@.type==\"$2\")].status}"="$3" >/dev/null
-	[ -z "${4:-}" ] || kubectl -n "$ns" wait "gitgate/$1" --timeout=20s \
+	[ -z "${4:-}" ] || kubectl -n "$ns" wait "gitgate/$1" --timeout=60s \
 		--for=jsonpath="{.status.conditions[?(@.type==\"$2\")].reason}"="$4" >/dev/null
 }
 
