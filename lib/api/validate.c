@@ -1,5 +1,6 @@
 #include "api/validate.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -231,6 +232,35 @@ static void validate_rules(const struct gitgate *gate, struct problems *problems
                      EXPRESSIONS_SIZE_MAX);
 }
 
+/* The gate takes it as a POSIX extended expression (regex(7)), which knows no "\\d" and no "(?": it
+ * would quietly match nothing. It isn't compiled here: libc takes any amount of memory for some. */
+static const char *find_foreign(const char *pattern)
+{
+    for (const char *p = pattern; *p; p++) {
+        if (p[0] == '\\' && isalnum((unsigned char)p[1]))
+            return "has a \"\\\" before a letter or digit, which POSIX extended expressions don't "
+                   "know: write a class, like [0-9]";
+        if (p[0] == '(' && p[1] == '?')
+            return "has a group \"(?\", which POSIX extended expressions don't know";
+        p += p[0] == '\\' && p[1];
+    }
+    return NULL;
+}
+
+static void validate_allowed_path(const char *pattern, size_t i, struct problems *problems)
+{
+    cleanup_expression struct expression expression = EXPRESSION_INIT;
+    const char *foreign = find_foreign(pattern);
+    struct error why = ERROR_INIT;
+    char path[PATH_SIZE];
+
+    snprintf(path, sizeof path, "spec.scan.allow[%zu].path", i);
+    if (foreign)
+        problems_add(problems, path, "%s", foreign);
+    else if (expression_parse(pattern, EXPRESSION_EXACT, &expression, &why) < 0)
+        problems_add(problems, path, "%s", why.msg);
+}
+
 /* An entry that names nothing would allow everything. */
 static void validate_allow(const struct gitgate *gate, struct problems *problems)
 {
@@ -238,8 +268,11 @@ static void validate_allow(const struct gitgate *gate, struct problems *problems
     size_t i;
 
     json_array_foreach(gate->scan.allow, i, entry) {
+        const char *pattern = json_string_value(json_object_get(entry, "path"));
         char path[PATH_SIZE];
 
+        if (pattern)
+            validate_allowed_path(pattern, i, problems);
         if (json_object_get(entry, "rule") || json_object_get(entry, "path") ||
             json_object_get(entry, "fingerprint"))
             continue;

@@ -11,7 +11,7 @@ cases=$GITGATE_SOURCE/tests/cases/validate
 
 # What no schema can say in any version of Kubernetes that has native sidecars: the webhook and the
 # controller say it.
-beyond_a_schema='egress-cidr-host-bits host-like-a-repository repository-inside-another repository-twice scan-rule-empty-match
+beyond_a_schema='egress-cidr-host-bits host-like-a-repository repository-inside-another repository-twice scan-allow-path scan-rule-empty-match
 	scan-rule-lookahead scan-rule-too-large'
 
 verdict() {
