@@ -346,7 +346,8 @@ static void a_file_of_more_holes_than_memory_holds_is_refused(void **state)
     pad(&few);
     assert_holds(&few, TEXT);
 #ifdef __SANITIZE_ADDRESS__
-    skip(); /* nothing is capped */
+    buf_done(&few); /* skip() doesn't come back */
+    skip();         /* nothing is capped */
 #endif
     add_sparse_file(&many, 5000000);
     assert_refused(&many, 10, OUT_MAX, "takes more memory to unpack");
