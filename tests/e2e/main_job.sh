@@ -24,6 +24,12 @@ agent_commits() {
 	in_repo rev-parse HEAD
 }
 
+# agent_archives TEXT : a commit of an archive with a file that holds it
+agent_archives() {
+	agent sh -euc 'cd ~/app; printf "%s\n" "$1" >settings.env; tar -czf settings.tgz settings.env; rm settings.env
+		git add settings.tgz; git commit -qm "Add settings.tgz"' sh "$1"
+}
+
 # -------------------------------------------------------------------------------------- steps
 
 a_cluster_is_up() {
@@ -186,6 +192,10 @@ the_agent_uses_git() {
 	same "the upstream still has the commit before" "$commit" "$(upstream_git rev-parse refs/heads/agent/work)"
 	check "the upstream has nothing of the refused commit" upstream_lacks "$leaked"
 	check "without it the agent goes on" in_repo reset -q --hard HEAD~1
+	check "the agent packs it into an archive" agent_archives "TOKEN=$token"
+	refuses "that is opened, and refused" 'github-pat' in_repo push origin agent/work
+	same "nothing of it arrived" "$commit" "$(upstream_git rev-parse refs/heads/agent/work)"
+	check "without that too it goes on" in_repo reset -q --hard HEAD~1
 
 	commit=$(in_upstream commit "a colleague's change")
 	check "a colleague pushes upstream; git fetch" in_repo fetch -q
