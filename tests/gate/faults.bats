@@ -183,29 +183,29 @@ connect_and_say_nothing() {
 }
 
 @test "no credential is in any argument, environment, output or log while the gate works" {
+    [ "$(id -u)" = 0 ] && command -v strace >/dev/null || skip "needs root and strace"
     clone app "$work"
     commit "$work" b >/dev/null
     stop_gate
     : >"$BED/gate.log"
     start_gate
-    touch "$BATS_TEST_TMPDIR/go"
-    # Everything that the gate runs (in its folders), as often as can be.
-    while [ -e "$BATS_TEST_TMPDIR/go" ]; do
-        for pid in "$(cat "$BED/gate.pid")" $(pgrep -f "gitgate-gate|git |ssh |gitleaks" || true); do
-            shown=$({ tr '\0' '\n' <"/proc/$pid/cmdline" && echo && tr '\0' '\n' <"/proc/$pid/environ"; } 2>/dev/null) || continue
-            [[ $shown == *GATEWAY_INTERFACE=* ]] || printf '%s\n' "$shown" # or it is the https server's own
-        done
-    done >"$BATS_TEST_TMPDIR/seen" 3>&- &
-    watcher=$!
+    server=$(server)
+    # All that the gate starts, with its whole environment.
+    strace -f -v -s 1000000 -e trace=execve -e signal=none -o "$BATS_TEST_TMPDIR/seen" -p "$server" 3>&- &
+    trace=$!
+    wait_for 20 grep -q "^TracerPid:[[:space:]]*[1-9]" "/proc/$server/status"
     for _ in 1 2 3; do
         commit "$work" c >/dev/null
         git -C "$work" push >"$BATS_TEST_TMPDIR/out" 2>&1
         git -C "$work" fetch >>"$BATS_TEST_TMPDIR/out" 2>&1
     done
-    rm "$BATS_TEST_TMPDIR/go"
-    wait "$watcher"
-    grep -q 'gitgate-gate' "$BATS_TEST_TMPDIR/seen"
-    grep -q '^push$' "$BATS_TEST_TMPDIR/seen" # the gate's own
+    kill "$trace"
+    wait "$trace" || true
+    for pid in "$(cat "$BED/gate.pid")" "$server"; do
+        cat "/proc/$pid/cmdline" "/proc/$pid/environ"
+    done | tr '\0' '\n' >>"$BATS_TEST_TMPDIR/seen"
+    grep -q 'execve("[^"]*gitgate-gate", .*"GITGATE_[A-Z_]*=' "$BATS_TEST_TMPDIR/seen"
+    grep -q 'execve("[^"]*git", .*"push", ' "$BATS_TEST_TMPDIR/seen" # the gate's own
     while read -r secret; do
         [ ${#secret} -ge 20 ]
         run ! grep -rF -- "$secret" "$BATS_TEST_TMPDIR/seen" "$BATS_TEST_TMPDIR/out" "$BED/gate.log" "$BED/gate.err"
