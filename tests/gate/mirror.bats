@@ -100,14 +100,19 @@ kill_gate() {
     [ "$(gate_git long rev-parse --is-shallow-repository)" = false ]
 }
 
-@test "a first mirror that is killed on the way goes on from what it has" {
-    begin_anew long 3
+# In the midst of the pack that begin_anew names.
+kill_on_the_way() {
     start_gate
     wait_for 60 test -e "$BED/packs/long/reached"
     kill_gate
     rm "$BED/packs/long/reached"
     exec 6<>"$BED/packs/never" && echo >&6
     exec 6>&-
+}
+
+@test "a first mirror that is killed on the way goes on from what it has" {
+    begin_anew long 3
+    kill_on_the_way
 
     stop_sshd # nothing is served of what is half there
     start_gate
@@ -127,12 +132,7 @@ kill_gate() {
 
 @test "after a first step that was killed comes a smaller one" {
     begin_anew long 1
-    start_gate
-    wait_for 60 test -e "$BED/packs/long/reached"
-    kill_gate
-    rm "$BED/packs/long/reached"
-    exec 6<>"$BED/packs/never" && echo >&6
-    exec 6>&-
+    kill_on_the_way
     first=$(stat -c %s "$BED/packs/long/pack-1")
     rm "$BED/packs/long/"pack-*
     echo 0 >"$BED/packs/long/stop"
