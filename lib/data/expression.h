@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "data/byte_set.h"
 
 #define EXPRESSION_MAX (64u << 10)   /* bytes of a regular expression */
 #define EXPRESSION_REPEAT_MAX 1000   /* Go's own limit */
@@ -20,15 +21,6 @@
  * this size in a second and a few MiB (docs/benchmarks.md), of ten times the size in minutes. */
 #define EXPRESSION_SIZE_MAX 3000
 #define EXPRESSIONS_SIZE_MAX 60000 /* of all rules together; gitleaks' own have half of it */
-
-struct byte_set {
-    uint64_t word[4];
-};
-
-static inline bool byte_set_has(const struct byte_set *set, unsigned char c)
-{
-    return set->word[c / 64] >> (c % 64) & 1;
-}
 
 /* How far a match can reach: at most `lines` line ends, and at most `bytes` bytes that are not in
  * `runs`, the set of those that an unbounded repetition may take. */
