@@ -113,11 +113,17 @@ static const struct {
 
 #define LETTERS (sizeof letters / sizeof *letters)
 
+/* By its first byte, which is rare: glibc's memmem looks at each byte for so short a needle. */
 static const char *next_letter(size_t which, const char *at, const char *end)
 {
-    const char *p = memmem(at, (size_t)(end - at), letters[which].bytes, letters[which].len);
+    size_t len = letters[which].len;
 
-    return p ? p : end;
+    while ((at = memchr(at, letters[which].bytes[0], (size_t)(end - at)))) {
+        if ((size_t)(end - at) >= len && memcmp(at, letters[which].bytes, len) == 0)
+            return at;
+        at++;
+    }
+    return end;
 }
 
 static bool any_in_text(const char *text, const char *end)

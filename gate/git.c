@@ -65,6 +65,14 @@ int child_env_repo(struct child_env *env)
     return r < 0 ? r : child_env_set(env, "GIT_DIR", ".");
 }
 
+/* git maps what it reads of a pack, by default up to all of it, and keeps 96 MB of delta bases: a
+ * push's size would be that of git's memory. Of each object it needs a few pages once. */
+static const char *const small_memory[][2] = {
+    {"GIT_CONFIG_COUNT", "3"},     {"GIT_CONFIG_KEY_0", "core.packedGitWindowSize"},
+    {"GIT_CONFIG_VALUE_0", "1m"},  {"GIT_CONFIG_KEY_1", "core.packedGitLimit"},
+    {"GIT_CONFIG_VALUE_1", "32m"}, {"GIT_CONFIG_KEY_2", "core.deltaBaseCacheLimit"},
+    {"GIT_CONFIG_VALUE_2", "16m"}};
+
 int child_env_quarantine(struct child_env *env)
 {
     static const char *const keys[] = {"GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
@@ -73,6 +81,8 @@ int child_env_quarantine(struct child_env *env)
 
     for (size_t i = 0; r == 0 && i < sizeof keys / sizeof *keys; i++)
         r = child_env_keep(env, keys[i]);
+    for (size_t i = 0; r == 0 && i < sizeof small_memory / sizeof *small_memory; i++)
+        r = child_env_set(env, small_memory[i][0], small_memory[i][1]);
     return r;
 }
 

@@ -29,7 +29,8 @@ int child_env_base(struct child_env *env);
  * for one in the folders above, and do to whatever it finds there what is meant for ours. */
 int child_env_repo(struct child_env *env);
 
-/* The same, and the quarantine that a pre-receive hook sees a push's objects in. */
+/* The same for git that looks at a push: in the quarantine that a pre-receive hook sees its objects
+ * in, and with little memory. */
 int child_env_quarantine(struct child_env *env);
 
 #define GIT_OUT_MAX (64u << 20) /* 600,000 refs of a repository */
