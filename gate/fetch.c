@@ -1,6 +1,7 @@
 #include "fetch.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,19 +24,19 @@
 #define FETCH_TIMEOUT_MS 1800000
 #define SAID_SHOWN 2000 /* bytes of git's words in the log */
 
-/* The first step of a first mirror goes so many commits deep, and most repositories are whole then:
- * they pay nothing. Each further one goes half as deep again, so that what a kill loses is the
- * step under way, and a million commits are there in twenty requests. Of a first step that broke
- * off nothing is left: the next try takes a smaller one, so that whatever comes between, again and
- * again, something is kept in the end. */
-#define DEPTH_FIRST 1000
-#define DEPTH_LESS 10 /* times smaller */
-#define DEPTH_MIN 10
-#define DEPTH_SMALL_TIMES 3 /* how much deeper each step goes up to DEPTH_FIRST */
-#define DEPTH_MAX 1000000
-#define DEPTH_ALL 2147483647        /* git's INFINITE_DEPTH: what --unshallow asks for */
-#define DEPTH_FILE OWN_DIR "/depth" /* how deep the step goes that is under way */
-#define DEPTH_DIGITS 16
+/* A first mirror comes in steps. The first goes so many commits deep, and most repositories are
+ * whole then: they pay nothing. Later ones go half as deep again as what is there, so that a
+ * million commits are there in twenty requests. What a kill loses is the step under way; what comes
+ * next is a smaller one, and smaller again, so that whatever kills it again and again (a
+ * container's memory is too small for so much at once), something is kept in the end. */
+#define STEP_FIRST 1000
+#define STEP_LESS 10 /* times smaller */
+#define STEP_MIN 10
+#define STEP_GROWTH 3              /* times larger at most than the last one */
+#define DEPTH_ALL 2147483647u      /* git's INFINITE_DEPTH: what --unshallow asks for */
+#define STEP_FILE OWN_DIR "/depth" /* "<depth that is there> <step under way>" */
+#define DEPTH_DIGITS 10
+#define STEP_TEXT (2 * DEPTH_DIGITS + 2)
 /* git keeps here where a history is cut off; no such file: it is whole. A line for each commit. */
 #define SHALLOW_FILE "shallow"
 #define SHALLOW_MAX (64u << 20)
@@ -87,7 +88,7 @@ int fetch_list(const struct gate *gate, const struct upstream *upstream, const c
 
 /* ---- one fetch ---- */
 
-static int run_fetch(const struct upstream *upstream, const char *repo, int depth,
+static int run_fetch(const struct upstream *upstream, const char *repo, uint32_t depth,
                      struct proc_result *result, struct error *err)
 {
     char option[sizeof "--depth=" + DEPTH_DIGITS];
@@ -102,7 +103,7 @@ static int run_fetch(const struct upstream *upstream, const char *repo, int dept
     size_t n = 8;
 
     if (depth > 0) {
-        snprintf(option, sizeof option, "--depth=%d", depth);
+        snprintf(option, sizeof option, "--depth=%" PRIu32, depth);
         argv[n++] = option;
     }
     argv[n++] = "--";
@@ -123,20 +124,20 @@ static bool knows_no_depth(const struct proc_result *result)
     return strstr(result->err.data, "does not support shallow") != NULL;
 }
 
-/* `depth` 0: all of it. It becomes 0 when the server does not know how to do less. */
+/* `depth` 0: all of it; so, too, when the server does not know how to do less. */
 static int fetch(const struct gate *gate, const struct upstream *upstream, const char *repo,
-                 int *depth, struct error *err)
+                 uint32_t depth, struct error *err)
 {
     cleanup_proc struct proc_result result = PROC_RESULT_INIT(GIT_ERR_MAX, GIT_ERR_MAX);
-    int r = run_fetch(upstream, repo, *depth, &result, err);
-    bool whole = r == 0 && result.exit_code != 0 && *depth > 0 && knows_no_depth(&result);
+    int r = run_fetch(upstream, repo, depth, &result, err);
+    bool whole = r == 0 && result.exit_code != 0 && depth > 0 && knows_no_depth(&result);
 
     if (whole)
-        *depth = 0;
+        depth = 0;
     if (whole || (r == 0 && result.exit_code != 0 && was_in_the_way(repo, &result))) {
         proc_result_done(&result);
         result = PROC_RESULT_INIT(GIT_ERR_MAX, GIT_ERR_MAX);
-        r = run_fetch(upstream, repo, *depth, &result, err);
+        r = run_fetch(upstream, repo, depth, &result, err);
     }
     if (r < 0)
         return r;
@@ -157,48 +158,87 @@ bool fetch_unfinished(const char *repo)
            st.st_size > 0;
 }
 
-/* 0 when there is none. */
-static int read_depth(const char *repo)
+/* Commits from each tip: so many are there, so many more are asked for. */
+struct step {
+    uint32_t have, more;
+};
+
+static bool parse_step(char *text, struct step *step)
 {
-    cleanup_buf struct buf text = BUF_INIT(DEPTH_DIGITS);
+    char *space = strchr(text, ' ');
+    uint64_t have, more;
+
+    if (!space)
+        return false;
+    *space = '\0';
+    if (parse_u64(text, DEPTH_ALL - STEP_MIN, &have) < 0 ||
+        parse_u64(space + 1, DEPTH_ALL - have, &more) < 0)
+        return false;
+    *step = (struct step){.have = (uint32_t)have, .more = (uint32_t)more};
+    return true;
+}
+
+static bool read_step(const char *repo, struct step *step)
+{
+    cleanup_buf struct buf text = BUF_INIT(STEP_TEXT);
     char path[PATH_MAX];
-    uint64_t depth;
 
-    if (path_make(path, NULL, "%s/" DEPTH_FILE, repo) < 0 || file_read(path, &text, NULL) < 0 ||
-        parse_u64(text.data, DEPTH_ALL, &depth) < 0 || depth < DEPTH_MIN)
-        return 0;
-    return (int)depth;
+    return path_make(path, NULL, "%s/" STEP_FILE, repo) == 0 && file_read(path, &text, NULL) == 0 &&
+           parse_step(text.data, step);
 }
 
-/* Of the step that is next: the one that was under way, as long as there is something to go on
- * from. */
-static int next_depth(const char *repo)
+/* Lost, it costs requests that bring nothing new. */
+static void write_step(const char *repo, const struct step *step)
 {
-    int depth = read_depth(repo);
+    char path[PATH_MAX], text[STEP_TEXT + 1];
+    int len = snprintf(text, sizeof text, "%" PRIu32 " %" PRIu32, step->have, step->more);
 
-    if (depth == 0)
-        return DEPTH_FIRST;
-    if (fetch_unfinished(repo))
-        return depth;
-    return depth / DEPTH_LESS > DEPTH_MIN ? depth / DEPTH_LESS : DEPTH_MIN;
-}
-
-/* Lost, it costs a request that brings nothing new. */
-static void write_depth(const char *repo, int depth)
-{
-    char path[PATH_MAX], text[DEPTH_DIGITS + 1];
-    int len = snprintf(text, sizeof text, "%d", depth);
-
-    if (path_make(path, NULL, "%s/" DEPTH_FILE, repo) == 0)
+    if (path_make(path, NULL, "%s/" STEP_FILE, repo) == 0)
         file_write(path, text, (size_t)len, 0600, NULL);
 }
 
-static void forget_depth(const char *repo)
+static void forget_step(const char *repo)
 {
     char path[PATH_MAX];
 
-    if (path_make(path, NULL, "%s/" DEPTH_FILE, repo) == 0)
+    if (path_make(path, NULL, "%s/" STEP_FILE, repo) == 0)
         unlink(path);
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint32_t larger(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+/* The first one; or, where one broke off, a smaller one from what was there before it. */
+static struct step first_step(const char *repo)
+{
+    struct step step;
+
+    if (!read_step(repo, &step))
+        return (struct step){.more = STEP_FIRST};
+    sweep_ref_locks(repo); /* the lock of its shallow file: a fetch would stop at it half-way */
+    if (!fetch_unfinished(repo)) /* nothing is there to go on from */
+        step.have = 0;
+    step.more = larger(step.more / STEP_LESS, STEP_MIN);
+    return step;
+}
+
+/* `step` was made. One that was made smaller grows back by and by. */
+static struct step next_step(struct step step)
+{
+    uint32_t have = step.have + step.more, left = DEPTH_ALL - have;
+    uint32_t usual = larger(have / 2, STEP_FIRST);
+
+    return (struct step){
+        .have = have,
+        .more = smaller(step.more > usual / STEP_GROWTH ? usual : STEP_GROWTH * step.more, left),
+    };
 }
 
 static int read_shallow(const char *repo, struct buf *to, struct error *err)
@@ -211,30 +251,27 @@ static int read_shallow(const char *repo, struct buf *to, struct error *err)
     return r == -ENOENT ? 0 : r < 0 ? error_errno(err, r, "the gate can't read its mirror") : 0;
 }
 
-static int deeper(int depth)
+static int take_step(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                     const struct step *step, struct error *err)
 {
-    if (depth < DEPTH_FIRST)
-        return DEPTH_SMALL_TIMES * depth;
-    return depth > DEPTH_MAX ? DEPTH_ALL : depth + depth / 2;
+    write_step(repo, step);
+    return fetch(gate, upstream, repo, step->have + step->more, err);
 }
 
 /* Where a deeper step does not move the ends of the history, they are the upstream's own. */
 static int go_deeper(const struct gate *gate, const struct upstream *upstream, const char *repo,
-                     int *depth, struct error *err)
+                     const struct step *step, struct error *err)
 {
     cleanup_buf struct buf before = BUF_INIT(SHALLOW_MAX), after = BUF_INIT(SHALLOW_MAX);
     int r = read_shallow(repo, &before, err);
 
-    *depth = deeper(*depth);
-    write_depth(repo, *depth);
     if (r == 0)
-        r = fetch(gate, upstream, repo, depth, err);
+        r = take_step(gate, upstream, repo, step, err);
     if (r == 0)
         r = read_shallow(repo, &after, err);
     if (r < 0 || after.len == 0)
         return r;
-    if (*depth == DEPTH_ALL ||
-        (before.len == after.len && memcmp(before.data, after.data, after.len) == 0))
+    if (before.len == after.len && memcmp(before.data, after.data, after.len) == 0)
         return error_set(err, -ENOTSUP,
                          "the upstream is a shallow clone itself, which the gate can't mirror: run "
                          "git fetch --unshallow there");
@@ -244,14 +281,15 @@ static int go_deeper(const struct gate *gate, const struct upstream *upstream, c
 static int fetch_in_steps(const struct gate *gate, const struct upstream *upstream,
                           const char *repo, struct error *err)
 {
-    int depth = next_depth(repo), r;
+    struct step step = first_step(repo);
+    int r = take_step(gate, upstream, repo, &step, err);
 
-    write_depth(repo, depth);
-    r = fetch(gate, upstream, repo, &depth, err);
-    while (r == 0 && fetch_unfinished(repo))
-        r = go_deeper(gate, upstream, repo, &depth, err);
+    while (r == 0 && fetch_unfinished(repo)) {
+        step = next_step(step);
+        r = go_deeper(gate, upstream, repo, &step, err);
+    }
     if (r == 0)
-        forget_depth(repo);
+        forget_step(repo);
     return r;
 }
 
@@ -273,10 +311,8 @@ static void prune(const char *repo, const struct refs *mine, const struct refs *
 int fetch_all(const struct gate *gate, const struct upstream *upstream, const char *repo,
               const struct refs *mine, const struct refs *theirs, struct error *err)
 {
-    int all = 0;
-
     if (mine->n == 0 || fetch_unfinished(repo))
         return fetch_in_steps(gate, upstream, repo, err);
     prune(repo, mine, theirs);
-    return fetch(gate, upstream, repo, &all, err);
+    return fetch(gate, upstream, repo, 0, err);
 }

@@ -5,7 +5,7 @@
 bats_require_minimum_version 1.5.0
 load lib
 
-COMMITS=2500 # steps of 1000, 1500, 2250 and all of them
+COMMITS=2500 # steps to 1000, 2000 and 3000, so to all of them
 
 setup_file() {
     start_bed
@@ -96,8 +96,13 @@ kill_gate() {
     start_gate
     clone long "$BATS_TEST_TMPDIR/work"
     [ "$(git -C "$BATS_TEST_TMPDIR/work" rev-list --count HEAD)" = "$COMMITS" ]
-    [ "$(packs long)" = 4 ]
+    [ "$(packs long)" = 3 ]
     [ "$(gate_git long rev-parse --is-shallow-repository)" = false ]
+}
+
+# size N : of that pack of the long one
+size() {
+    stat -c %s "$BED/packs/long/pack-$1"
 }
 
 # In the midst of the pack that begin_anew names.
@@ -106,6 +111,7 @@ kill_on_the_way() {
     wait_for 60 test -e "$BED/packs/long/reached"
     kill_gate
     rm "$BED/packs/long/reached"
+    echo 0 >"$BED/packs/long/stop"
     exec 6<>"$BED/packs/never" && echo >&6
     exec 6>&-
 }
@@ -133,14 +139,31 @@ kill_on_the_way() {
 @test "after a first step that was killed comes a smaller one" {
     begin_anew long 1
     kill_on_the_way
-    first=$(stat -c %s "$BED/packs/long/pack-1")
+    first=$(size 1)
     rm "$BED/packs/long/"pack-*
-    echo 0 >"$BED/packs/long/stop"
     start_gate
     clone long "$BATS_TEST_TMPDIR/work"
     [ "$(git -C "$BATS_TEST_TMPDIR/work" rev-list --count HEAD)" = "$COMMITS" ]
-    echo "$first bytes, then $(stat -c %s "$BED/packs/long/pack-1")"
-    [ "$(stat -c %s "$BED/packs/long/pack-1")" -lt $((first / 2)) ]
+    echo "$first bytes, then $(size 1)"
+    [ "$(size 1)" -lt $((first / 2)) ]
+}
+
+# As a kernel does again and again where a container's memory is too small for so much at once.
+@test "a later step that is killed again and again becomes smaller each time, and what came before is kept" {
+    begin_anew long 2
+    kill_on_the_way
+    for try in 3 4; do
+        echo "$try" >"$BED/packs/long/stop"
+        kill_on_the_way
+    done
+    start_gate
+    clone long "$BATS_TEST_TMPDIR/work"
+    [ "$(git -C "$BATS_TEST_TMPDIR/work" rev-list --count HEAD)" = "$COMMITS" ]
+    [ "$(gate_git long rev-parse --is-shallow-repository)" = false ]
+    stat -c '%n: %s bytes' "$BED/packs/long/"pack-*
+    [ "$(size 3)" -lt $(($(size 2) / 2)) ]
+    [ "$(size 4)" -lt $(($(size 3) / 2)) ]
+    [ "$(size 5)" -le "$(size 4)" ]
 }
 
 @test "an upstream that is a shallow clone itself is refused, and told so" {
