@@ -42,8 +42,10 @@ struct program {
 
 static void log_listening(const struct program *program)
 {
+    const char *address = program->options->address;
+
     log_info(&program->log, "listening",
-             json_pack("{s:s, s:i, s:i}", "address", program->options->address, "port",
+             json_pack("{s:s, s:i, s:i}", "address", *address ? address : "*", "port",
                        server_port(program->server), "health_port",
                        program->health ? health_port(program->health) : 0));
 }

@@ -8,7 +8,7 @@
 
 #include "base/parse.h"
 
-#define DEFAULT_LISTEN "0.0.0.0:8443"
+#define DEFAULT_LISTEN ":8443"
 #define DEFAULT_CONFIGURATION "gitgate"
 
 #define SECONDS_MAX 86400u
@@ -23,7 +23,7 @@ static const char usage[] =
     "  --sidecar-mode MODE   native (default), or container for clusters older than 1.29: agents'\n"
     "                        init containers then have no git, and Jobs don't end by themselves\n"
     "  --kubeconfig FILE     the API server; default: the pod's ServiceAccount\n"
-    "  --listen HOST:PORT    default " DEFAULT_LISTEN "; port 0: any that is free\n"
+    "  --listen HOST:PORT    default " DEFAULT_LISTEN ", every address; port 0: any that is free\n"
     "  --health-addr [HOST]:PORT  answers /healthz, /readyz and /metrics there, without TLS\n"
     "  --log-level LEVEL     debug, info (default), warn, error\n"
     "\n"
@@ -99,16 +99,16 @@ static int complain(const char *text, const char *what)
     return -EINVAL;
 }
 
-/* "HOST:PORT", an IPv6 address in brackets. */
+/* "HOST:PORT", an IPv6 address in brackets; without HOST every address. */
 static int parse_listen(const char *text, struct options *ret)
 {
     const char *colon = strrchr(text, ':');
     uint64_t port;
 
-    if (!colon || colon == text || parse_u64(colon + 1, UINT16_MAX, &port) < 0)
+    if (!colon || parse_u64(colon + 1, UINT16_MAX, &port) < 0)
         return complain("--listen must be HOST:PORT: ", text);
     free(ret->address);
-    if (text[0] == '[' && colon[-1] == ']')
+    if (text[0] == '[' && colon > text && colon[-1] == ']')
         ret->address = strndup(text + 1, (size_t)(colon - text) - 2);
     else
         ret->address = strndup(text, (size_t)(colon - text));

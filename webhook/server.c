@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "exchange.h"
@@ -112,11 +114,20 @@ static const struct lws_protocols protocols[] = {
     {0},
 };
 
+/* A node whose kernel was started without it has IPv4 alone. */
+static bool kernel_has_ipv6(void)
+{
+    cleanup_close int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    return fd >= 0;
+}
+
 static struct lws_context_creation_info make_info(struct server *server)
 {
     const struct server_spec *spec = server->spec;
-    bool ipv4 = strchr(spec->address, ':') == NULL;
-    bool any = strcmp(spec->address, "0.0.0.0") == 0 || strcmp(spec->address, "::") == 0;
+    bool every = !*spec->address || strcmp(spec->address, "::") == 0;
+    bool any = every || strcmp(spec->address, "0.0.0.0") == 0;
+    bool ipv4 = every ? !kernel_has_ipv6() : strchr(spec->address, ':') == NULL;
 
     return (struct lws_context_creation_info){
         .port = spec->port,
@@ -167,7 +178,7 @@ static int listen_with(struct server *server, const struct identity *identity, s
         return error_set(
             err, -EADDRINUSE,
             "cannot listen on %s port %u: is it another program's, or not of this host?",
-            server->spec->address, server->spec->port);
+            *server->spec->address ? server->spec->address : "any address,", server->spec->port);
     return 0;
 }
 

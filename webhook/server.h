@@ -44,7 +44,7 @@ struct server_limits {
 #define SERVER_LIMITS ((struct server_limits){10, 30, 120, 1024})
 
 struct server_spec {
-    const char *address; /* IPv4 or IPv6; "0.0.0.0" and "::" are every address */
+    const char *address; /* IPv4 or IPv6; "0.0.0.0": all of IPv4; "" and "::": all */
     uint16_t port;       /* 0: any that is free, see server_port */
     struct server_limits limits;
     const struct server_route *routes; /* POST application/json; ends with a NULL path */

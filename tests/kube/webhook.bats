@@ -77,6 +77,30 @@ ungated() {
 	[ "$(ask -w '%{http_code}' -X DELETE "$(url /mutate-pod)")" = $'POST only\n405' ]
 }
 
+# Another one, with the certificate of the first, at every address.
+start_at_every_address() {
+	cp "$work"/{tls.crt,tls.key,kubeconfig} "$BATS_TEST_TMPDIR"
+	work=$BATS_TEST_TMPDIR
+	LD_PRELOAD=${1:-} ASAN_OPTIONS=verify_asan_link_order=0 start 0 --listen :0
+}
+
+@test "without a host it listens at every address, of IPv4 and of IPv6" {
+	grep -qs . /proc/net/if_inet6 || skip "this kernel has no IPv6"
+	start_at_every_address
+	[ "$(ask "$(url /healthz)")" = ok ]
+	[ "$(ask --connect-to '::[::1]:' "$(url /healthz)")" = ok ]
+	stop
+}
+
+@test "without a host it listens at every address of IPv4 where the kernel has no IPv6" {
+	"${CC:-cc}" -shared -fPIC -o "$BATS_TEST_TMPDIR/no_ipv6.so" "$GITGATE_SOURCE/tests/kube/no_ipv6.c"
+	start_at_every_address "$BATS_TEST_TMPDIR/no_ipv6.so"
+	[ "$(ask "$(url /healthz)")" = ok ]
+	run ask --connect-to '::[::1]:' "$(url /healthz)"
+	[ "$status" = 7 ]
+	stop
+}
+
 @test "what is not an AdmissionReview is a 400 that says why" {
 	for body in '{' '[]' '{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1beta1"}' \
 		'{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1"}'; do

@@ -1,0 +1,14 @@
+/* To be preloaded: a kernel that was started without IPv6. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int socket(int family, int type, int protocol)
+{
+    if (family != AF_INET6)
+        return (int)syscall(SYS_socket, family, type, protocol);
+    errno = EAFNOSUPPORT;
+    return -1;
+}
