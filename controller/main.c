@@ -99,11 +99,16 @@ static void print_metrics(void *data, struct buf *out)
     metrics_print(program->metrics, out);
 }
 
+static void on_closed(uv_handle_t *patience)
+{
+    uv_stop(patience->loop);
+}
+
 static void close_handles(struct program *program)
 {
     uv_close((uv_handle_t *)&program->on_term, NULL);
     uv_close((uv_handle_t *)&program->on_int, NULL);
-    uv_close((uv_handle_t *)&program->patience, NULL);
+    uv_close((uv_handle_t *)&program->patience, on_closed);
 }
 
 static void stop(struct program *program)
@@ -173,6 +178,15 @@ static void watch_signals(struct program *program)
     uv_signal_start(&program->on_int, on_signal, SIGINT);
 }
 
+/* Look-ups can't be called off, and libuv waits for their threads at exit, too: a name server that
+ * never answers would hold up the end of a program that has ended. */
+static void leave_look_ups(struct program *program, int status)
+{
+    uv_run(&program->loop, UV_RUN_NOWAIT); /* what closes with the rest */
+    if (uv_loop_close(&program->loop) == UV_EBUSY)
+        _exit(status);
+}
+
 int main(int argc, char **argv)
 {
     struct program program = {.log = {.fd = STDERR_FILENO, .program = "gitgate-controller"},
@@ -197,7 +211,8 @@ int main(int argc, char **argv)
         close_handles(&program);
     }
     uv_run(&program.loop, UV_RUN_DEFAULT);
-    uv_loop_close(&program.loop);
+    status = r < 0 ? 1 : 0;
+    leave_look_ups(&program, status);
     metrics_free(program.metrics);
-    return r < 0 ? 1 : 0;
+    return status;
 }

@@ -1,17 +1,25 @@
 #include "resolve.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/ip.h"
 #include "kube/store.h"
+#include "turns.h"
 
 #define AGAIN_MS 30000u        /* the TTL that large git hosts give is 60 s */
 #define AGAIN_FAILED_MS 5000u  /* a name that was just made, or a DNS that comes back */
 #define KEEP_MS (15u * 60000u) /* after its last answer; longer than any TTL in use there */
 #define ADDRESSES_MAX 64u      /* of one host; a NetworkPolicy holds a rule for each */
+
+/* At once, of all and of a namespace. A name server that never answers costs the C library ten
+ * seconds and more a look-up. */
+#define LOOK_UPS 8u
+#define LOOK_UPS_EACH 2u
+#define THREADS "16" /* of libuv's, half serve look-ups */
 
 struct address {
     char ip[IP_TEXT_MAX];
@@ -23,7 +31,8 @@ struct entry {
     uv_getaddrinfo_t request;
     uv_timer_t again;
     bool asking, answered, gone, timer_closed;
-    unsigned holds;
+    struct tenant *tenant; /* whose look-up it is, while it is asking */
+    unsigned holds;        /* namespaces */
     uint64_t since;
     struct address addresses[ADDRESSES_MAX];
     size_t n;
@@ -32,9 +41,20 @@ struct entry {
     char host[];
 };
 
+/* A namespace's interest in a host. */
+struct hold {
+    struct entry *entry;
+    struct turn turn; /* waits when the host is to be looked up */
+    unsigned count;
+};
+
 struct resolver {
     uv_loop_t *loop;
-    struct kube_store *entries;
+    struct kube_store *entries; /* by host */
+    struct kube_store *holds;   /* by host and namespace */
+    struct turns *turns;
+    unsigned asking; /* look-ups under way */
+    bool over;       /* and it goes with the last of them */
     void (*changed)(void *data, const char *host);
     void *data;
 };
@@ -114,50 +134,110 @@ static void free_if_over(struct entry *entry)
         free(entry);
 }
 
-static void on_again(uv_timer_t *timer);
-
-static void on_answer(uv_getaddrinfo_t *request, int status, struct addrinfo *answer)
+static void free_resolver_if_over(struct resolver *resolver)
 {
-    struct entry *entry = request->data;
+    if (!resolver->over || resolver->asking)
+        return;
+    turns_free(resolver->turns);
+    free(resolver);
+}
+
+static void on_due(uv_timer_t *timer);
+static void ask_next(struct resolver *resolver);
+
+static void take_answer(struct entry *entry, int status, const struct addrinfo *answer)
+{
     bool first = !entry->answered, changed = false;
 
-    entry->asking = false;
-    if (entry->gone) {
-        uv_freeaddrinfo(answer);
-        free_if_over(entry);
-        return;
-    }
     entry->answered = true;
     if (status == 0)
         changed = take_all(entry, answer);
-    uv_freeaddrinfo(answer);
     if (status == 0 && entry->n == 0)
         changed |= set_error(entry, "it has no address that may be reached");
     else
         changed |= set_error(entry, status < 0 ? uv_strerror(status) : "");
     list_ips(entry);
-    uv_timer_start(&entry->again, on_again, status < 0 ? AGAIN_FAILED_MS : AGAIN_MS, 0);
+    uv_timer_start(&entry->again, on_due, status < 0 ? AGAIN_FAILED_MS : AGAIN_MS, 0);
     if (first || changed)
         entry->resolver->changed(entry->resolver->data, entry->host);
 }
 
-static void ask(struct entry *entry)
+static void on_answer(uv_getaddrinfo_t *request, int status, struct addrinfo *answer)
+{
+    struct entry *entry = request->data;
+    struct resolver *resolver = entry->resolver;
+
+    entry->asking = false;
+    resolver->asking--;
+    turns_end(resolver->turns, entry->tenant);
+    if (entry->gone)
+        free_if_over(entry);
+    else
+        take_answer(entry, status, answer);
+    uv_freeaddrinfo(answer);
+    if (!resolver->over)
+        ask_next(resolver);
+    free_resolver_if_over(resolver);
+}
+
+static void ask(struct entry *entry, struct tenant *tenant)
 {
     static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    int r = uv_getaddrinfo(entry->resolver->loop, &entry->request, on_answer, entry->host, NULL,
-                           &hints);
+    struct resolver *resolver = entry->resolver;
+    int r = uv_getaddrinfo(resolver->loop, &entry->request, on_answer, entry->host, NULL, &hints);
 
     entry->asking = r == 0;
+    entry->tenant = tenant;
+    resolver->asking += entry->asking;
     if (r < 0) {
+        turns_end(resolver->turns, tenant);
         entry->answered = true;
         set_error(entry, uv_strerror(r));
-        uv_timer_start(&entry->again, on_again, AGAIN_FAILED_MS, 0);
+        uv_timer_start(&entry->again, on_due, AGAIN_FAILED_MS, 0);
     }
 }
 
-static void on_again(uv_timer_t *timer)
+static bool stop_waiting(void *data, const char *host, const char *ns, void *hold)
 {
-    ask(timer->data);
+    (void)host, (void)ns;
+    turns_leave(data, &((struct hold *)hold)->turn);
+    return true;
+}
+
+static void ask_next(struct resolver *resolver)
+{
+    struct tenant *tenant;
+    struct turn *turn;
+
+    while ((turn = turns_next(resolver->turns, &tenant))) {
+        struct entry *entry = ((struct hold *)((char *)turn - offsetof(struct hold, turn)))->entry;
+
+        kube_store_each(resolver->holds, entry->host, stop_waiting, resolver->turns);
+        ask(entry, tenant);
+    }
+}
+
+/* In its namespace's line; mostly there is none, and it is asked for at once. Without memory for
+ * that another namespace's turn may come, or the next time. */
+static bool wait_for_turn(void *data, const char *host, const char *ns, void *value)
+{
+    struct resolver *resolver = data;
+    struct hold *hold = value;
+
+    (void)host;
+    turns_wait(resolver->turns, ns, &hold->turn);
+    ask_next(resolver);
+    return !hold->entry->asking;
+}
+
+static void on_due(uv_timer_t *timer)
+{
+    struct entry *entry = timer->data;
+
+    if (entry->asking) /* since long: its answer sets the timer */
+        return;
+    uv_timer_start(timer, on_due, AGAIN_MS, 0); /* if nothing comes of this */
+    kube_store_each(entry->resolver->holds, entry->host, wait_for_turn, entry->resolver);
 }
 
 /* ---- Holding ------------------------------------------------------------------------------ */
@@ -187,13 +267,17 @@ struct resolver *resolver_new(uv_loop_t *loop, void (*changed)(void *data, const
 
     if (!resolver)
         return NULL;
-    *resolver = (struct resolver){
-        .loop = loop, .entries = kube_store_new(release), .changed = changed, .data = data};
-    if (!resolver->entries) {
-        free(resolver);
-        return NULL;
-    }
-    return resolver;
+    setenv("UV_THREADPOOL_SIZE", THREADS, 1);
+    *resolver = (struct resolver){.loop = loop,
+                                  .entries = kube_store_new(release),
+                                  .holds = kube_store_new(free),
+                                  .turns = turns_new(LOOK_UPS, LOOK_UPS_EACH),
+                                  .changed = changed,
+                                  .data = data};
+    if (resolver->entries && resolver->holds && resolver->turns)
+        return resolver;
+    resolver_free(resolver);
+    return NULL;
 }
 
 void resolver_free(struct resolver *resolver)
@@ -201,39 +285,78 @@ void resolver_free(struct resolver *resolver)
     if (!resolver)
         return;
     kube_store_free(resolver->entries);
-    free(resolver);
+    kube_store_free(resolver->holds);
+    resolver->over = true;
+    free_resolver_if_over(resolver);
 }
 
-int resolver_hold(struct resolver *resolver, const char *host)
+static struct entry *entry_of(struct resolver *resolver, const char *host)
 {
     struct entry *entry = kube_store_get(resolver->entries, "", host);
     size_t size = strlen(host) + 1;
 
-    if (entry) {
-        entry->holds++;
-        return 0;
-    }
+    if (entry)
+        return entry;
     entry = calloc(1, sizeof *entry + size);
     if (!entry)
-        return -ENOMEM;
+        return NULL;
     entry->resolver = resolver;
-    entry->holds = 1;
     entry->since = uv_now(resolver->loop);
     memcpy(entry->host, host, size);
     uv_timer_init(resolver->loop, &entry->again);
     entry->again.data = entry->request.data = entry;
-    if (kube_store_put(resolver->entries, "", host, entry) < 0)
+    return kube_store_put(resolver->entries, "", host, entry) < 0 ? NULL : entry;
+}
+
+static void drop_if_unheld(struct entry *entry)
+{
+    if (!entry->holds)
+        kube_store_remove(entry->resolver->entries, "", entry->host);
+}
+
+static struct hold *hold_new(struct resolver *resolver, const char *ns, const char *host)
+{
+    struct entry *entry = entry_of(resolver, host);
+    struct hold *hold = entry ? calloc(1, sizeof *hold) : NULL;
+
+    if (hold)
+        hold->entry = entry;
+    if (hold && kube_store_put(resolver->holds, host, ns, hold) == 0) {
+        entry->holds++;
+        return hold;
+    }
+    if (entry)
+        drop_if_unheld(entry);
+    return NULL;
+}
+
+/* A host that is waited for by now waits in this namespace's line, too. */
+int resolver_hold(struct resolver *resolver, const char *ns, const char *host)
+{
+    struct hold *hold = kube_store_get(resolver->holds, host, ns);
+
+    if (!hold)
+        hold = hold_new(resolver, ns, host);
+    if (!hold)
         return -ENOMEM;
-    ask(entry);
+    hold->count++;
+    if (hold->count == 1 && !hold->entry->asking && !hold->entry->answered)
+        wait_for_turn(resolver, host, ns, hold);
     return 0;
 }
 
-void resolver_drop(struct resolver *resolver, const char *host)
+void resolver_drop(struct resolver *resolver, const char *ns, const char *host)
 {
-    struct entry *entry = kube_store_get(resolver->entries, "", host);
+    struct hold *hold = kube_store_get(resolver->holds, host, ns);
+    struct entry *entry;
 
-    if (entry && --entry->holds == 0)
-        kube_store_remove(resolver->entries, "", host);
+    if (!hold || --hold->count > 0)
+        return;
+    entry = hold->entry;
+    turns_leave(resolver->turns, &hold->turn);
+    kube_store_remove(resolver->holds, host, ns);
+    entry->holds--;
+    drop_if_unheld(entry);
 }
 
 struct resolution resolver_get(const struct resolver *resolver, const char *host)

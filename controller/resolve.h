@@ -3,7 +3,11 @@
  * A host that is held is resolved and stays so: an address that an answer leaves out is kept for a
  * grace period (large hosts answer with a part of their addresses in turn), and a look-up that
  * fails takes nothing away. So a flap of the DNS never empties a policy. Link-local addresses
- * (metadata services) are never taken. */
+ * (metadata services) are never taken.
+ *
+ * Look-ups are few at once, and a namespace has at most a part of them under way (turns.h): hosts
+ * whose name servers never answer delay those of other namespaces by that part. A host that several
+ * namespaces hold is looked up once, as soon as it is one's turn. */
 #ifndef GITGATE_CONTROLLER_RESOLVE_H
 #define GITGATE_CONTROLLER_RESOLVE_H
 
@@ -22,16 +26,17 @@ struct resolution {
     const char *error;      /* why the last look-up failed, or "" */
 };
 
-/* `changed` tells that a host's addresses or its error are others than before. */
+/* `changed` tells that a host's addresses or its error are others than before. Before anything else
+ * of the process uses libuv's threads: it says how many they are. */
 struct resolver *resolver_new(uv_loop_t *loop, void (*changed)(void *data, const char *host),
                               void *data);
 
-/* Handles close on the loop. NULL is fine. */
+/* Handles close on the loop, and look-ups that are under way end on it. NULL is fine. */
 void resolver_free(struct resolver *resolver);
 
 /* Counted: each hold needs its drop. */
-int resolver_hold(struct resolver *resolver, const char *host);
-void resolver_drop(struct resolver *resolver, const char *host);
+int resolver_hold(struct resolver *resolver, const char *ns, const char *host);
+void resolver_drop(struct resolver *resolver, const char *ns, const char *host);
 
 /* Of a host that is held. Pointers are good until the loop runs on. */
 struct resolution resolver_get(const struct resolver *resolver, const char *host);

@@ -24,10 +24,10 @@ const char *host_to_resolve(const struct gitgate *gate, const struct upstream *u
     return fixed_address(gate, upstream) ? NULL : upstream->url.host;
 }
 
-static void drop_hosts(struct controller *controller, char **hosts, size_t n)
+static void drop_hosts(struct gate_state *state, char **hosts, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        resolver_drop(controller->resolver, hosts[i]);
+        resolver_drop(state->controller->resolver, state->ns, hosts[i]);
         free(hosts[i]);
     }
     free(hosts);
@@ -47,14 +47,14 @@ int state_hold_hosts(struct gate_state *state, const struct gitgate *gate)
         if (!host)
             continue;
         hosts[n] = strdup(host);
-        if (!hosts[n] || resolver_hold(state->controller->resolver, host) < 0) {
+        if (!hosts[n] || resolver_hold(state->controller->resolver, state->ns, host) < 0) {
             free(hosts[n]);
-            drop_hosts(state->controller, hosts, n);
+            drop_hosts(state, hosts, n);
             return -ENOMEM;
         }
         n++;
     }
-    drop_hosts(state->controller, state->hosts, state->n_hosts);
+    drop_hosts(state, state->hosts, state->n_hosts);
     state->hosts = hosts;
     state->n_hosts = n;
     return 0;
@@ -333,7 +333,7 @@ void state_free(void *value)
 {
     struct gate_state *state = value;
 
-    drop_hosts(state->controller, state->hosts, state->n_hosts);
+    drop_hosts(state, state->hosts, state->n_hosts);
     drop_references(state, state->references, state->n_references);
     free(state->ns);
     free(state->name);
