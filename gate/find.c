@@ -14,15 +14,16 @@
  * more. So one that stands within that distance of a match may be in the match's chunk. */
 #define CHUNK_MAX 125000u
 
-#define WHOLE_MAX 4096u   /* so small a piece is a window itself */
-#define REACH_MAX 90000u  /* of a match; with the margins below it stays within WINDOW_MAX */
-#define MARGIN 256u       /* behind a hit, and before the first byte that a match can have */
-#define LINE_MARGIN 1024u /* as far a window grows to hold its first and last line whole */
-#define NEAR 256u         /* windows that lie so near are one */
-#define RUN_GAP 64u       /* ends of matches that follow so closely are one hit ... */
-#define RUN_MAX 4096u     /* ... up to here */
-#define HITS_MAX 20000u   /* of one piece; with more the whole of it is judged */
-#define HITS_LOOKED_AT 8u /* of those before, when a hit may be the same as one */
+#define WHOLE_MAX 4096u    /* so small a piece is a window itself */
+#define WHOLE_STEP 300000u /* of a piece that is judged whole, a window begins at each so many */
+#define REACH_MAX 90000u   /* of a match; with the margins below it stays within WINDOW_MAX */
+#define MARGIN 256u        /* behind a hit, and before the first byte that a match can have */
+#define LINE_MARGIN 1024u  /* as far a window grows to hold its first and last line whole */
+#define NEAR 256u          /* windows that lie so near are one */
+#define RUN_GAP 64u        /* ends of matches that follow so closely are one hit ... */
+#define RUN_MAX 4096u      /* ... up to here */
+#define HITS_MAX 20000u    /* of one piece; with more the whole of it is judged */
+#define HITS_LOOKED_AT 8u  /* of those before, when a hit may be the same as one */
 #define KEYWORDS_MAX (1u << 20)
 #define MARKERS_MAX 200 /* characters: a file name has 255 */
 
@@ -423,6 +424,19 @@ static int give_windows(struct find *f, struct span *spans, size_t n, struct err
     return r;
 }
 
+/* All of the piece, in windows that bound what gitleaks has in one run, and overlap as far as it
+ * can see. */
+static int give_whole(struct find *f, struct error *err)
+{
+    size_t from = 0, len = f->piece->len;
+    int r = 0;
+
+    buf_reset(&f->keywords);
+    for (; r == 0 && len - from > WHOLE_STEP + CHUNK_MAX; from += WHOLE_STEP)
+        r = give(f, from, from + WHOLE_STEP + CHUNK_MAX, err);
+    return r < 0 ? r : give(f, from, len, err);
+}
+
 /* Those of the hits whose rule gitleaks would apply. */
 static size_t choose_spans(struct find *f, struct span *spans)
 {
@@ -446,11 +460,11 @@ static int give_found(struct find *f, struct error *err)
     if (!spans)
         return error_errno(err, -ENOMEM, "cannot look through a file");
     n = choose_spans(f, spans);
-    buf_reset(&f->keywords);
     if (f->certain || (f->whole && n > 0))
-        r = give(f, 0, f->piece->len, err);
+        r = give_whole(f, err);
     else
         r = give_windows(f, spans, n, err);
+    buf_reset(&f->keywords);
     if (r == 0 && n == 0 && !f->certain && f->path_decides)
         r = give(f, 0, f->piece->len < MARGIN ? f->piece->len : MARGIN, err);
     free(spans);

@@ -1,5 +1,5 @@
 /* gitleaks over what the finder found: which of it is a secret. Its verdict counts only when it is
- * proven to have looked: at every byte, and at a canary that is made for this run.
+ * proven to have looked: at every byte, and at a canary that is made for each run.
  *
  * gitleaks gets each window as a file of its own, by rules that are ours alone (rulebook.h):
  * nothing in a push configures it, no path of a push allows anything. */
@@ -26,6 +26,7 @@ struct origin {
     bool recoded;     /* as in struct piece: places in it are known by their lines alone */
     unsigned line;    /* of its first byte */
     size_t len;
+    size_t part;              /* in which it is judged */
     struct piece_line *lines; /* as in struct piece, of this window; or NULL */
     size_t n_lines;
 };
@@ -51,7 +52,7 @@ void verdicts_done(struct verdicts *verdicts);
 
 struct judge; /* opaque */
 
-/* Files go below `dir`, into a folder that is made at the first one. */
+/* Files go below `dir`, into folders that are made when there is something to judge. */
 int judge_new(const struct workdir *dir, struct judge **ret, struct error *err);
 void judge_free(struct judge *judge);
 
@@ -63,10 +64,21 @@ int judge_take(void *judge, const struct piece *piece, const struct window *wind
 size_t judge_files(const struct judge *judge);
 uint64_t judge_bytes(const struct judge *judge);
 
-/* Runs gitleaks once over all of them; none, and it is not run. Any error means that nothing is
- * known of the content: refuse. Neither the verdicts nor the error hold what was found. */
-int judge_run(struct judge *judge, struct rulebook *book, uint64_t deadline_ns,
-              struct verdicts *ret, struct error *err);
+/* Runs gitleaks over the next part of them and adds its verdicts: 1, or 0 when nothing is left to
+ * be judged. An ordinary push is one part; how many there are, no run has more than a part's bytes,
+ * and so gitleaks' memory doesn't grow with the push. Any error means that nothing is known of the
+ * content: refuse. Neither the verdicts nor the error hold what was found. */
+int judge_next(struct judge *judge, struct rulebook *book, uint64_t deadline_ns,
+               struct verdicts *to, struct error *err);
+
+/* Whether all is judged. */
+bool judge_done(const struct judge *judge);
+
+/* Whether the window is the name of `path`, or of a folder above it. */
+bool origin_names(const struct origin *origin, const char *path);
+
+/* Whether a window that is not judged yet names `path`: it may hold a secret then. */
+bool judge_suspects(const struct judge *judge, const char *path);
 
 /* A hash of the rule and what matched, slow to make (5 ms), so that nobody finds the secret by it:
  * so it is only made of what is shown. */

@@ -72,32 +72,28 @@ static int allowed(const struct scan_policy *policy, const struct judge *judge,
 
 /* ---- taking ---- */
 
-/* Whether the finding is about this path itself: its own name, or that of a folder above it. */
-static bool flags_path(const struct origin *origin, const char *path)
+/* A path with a secret in it must not be shown beside one of the blob's; nor one that nobody has
+ * judged. */
+static void withhold_path(const struct judge *judge, const struct verdicts *verdicts,
+                          struct location *at)
 {
-    size_t len = origin->place == PLACE_NAME && origin->name ? strlen(origin->name) : 0;
+    bool named = judge_suspects(judge, at->path);
 
-    return len > 0 && strncmp(origin->name, path, len) == 0 &&
-           (path[len] == '\0' || path[len] == '/');
-}
-
-/* A path with a secret in it must not be shown beside one of the blob's. */
-static void withhold_path(const struct verdicts *verdicts, struct location *at)
-{
-    for (size_t i = 0; *at->path && i < verdicts->n; i++)
-        if (flags_path(verdicts->list[i].origin, at->path))
-            at->path[0] = '\0';
+    for (size_t i = 0; !named && i < verdicts->n; i++)
+        named = origin_names(verdicts->list[i].origin, at->path);
+    if (named)
+        at->path[0] = '\0';
 }
 
 /* What is shown has to be true, and must not hold a secret itself. */
-static void confirm(const struct verdicts *verdicts, const struct objects *objects,
-                    struct location *at)
+static void confirm(const struct judge *judge, const struct verdicts *verdicts,
+                    const struct objects *objects, struct location *at)
 {
     if (at->place != PLACE_BLOB && at->place != PLACE_NAME)
         return;
     if (!objects_commit_has(objects, at->commit, at->path, at->object))
         at->commit[0] = '\0';
-    withhold_path(verdicts, at);
+    withhold_path(judge, verdicts, at);
 }
 
 static bool same(const struct finding *a, const struct finding *b)
@@ -161,22 +157,27 @@ static int take(const struct judge *judge, const struct verdict *verdict,
 
 int findings_take(const struct judge *judge, const struct verdicts *verdicts,
                   const struct objects *objects, const struct scan_policy *policy,
-                  uint64_t deadline_ns, struct findings *ret, struct error *err)
+                  uint64_t deadline_ns, struct findings *to, struct error *err)
 {
-    *ret = (struct findings){.list = calloc(FINDINGS_SHOWN, sizeof *ret->list)};
-    if (!ret->list)
+    if (!to->list && !(to->list = calloc(FINDINGS_SHOWN, sizeof *to->list)))
         return error_errno(err, -ENOMEM, "cannot report what was found");
-    for (size_t i = 0; i < verdicts->n && !ret->more; i++) {
-        int r = take(judge, &verdicts->list[i], objects, policy, ret, err);
+    for (; to->taken < verdicts->n && !to->more; to->taken++) {
+        int r = take(judge, &verdicts->list[to->taken], objects, policy, to, err);
 
         if (r < 0)
             return r;
         if (clock_now_ns() > deadline_ns)
             return error_set(err, -ETIMEDOUT, "the scan took too long (spec.scan.timeout)");
     }
-    for (size_t i = 0; i < ret->n; i++)
-        confirm(verdicts, objects, &ret->list[i].at);
+    to->more = to->more || (to->n > 0 && to->taken > VERDICTS_ENOUGH);
     return 0;
+}
+
+void findings_confirm(const struct judge *judge, const struct verdicts *verdicts,
+                      const struct objects *objects, struct findings *findings)
+{
+    for (size_t i = 0; i < findings->n; i++)
+        confirm(judge, verdicts, objects, &findings->list[i].at);
 }
 
 /* ---- printing ---- */

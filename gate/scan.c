@@ -270,22 +270,36 @@ static void remember(struct work *w)
     free(flagged.ids);
 }
 
+/* Part after part, until all is judged, or more is found than a refusal shows. */
+static int judge_all(const struct scan *s, struct work *w, uint64_t deadline_ns, struct error *err)
+{
+    while (!w->findings.more) {
+        int r = judge_next(w->judge, &w->book, deadline_ns, &w->verdicts, err);
+
+        if (r <= 0)
+            return r;
+        r = findings_take(w->judge, &w->verdicts, w->objects, &s->gate.spec.scan, deadline_ns,
+                          &w->findings, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 /* The number of findings, or negative when the scan failed. */
 static int scan_content(const struct scan *s, struct error *err)
 {
-    const struct scan_policy *policy = &s->gate.spec.scan;
-    uint64_t deadline_ns = clock_now_ns() + policy->timeout_ms * 1000000u;
+    uint64_t deadline_ns = clock_now_ns() + s->gate.spec.scan.timeout_ms * 1000000u;
     struct work w CLEANUP(work_done) = {0};
     int r = look_through(s, &w, deadline_ns, err);
 
     if (r == 0)
-        r = judge_run(w.judge, &w.book, deadline_ns, &w.verdicts, err);
-    if (r == 0)
-        r = findings_take(w.judge, &w.verdicts, w.objects, policy, deadline_ns, &w.findings, err);
-    if (r == 0)
+        r = judge_all(s, &w, deadline_ns, err);
+    if (r == 0 && judge_done(w.judge))
         remember(&w);
     if (r < 0 || w.findings.n == 0)
         return r;
+    findings_confirm(w.judge, &w.verdicts, w.objects, &w.findings);
     tell_findings(&w.findings);
     report_findings(s, &w.findings);
     return 1;

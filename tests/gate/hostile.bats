@@ -115,6 +115,33 @@ refused() {
     goes_on
 }
 
+# gitleaks keeps of each finding its line, and copies it to redact one.
+@test "a megabyte of tokens in one line" {
+    python3 - <<-'END'
+	import random
+	r = random.Random(1)
+	token = lambda: "AK" + "IA" + "".join(r.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", k=16))
+	with open("line", "w") as f:
+	    f.write(" ".join(token() for _ in range(50000)))
+	END
+    pushed line
+    refused "it holds what reads like a secret"
+    goes_on
+}
+
+@test "more places that look like a token in one file than are told apart" {
+    python3 - <<-'END'
+	import random
+	r = random.Random(1)
+	token = lambda: "AK" + "IA" + "".join(r.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", k=16))
+	with open("file", "w") as f:
+	    f.write("".join(token() + " " * 66 for _ in range(20100)) + " ".join(token() for _ in range(100000)))
+	END
+    pushed places
+    refused "it holds what reads like a secret"
+    goes_on
+}
+
 @test "zip, gzip, bzip2 and xz bombs, one in another, and a file of ten million holes" {
     python3 - <<-'END'
 	import bz2, gzip, io, lzma, tarfile, zipfile

@@ -555,6 +555,29 @@ with_counting_scanner() {
     start_gate
 }
 
+@test "much that may be a secret goes to the scanner in parts, and each has to be proven" {
+    with_counting_scanner
+    runs=$BATS_TEST_TMPDIR/runs
+    python3 -c 'for i in range(20000): print("api_key%d = \"aaaaaaaaaaaaaaaaaaaaaaaaaaaa\"" % i)' >may-be.txt
+    git add may-be.txt
+    git commit -qm "Add what may be a secret"
+    passes in-parts
+    before=$(up app for-each-ref)
+    [ "$(wc -l <"$runs")" -gt 1 ]
+    { sort -r may-be.txt; echo "token: $secret"; } >sorted.txt
+    git add sorted.txt
+    git commit -qm "Add a secret behind it"
+    refused main
+    [[ $output == *"rule github-pat: sorted.txt, line 20001"* ]]
+    for fails in 1 2; do
+        with_scanner "find . -type f | wc -l >>'$runs.$fails'; [ \$(wc -l <'$runs.$fails') != $fails ] || rm -f [0-9]*; exec '$(command -v gitleaks)' \"\$@\""
+        scanner_failed
+    done
+    unharmed
+    stop_gate
+    start_gate
+}
+
 @test "what was found clean is not looked at again, until the rules change" {
     with_counting_scanner
     runs=$BATS_TEST_TMPDIR/runs
@@ -595,9 +618,9 @@ with_counting_scanner() {
     commit . hit.txt "$secret" >/dev/null # so that there is something to judge
     for fake in 'exit 0' 'exit 1' 'exit 77' 'exit 127' 'kill -SEGV $$' \
         'echo "INF scanned ~1 bytes (1) in 1ms" >&2; exit 0' \
-        'echo "[]" >../report.json; exit 77' \
+        'echo "[]" >../judged.0.json; exit 77' \
         'rm -f ./*; exec '"$real"' "$@"' \
-        ''"$real"' "$@"; echo "[]" >../report.json; exit 77' \
+        ''"$real"' "$@"; echo "[]" >../judged.0.json; exit 77' \
         ''"$real"' "$@"; exit 0'; do
         echo "fake: $fake"
         with_scanner "$fake"

@@ -89,11 +89,13 @@ static void end(struct scan *s)
 static int judge_batch(struct scan *s, struct error *err)
 {
     cleanup_verdicts struct verdicts verdicts = {0};
-    int r = judge_run(s->judge, &s->book, clock_now_ns() + DEADLINE_NS, &verdicts, err);
+    uint64_t deadline_ns = clock_now_ns() + DEADLINE_NS;
+    int r;
 
+    while ((r = judge_next(s->judge, &s->book, deadline_ns, &verdicts, err)) > 0)
+        s->runs++;
     for (size_t i = 0; r == 0 && i < verdicts.n; i++)
         print_verdict(&verdicts.list[i]);
-    s->runs += judge_files(s->judge) > 0;
     s->judged_files += judge_files(s->judge);
     s->judged_bytes += judge_bytes(s->judge);
     s->found_bytes += find_bytes(s->find);
