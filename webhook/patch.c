@@ -59,6 +59,9 @@ struct pointer pointer_end(const struct pointer *base)
     return pointer_member(base, "-");
 }
 
+/* Behind the values of an array that is made. */
+#define MADE_END "]}"
+
 /* ---- Operations ---------------------------------------------------------------------------- */
 
 void patch_done(struct patch *patch)
@@ -130,13 +133,33 @@ void patch_move(struct patch *patch, struct pointer from, struct pointer path)
     buf_addc(&patch->ops, '}');
 }
 
+static bool just_made(const struct patch *patch, const struct pointer *path)
+{
+    return patch->made_end > 0 && patch->made_end == patch->ops.len && !patch_error(patch) &&
+           strcmp(patch->made.text, path->text) == 0;
+}
+
+static void put_into_made(struct patch *patch, const char *value)
+{
+    patch->ops.len -= sizeof MADE_END - 1;
+    buf_addc(&patch->ops, ',');
+    buf_adds(&patch->ops, value);
+    buf_adds(&patch->ops, MADE_END);
+    patch->made_end = patch->ops.len;
+}
+
 void patch_append(struct patch *patch, const struct pointer *path, bool *exists, const char *value)
 {
     struct pointer end = pointer_end(path);
 
-    if (*exists)
+    if (*exists && value && just_made(patch, path)) {
+        put_into_made(patch, value);
+    } else if (*exists) {
         set(patch, "add", &end, ",\"value\":", value, "}");
-    else
-        set(patch, "add", path, ",\"value\":[", value, "]}");
+    } else {
+        set(patch, "add", path, ",\"value\":[", value, MADE_END);
+        patch->made = *path;
+        patch->made_end = patch->ops.len;
+    }
     *exists = true;
 }

@@ -36,6 +36,8 @@ struct patch {
     struct buf ops;       /* "[{...},{...}", see patch_close */
     size_t n;             /* operations */
     struct pointer first; /* where the first one is */
+    struct pointer made;  /* the array that the operation up to ... */
+    size_t made_end;      /* ... here makes; 0: none */
     int err;
 };
 
@@ -54,7 +56,8 @@ void patch_add_string(struct patch *patch, struct pointer path, const char *text
 void patch_replace(struct patch *patch, struct pointer path, const char *value);
 void patch_move(struct patch *patch, struct pointer from, struct pointer path);
 
-/* Appends to the array at `path`, which is made when it isn't there; `*exists` is true after. */
+/* Appends to the array at `path`, which is made when it isn't there; `*exists` is true after. What
+ * is appended next to one that was just made is put into it: no operation of its own. */
 void patch_append(struct patch *patch, const struct pointer *path, bool *exists, const char *value);
 
 #endif
