@@ -10,13 +10,7 @@
 #define CONNECTIONS_KEPT 16L   /* idle ones: the workers' and the watches' */
 #define TOKEN_AGE_MAX_MS 60000 /* the kubelet renews a token at 80 % of its life, >= 10 min */
 
-/* ---- Sockets and timer: curl's multi-socket interface on libuv ---------------------------- */
-
-struct socket_watch {
-    uv_poll_t poll;
-    struct kube_client *client;
-    curl_socket_t fd;
-};
+/* ---- curl on the loop --------------------------------------------------------------------- */
 
 static void finish_completed(struct kube_client *client)
 {
@@ -34,76 +28,17 @@ static void finish_completed(struct kube_client *client)
     }
 }
 
-static void free_socket(uv_handle_t *handle)
+void client_act(struct kube_client *client, curl_socket_t fd, int flags)
 {
-    free(handle->data);
-}
+    int running;
 
-static void on_socket(uv_poll_t *poll, int status, int events)
-{
-    struct socket_watch *watch = poll->data;
-    struct kube_client *client = watch->client;
-    int running, flags = 0;
-
-    if (status < 0)
-        flags = CURL_CSELECT_ERR;
-    if (events & UV_READABLE)
-        flags |= CURL_CSELECT_IN;
-    if (events & UV_WRITABLE)
-        flags |= CURL_CSELECT_OUT;
-    curl_multi_socket_action(client->multi, watch->fd, flags, &running);
+    curl_multi_socket_action(client->multi, fd, flags, &running);
     finish_completed(client);
-}
-
-static struct socket_watch *watch_socket(struct kube_client *client, curl_socket_t fd)
-{
-    struct socket_watch *watch = calloc(1, sizeof *watch);
-
-    if (!watch)
-        return NULL;
-    watch->client = client;
-    watch->fd = fd;
-    watch->poll.data = watch;
-    if (uv_poll_init_socket(client->loop, &watch->poll, fd) < 0) {
-        free(watch);
-        return NULL;
-    }
-    curl_multi_assign(client->multi, fd, watch);
-    return watch;
-}
-
-static int on_socket_change(CURL *easy, curl_socket_t fd, int action, void *data, void *socket_data)
-{
-    struct kube_client *client = data;
-    struct socket_watch *watch = socket_data;
-    int events = 0;
-
-    (void)easy;
-    if (action == CURL_POLL_REMOVE) {
-        if (watch) {
-            curl_multi_assign(client->multi, fd, NULL);
-            uv_close((uv_handle_t *)&watch->poll, free_socket);
-        }
-        return 0;
-    }
-    if (!watch)
-        watch = watch_socket(client, fd);
-    if (!watch)
-        return -1;
-    if (action != CURL_POLL_OUT)
-        events |= UV_READABLE;
-    if (action != CURL_POLL_IN)
-        events |= UV_WRITABLE;
-    return uv_poll_start(&watch->poll, events, on_socket);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
-    struct kube_client *client = timer->data;
-    int running;
-
-    curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    finish_completed(client);
+    client_act(timer->data, CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int on_timer_change(CURLM *multi, long timeout_ms, void *data)
@@ -168,7 +103,7 @@ int kube_client_new(uv_loop_t *loop, const struct kube_config *config, struct ku
         kube_client_free(client);
         return error_set(err, -ENOMEM, "memory is short");
     }
-    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket_change);
+    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, socket_changed);
     curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer_change);
     curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
@@ -183,6 +118,8 @@ void kube_client_free(struct kube_client *client)
         return;
     while (client->requests)
         kube_request_cancel(client->requests);
+    while (client->n_handles)
+        curl_easy_cleanup(client->handles[--client->n_handles]);
     if (client->multi)
         curl_multi_cleanup(client->multi);
     uv_close((uv_handle_t *)&client->timer, free_client);

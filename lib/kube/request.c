@@ -14,6 +14,92 @@
 #define KEEPALIVE_INTERVAL_S 10L
 #define RETRY_DEFAULT_MS 1000 /* 429 without Retry-After */
 
+/* ---- curl's handles ----------------------------------------------------------------------- */
+
+static void set_blob(CURL *easy, CURLoption option, const struct buf *pem)
+{
+    struct curl_blob blob = {.data = pem->data, .len = pem->len, .flags = CURL_BLOB_NOCOPY};
+
+    if (pem->len)
+        curl_easy_setopt(easy, option, &blob);
+}
+
+/* What was last sent or received on a connection is not kept with it: 34 kB each, and a Secret's
+ * content maybe. */
+static CURLcode keep_no_buffers(CURL *easy, void *context, void *data)
+{
+    (void)easy, (void)data;
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    return CURLE_OK;
+}
+
+static void set_tls(CURL *easy, const struct kube_config *config)
+{
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, keep_no_buffers);
+    set_blob(easy, CURLOPT_CAINFO_BLOB, &config->ca);
+    set_blob(easy, CURLOPT_SSLCERT_BLOB, &config->cert);
+    set_blob(easy, CURLOPT_SSLKEY_BLOB, &config->key);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (config->insecure) {
+        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+}
+
+/* What is the same for every request of the client. */
+static void set_transport(CURL *easy, struct kube_client *client)
+{
+    /* HTTP/2 of Debian 12's libcurl reports some aborted bodies as complete. */
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L); /* paths are encoded: never squeezed */
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https,http");
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, socket_open);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, client);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, socket_close);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, client);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "gitgate/" GITGATE_VERSION);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, answer_header);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, answer_bytes);
+    set_tls(easy, &client->config);
+}
+
+/* One that was used before, or a new one; NULL when memory is short. */
+static CURL *take_handle(struct kube_client *client)
+{
+    CURL *easy;
+
+    if (client->n_handles)
+        return client->handles[--client->n_handles];
+    easy = curl_easy_init();
+    if (easy)
+        set_transport(easy, client);
+    return easy;
+}
+
+/* With nothing of its request left in it. */
+static void give_handle_back(struct kube_client *client, CURL *easy)
+{
+    if (client->n_handles == HANDLES_KEPT) {
+        curl_easy_cleanup(easy);
+        return;
+    }
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L); /* after the former, which says POST */
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, NULL);
+    client->handles[client->n_handles++] = easy;
+}
+
+/* ---- A request ---------------------------------------------------------------------------- */
+
 static void free_request(uv_handle_t *retry)
 {
     struct kube_request *request = retry->data;
@@ -75,60 +161,15 @@ static int set_headers(struct kube_request *request, const struct kube_request_s
     return r;
 }
 
-static void set_blob(CURL *easy, CURLoption option, const struct buf *pem)
-{
-    struct curl_blob blob = {.data = pem->data, .len = pem->len, .flags = CURL_BLOB_NOCOPY};
-
-    if (pem->len)
-        curl_easy_setopt(easy, option, &blob);
-}
-
-/* What was last sent or received on a connection is not kept with it: 34 kB each, and a Secret's
- * content maybe. */
-static CURLcode keep_no_buffers(CURL *easy, void *context, void *data)
-{
-    (void)easy, (void)data;
-    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
-    return CURLE_OK;
-}
-
-static void set_tls(CURL *easy, const struct kube_config *config)
-{
-    curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, keep_no_buffers);
-    set_blob(easy, CURLOPT_CAINFO_BLOB, &config->ca);
-    set_blob(easy, CURLOPT_SSLCERT_BLOB, &config->cert);
-    set_blob(easy, CURLOPT_SSLKEY_BLOB, &config->key);
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (config->insecure) {
-        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-    }
-}
-
-static void set_transport(struct kube_request *request, uint64_t timeout_ms)
+static void set_request(struct kube_request *request, uint64_t timeout_ms)
 {
     CURL *easy = request->easy;
 
-    /* HTTP/2 of Debian 12's libcurl reports some aborted bodies as complete. */
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L); /* paths are encoded: never squeezed */
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https,http");
-    curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "gitgate/" GITGATE_VERSION);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->curl_error);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, answer_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, answer_bytes);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
-    set_tls(easy, &request->client->config);
 }
 
 static int set_target(struct kube_request *request, const struct kube_request_spec *spec)
@@ -166,7 +207,7 @@ static struct kube_request *request_new(struct kube_client *client,
     request->data = spec->data;
     uv_timer_init(client->loop, &request->retry);
     request->retry.data = request;
-    request->easy = curl_easy_init();
+    request->easy = take_handle(client);
     return request;
 }
 
@@ -204,7 +245,7 @@ struct kube_request *kube_request_start(struct kube_client *client,
     client_renew_token(client);
     if (!request->easy || set_target(request, spec) < 0 || set_headers(request, spec) < 0)
         goto fail;
-    set_transport(request, timeout_ms);
+    set_request(request, timeout_ms);
     if (curl_multi_add_handle(client->multi, request->easy) != CURLM_OK)
         goto fail;
     request->next = client->requests;
@@ -257,6 +298,13 @@ static bool wait_and_retry(struct kube_request *request)
     return true;
 }
 
+/* Before `done`: what that starts can have it at once. */
+static void release_handle(struct kube_request *request)
+{
+    give_handle_back(request->client, request->easy);
+    request->easy = NULL;
+}
+
 void request_finish(struct kube_request *request, CURLcode code)
 {
     curl_multi_remove_handle(request->client->multi, request->easy);
@@ -266,6 +314,7 @@ void request_finish(struct kube_request *request, CURLcode code)
                                   request->response.status);
     if (wait_and_retry(request))
         return;
+    release_handle(request);
     request->done(request->data, &request->response);
     kube_request_cancel(request);
 }
