@@ -11,6 +11,7 @@
 #include "lock.h"
 #include "presence.h"
 #include "queue.h"
+#include "room.h"
 
 #define INIT_TIMEOUT "--init-timeout=10" /* s, for the client to say what it wants */
 #define IDLE_TIMEOUT "--timeout=300"     /* s, between two requests of a fetch */
@@ -40,6 +41,7 @@ int connections_init(struct connections *c, uv_loop_t *loop, const struct gate *
     c->gate = gate;
     c->journal = journal;
     queue_init(c);
+    room_init(c);
     for (size_t i = 0; r == 0 && i < sizeof kept / sizeof *kept; i++)
         r = child_env_keep(&c->env, kept[i]);
     if (r == 0)
@@ -148,6 +150,12 @@ static void on_exit_(uv_process_t *process, int64_t status, int term_signal)
                 clock_ms_since(c->started_ns));
     queue_leave(c);
     close_handle((uv_handle_t *)process);
+    if (c->state == CONNECTION_OVER) {
+        close_socket(c);
+        return;
+    }
+    c->state = CONNECTION_LINGERS;
+    c->awaited_ns = clock_now_ns();
     uv_stream_set_blocking(socket, 0); /* git daemon had it otherwise */
     if (uv_fileno((uv_handle_t *)socket, &fd) < 0 || shutdown(fd, SHUT_WR) < 0 ||
         uv_read_start(socket, on_drain_alloc, on_drained) < 0)
@@ -247,11 +255,26 @@ void connection_drop(struct connection *c)
     close_socket(c);
 }
 
+/* git daemon and what it starts ignore SIGTERM; on SIGHUP receive-pack takes away what it has of
+ * the push. */
+void connection_end(struct connection *c)
+{
+    c->awaited_ns = 0;
+    if (c->state != CONNECTION_SERVED) {
+        connection_drop(c);
+        return;
+    }
+    log_warn(&c->all->gate->log, "a client that was waited for too long gave its place to another",
+             json_pack("{s:I}", "session", (json_int_t)c->process.pid));
+    c->state = CONNECTION_OVER;
+    kill(-c->process.pid, SIGHUP);
+}
+
 static void add(struct connections *all, struct connection *c)
 {
     c->all = all;
     c->state = CONNECTION_ASKS;
-    c->started_ns = clock_now_ns();
+    c->started_ns = c->awaited_ns = clock_now_ns();
     c->socket.data = c->request.data = c->process.data = c->life.data = c;
     c->next = all->first;
     if (c->next)
@@ -271,6 +294,7 @@ int connection_accept(struct connections *all, uv_stream_t *listener, struct err
     uv_timer_init(all->loop, &c->life);
     add(all, c);
     c->open = 2;
+    room_found(all);
     r = uv_accept(listener, (uv_stream_t *)&c->socket);
     if (r == 0)
         r = uv_tcp_keepalive(&c->socket, 1, KEEPALIVE_S);

@@ -10,7 +10,8 @@ enum connection_state {
     CONNECTION_WAITS, /* for its turn to refresh, or for a refresh that it shares */
     CONNECTION_READY, /* for its git daemon */
     CONNECTION_SERVED,
-    CONNECTION_OVER,
+    CONNECTION_LINGERS, /* its git daemon has ended */
+    CONNECTION_OVER,    /* or is ended */
 };
 
 /* The clients of one repository, and whose turn it is. */
@@ -30,6 +31,7 @@ struct connection {
     uv_timer_t life;
     uint64_t started_ns; /* when it was accepted */
     uint64_t arrived_ns; /* when its request was here */
+    uint64_t awaited_ns; /* since when the gate waits for it; 0: it waits for the gate */
     size_t seen;         /* bytes of the request */
     enum connection_state state;
     struct line *line; /* as long as it waits there, or leads */
@@ -47,5 +49,8 @@ void connection_serve(struct connection *c);
 
 /* Ends what has no git daemon yet. */
 void connection_drop(struct connection *c);
+
+/* Ends it in whatever state it is. */
+void connection_end(struct connection *c);
 
 #endif

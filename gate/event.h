@@ -1,9 +1,9 @@
 /* What a hook has to say of the fetch or push that it is a part of: told to `serve`, which makes
  * one log line of all the phases of a connection, and counts.
  *
- * An event is a JSON object with "phase" ("refresh", "scan", "forward"), "ms" (how long it took),
- * "result" (one of operation.h's) and what else is worth a line. It goes through a socket that only
- * what serve starts has inherited, so no client can make one up. */
+ * An event is a JSON object with "phase" ("refresh", "received", "scan", "forward"), "ms" (how long
+ * it took), "result" (one of operation.h's) and what else is worth a line. It goes through a socket
+ * that only what serve starts has inherited, so no client can make one up. */
 #ifndef GITGATE_GATE_EVENT_H
 #define GITGATE_GATE_EVENT_H
 

@@ -137,8 +137,7 @@ static void tell_refreshed(struct journal *j, json_t *event)
     json_int_t asked_ns = json_integer_value(json_object_get(event, "asked_ns"));
 
     if (asked_ns > 0 && j->on_refreshed)
-        j->on_refreshed(j->refreshed_data,
-                        (int)json_integer_value(json_object_get(event, "session")),
+        j->on_refreshed(j->hooks_data, (int)json_integer_value(json_object_get(event, "session")),
                         operation_text(event, "repo"), (uint64_t)asked_ns);
     json_object_del(event, "asked_ns");
 }
@@ -147,14 +146,21 @@ static void tell_refreshed(struct journal *j, json_t *event)
  * git daemon. */
 static void take(struct journal *j, json_t *event)
 {
+    int session = (int)json_integer_value(json_object_get(event, "session"));
+    const char *phase = operation_text(event, "phase");
     char key[SESSION_TEXT];
     json_t *operation;
 
-    if (strcmp(operation_text(event, "phase"), "maintain") == 0) {
+    if (strcmp(phase, "maintain") == 0) {
         take_maintenance(j, event);
         return;
     }
-    session_key((int)json_integer_value(json_object_get(event, "session")), key);
+    if (strcmp(phase, "received") == 0) {
+        if (j->on_received)
+            j->on_received(j->hooks_data, session);
+        return;
+    }
+    session_key(session, key);
     count_phase(j, event);
     tell_refreshed(j, event);
     operation = json_object_get(j->operations, key);

@@ -22,7 +22,8 @@ struct journal {
     /* a refresh has ended that asked the upstream at `asked_ns`, for the connection `session`; may
      * be NULL */
     void (*on_refreshed)(void *data, int session, const char *repo, uint64_t asked_ns);
-    void *refreshed_data;
+    void (*on_received)(void *data, int session); /* a push has come; may be NULL */
+    void *hooks_data;
 };
 
 int journal_open(struct journal *journal, uv_loop_t *loop, const struct gate *gate,

@@ -11,8 +11,6 @@
 
 /* To say what it wants: git does at once. As git daemon's --init-timeout. */
 #define REQUEST_TIMEOUT_MS 10000
-/* While others find no place. */
-#define REQUEST_TIMEOUT_FULL_MS 1000
 
 static void go_on(struct connections *all);
 
@@ -162,6 +160,7 @@ static bool look(struct connection *c)
         return true;
     set_low_water(fd, 1);
     c->arrived_ns = clock_now_ns();
+    c->awaited_ns = 0;
     c->state = CONNECTION_READY;
     if (state == REQUEST_WHOLE)
         join_line(c, &request);
@@ -310,20 +309,6 @@ void queue_refreshed(struct connections *all, int session, const char *name, uin
     if (line->leader && line->leader->process.pid == session)
         end_turn(line);
     go_on(all);
-}
-
-void queue_make_room(struct connections *all)
-{
-    uint64_t now_ns = clock_now_ns();
-
-    for (struct connection *c = all->first; c; c = c->next) {
-        uint64_t waited_ms = (now_ns - c->started_ns) / 1000000u;
-
-        if (c->state == CONNECTION_ASKS)
-            uv_timer_start(
-                &c->life, on_silent,
-                waited_ms < REQUEST_TIMEOUT_FULL_MS ? REQUEST_TIMEOUT_FULL_MS - waited_ms : 0, 0);
-    }
 }
 
 void queue_init(struct connections *all)

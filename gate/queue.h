@@ -20,8 +20,4 @@ void queue_leave(struct connection *c);
 void queue_refreshed(struct connections *connections, int session, const char *name,
                      uint64_t asked_ns);
 
-/* All places are taken: those who have not said what they want give theirs up, if they had time to
- * say it. */
-void queue_make_room(struct connections *connections);
-
 #endif

@@ -12,6 +12,7 @@
 
 #include "audit.h"
 #include "base/parse.h"
+#include "event.h"
 #include "gate.h"
 #include "git.h"
 #include "judge.h"
@@ -363,6 +364,7 @@ int verb_scan(int argc, char **argv)
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
     if (prepare(&s, &err) < 0)
         return fail(&s, &err);
+    event_send(&s.gate, "received", s.started_ns, json_object()); /* who sent it waits for us now */
     if (!judge_policy(&s))
         return 1;
     r = nothing_to_scan(&s) ? 0 : scan_content(&s, &err);

@@ -22,6 +22,7 @@
 #include "lock.h"
 #include "queue.h"
 #include "repo.h"
+#include "room.h"
 #include "verbs.h"
 #include "workdir.h"
 
@@ -129,7 +130,7 @@ static void on_client(uv_stream_t *listener, int status)
     if (status < 0)
         return;
     if (s->connections.n >= CONNECTIONS_MAX) {
-        queue_make_room(&s->connections);
+        room_wanted(&s->connections);
         return; /* libuv reports no more until this one is accepted: see on_room */
     }
     if (connection_accept(&s->connections, listener, &err) < 0)
@@ -140,7 +141,15 @@ static void on_refreshed(void *data, int session, const char *repo, uint64_t ask
 {
     struct server *s = data;
 
+    room_clients_turn(&s->connections, session);
     queue_refreshed(&s->connections, session, repo, asked_ns);
+}
+
+static void on_received(void *data, int session)
+{
+    struct server *s = data;
+
+    room_gates_turn(&s->connections, session);
 }
 
 static void on_room(void *data)
@@ -314,7 +323,8 @@ int verb_serve(int argc, char **argv)
     s->connections.on_room = on_room;
     s->connections.data = s;
     s->journal.on_refreshed = on_refreshed;
-    s->journal.refreshed_data = s;
+    s->journal.on_received = on_received;
+    s->journal.hooks_data = s;
     if (gate_open(&s->gate, &err) < 0 || (s->gate.log.fd = STDOUT_FILENO, start(s, &err) < 0)) {
         log_error(&s->gate.log, "cannot start", json_pack("{s:s}", "error", err.msg));
         code = 1;

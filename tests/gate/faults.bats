@@ -154,6 +154,57 @@ connect_and_say_nothing() {
     wait "$silent"
 }
 
+# More than there are places push to the repository: each says what it wants, waits for the gate's answer and sends a
+# byte now and then, of a packet that would be 64 kB long. Returns when all places are taken but the one that somebody
+# has already.
+push_in_drops() {
+    python3 - "$GATE_PORT" "$BATS_TEST_TMPDIR/full" "/$1.git" 3>&- 5>&- <<-'END' &
+	import selectors, socket, sys, time
+	words = b"git-receive-pack %s\0host=x\0" % sys.argv[3].encode()
+	clients = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(300)]
+	waiting = selectors.DefaultSelector()
+	for client in clients:
+	    client.sendall(b"%04x%s" % (len(words) + 4, words))
+	    waiting.register(client, selectors.EVENT_READ)
+	served = 0
+	while served < 255:
+	    for key, _ in waiting.select():
+	        waiting.unregister(key.fileobj)
+	        key.fileobj.recv(4)
+	        served += 1
+	for client in clients:
+	    client.sendall(b"fff0")
+	open(sys.argv[2], "w").close()
+	while clients:
+	    for client in list(clients):
+	        try:
+	            client.sendall(b"0")
+	        except OSError: # it had to go
+	            clients.remove(client)
+	    time.sleep(0.2)
+	END
+    slow=$!
+    wait_for 120 test -e "$BATS_TEST_TMPDIR/full"
+}
+
+@test "pushes that hardly go on do not keep others out, nor does their number end one that the gate is at work for" {
+    clone spare "$work"
+    new=$(commit "$work" a)
+    hold_lock spare
+    git -C "$work" push -q 3>&- 5>&- &
+    push=$!
+    pass_lock # now it has come, is scanned, and waits until it may go upstream: the longest of all
+    wait_for 60 lock_is_waited_for
+    push_in_drops app
+    git ls-remote --exit-code "$(gate_url app.git)" refs/heads/main
+    git ls-remote --exit-code "$(gate_url app.git)" refs/heads/main
+    release_lock
+    wait "$push"
+    agree spare refs/heads/main "$new"
+    kill "$slow"
+    wait "$slow" || true
+}
+
 @test "a client that goes away in the midst of its first word is given up at once" {
     before=$(cut -d' ' -f14,15 "/proc/$(server)/stat" | awk '{print $1 + $2}')
     # What it has sent can be read for ever, and will never be more.
