@@ -7,7 +7,9 @@
 #include "base/file.h"
 #include "kube/request.h"
 
-#define CONNECTIONS_KEPT 16L   /* idle ones: the workers' and the watches' */
+/* Of those in use and idle ones together: curl closes one when there are more, and a new one costs
+ * as much as forty requests. The controller's workers, watches, lease and Events have 17. */
+#define CONNECTIONS_KEPT 32L
 #define TOKEN_AGE_MAX_MS 60000 /* the kubelet renews a token at 80 % of its life, >= 10 min */
 
 /* ---- curl on the loop --------------------------------------------------------------------- */
