@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,6 +23,7 @@
 #include "lock.h"
 #include "mirror.h"
 #include "presence.h"
+#include "space.h"
 #include "sweep.h"
 #include "upkeep.h"
 #include "verbs.h"
@@ -35,7 +35,6 @@
 #define OPEN_MAX_DIRS 16
 #define RECORD_FILE OWN_DIR "/collected" /* "<bytes> <seconds of CLOCK_REALTIME>" */
 #define RECORD_MAX 64
-#define ROOM_SHORT_PERCENT 10
 
 enum task { UPKEEP, COLLECT, CHECK };
 
@@ -129,14 +128,6 @@ static void write_record(struct maintenance *m)
         file_write(path, text, (size_t)len, 0600, NULL);
 }
 
-static bool room_is_short(const char *repo)
-{
-    struct statvfs fs;
-
-    return statvfs(repo, &fs) == 0 &&
-           (uint64_t)fs.f_bavail * 100 < (uint64_t)fs.f_blocks * ROOM_SHORT_PERCENT;
-}
-
 static void look(struct maintenance *m)
 {
     char path[PATH_MAX];
@@ -148,7 +139,7 @@ static void look(struct maintenance *m)
         nftw(path, count_ref_file, OPEN_MAX_DIRS, FTW_PHYS);
     count_root_debris(m->repo);
     m->seen = counted;
-    m->seen.room_short = room_is_short(m->repo);
+    m->seen.room_short = space_is_short(m->repo, m->seen.bytes);
     read_record(m);
     if (m->seen.collected_s == UINT64_MAX) { /* new: its day begins now */
         write_record(m);

@@ -73,6 +73,11 @@ mirror_git() {
     nsenter -t "$(cat "$BED/gate.pid")" -m git -C "$BED/state/git/$1.git" "${@:2}"
 }
 
+# As maintain, on the gate's disk.
+maintain_here() {
+    nsenter -t "$(cat "$BED/gate.pid")" -m bash -c "$(declare -f maintain); maintain $1"
+}
+
 agrees() {
     [ "$(mirror_git "$1" rev-parse main)" = "$2" ]
     [ "$(up "$1" rev-parse main)" = "$2" ]
@@ -131,6 +136,17 @@ agrees() {
     new=$(commit "$work" other)
     git -C "$work" push -q
     agrees app "$new"
+}
+
+# Neither does a pusher who forces and deletes fill it for good: such backups are fewer then.
+@test "that room is short is seen before there is none, and what only was kept in case goes" {
+    git ls-remote "$(gate_url app.git)" >/dev/null
+    mkdir "$DISK/git/app.git/gitgate/damaged"
+    maintain_here app
+    [ -e "$DISK/git/app.git/gitgate/damaged" ]
+    fill_disk 1000000
+    maintain_here app
+    [ ! -e "$DISK/git/app.git/gitgate/damaged" ]
 }
 
 @test "an upstream that is larger than the disk takes no room from the others for long" {
