@@ -9,8 +9,10 @@
 #define CONNECT_TIMEOUT_MS 10000L
 #define URL_MAX 16384 /* a continue token has a few hundred bytes */
 #define REQUEST_MAX (8u << 20)
-#define UPLOAD_BUFFER 16384L /* a TLS record; the default is 64 KiB a request */
-#define KEEPALIVE_IDLE_S 30L /* a peer that is gone without a word is noticed in a minute */
+#define UPLOAD_BUFFER 16384L  /* a TLS record; the default is 64 KiB a request */
+#define DOWNLOAD_BUFFER 4096L /* most answers; what is large comes in pieces */
+#define TLS_RECORD 4096       /* most bodies */
+#define KEEPALIVE_IDLE_S 30L  /* a peer that is gone without a word is noticed in a minute */
 #define KEEPALIVE_INTERVAL_S 10L
 #define RETRY_DEFAULT_MS 1000 /* 429 without Retry-After */
 
@@ -25,11 +27,12 @@ static void set_blob(CURL *easy, CURLoption option, const struct buf *pem)
 }
 
 /* What was last sent or received on a connection is not kept with it: 34 kB each, and a Secret's
- * content maybe. */
+ * content maybe. Buffers are small, as each is wiped after each request. */
 static CURLcode keep_no_buffers(CURL *easy, void *context, void *data)
 {
     (void)easy, (void)data;
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_max_send_fragment(context, TLS_RECORD);
     return CURLE_OK;
 }
 
@@ -57,6 +60,7 @@ static void set_transport(CURL *easy, struct kube_client *client)
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
     curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, DOWNLOAD_BUFFER);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
