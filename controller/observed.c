@@ -26,13 +26,15 @@ bool observed_collides(const struct observed *observed, enum owned which)
 }
 
 /* Of an object that was right once whoever writes it is suspected: what is written under our own
- * name shows nowhere else. To apply what is so already changes nothing. */
+ * name may show nowhere else. To apply what is so already changes nothing. */
 static bool was_edited(const struct observed *observed, enum owned which)
 {
     const struct seen *seen = observed->owned[which];
     const char *accepted = observed->accepted[which];
 
-    return accepted ? strcmp(accepted, seen->version) != 0 : seen->foreign || seen->lacks;
+    if (accepted)
+        return strcmp(accepted, seen->version) != 0;
+    return seen->foreign || seen->lacks || seen->rewritten;
 }
 
 bool observed_is_right(const struct observed *observed, enum owned which,

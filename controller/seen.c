@@ -2,12 +2,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "api/gitgate.h"
 #include "base/parse.h"
 #include "kube/apply.h"
 
-#define TEXT_MAX 63 /* a uid has 36, the annotation 34 to 38 */
+#define CREATION_SECONDS 1 /* a request in which the clock goes on to the next */
+#define TEXT_MAX 63        /* a uid has 36, the annotation 34 to 38 */
 
 static const char *text_of(const struct node *object, const char *key)
 {
@@ -47,7 +49,8 @@ static bool is_labelled(const struct node *metadata, const struct node *owner)
 struct managed {
     bool applied, others; /* somebody else's entry has content */
     int creation;
-    size_t keys; /* of data, in ours */
+    const char *creation_time; /* when what was written with it last changed */
+    size_t keys;               /* of data, in ours */
 };
 
 static bool is_ours(const struct node *entry, const char *operation)
@@ -94,6 +97,7 @@ static struct managed managed_of(const struct node *metadata)
             managed.keys += keys_of(entry);
         } else if (is_ours(entry, "Update") && owns_content(entry)) {
             managed.creation = i;
+            managed.creation_time = text_of(entry, "time");
             managed.keys += keys_of(entry);
         } else if (owns_content(entry)) {
             managed.others = true;
@@ -101,6 +105,26 @@ static struct managed managed_of(const struct node *metadata)
         i++;
     }
     return managed;
+}
+
+/* ---- When it was written ------------------------------------------------------------------ */
+
+/* Seconds since 1970; -1 of what is no time. */
+static time_t seconds_of(const char *timestamp)
+{
+    struct tm at = {0};
+    const char *end = strptime(timestamp, "%Y-%m-%dT%H:%M:%SZ", &at);
+
+    return end && !*end ? timegm(&at) : -1;
+}
+
+/* Under our name, not by our creation: both times are of one request then, and of one clock. */
+static bool was_rewritten(const struct node *metadata, const struct managed *managed)
+{
+    const char *created = text_of(metadata, "creationTimestamp");
+
+    return managed->creation >= 0 && strcmp(managed->creation_time, created) != 0 &&
+           seconds_of(managed->creation_time) - seconds_of(created) > CREATION_SECONDS;
 }
 
 /* ---- What was written --------------------------------------------------------------------- */
@@ -165,6 +189,7 @@ struct seen *seen_new(const struct node *object)
      * has would stay. */
     seen->foreign = reference && (managed.others || (managed.applied && managed.creation >= 0));
     seen->lacks = reference && !seen->foreign && tells_other_keys(applied, managed.keys);
+    seen->rewritten = reference && was_rewritten(metadata, &managed);
     seen->creation = managed.creation;
     seen->labelled = reference && is_labelled(metadata, reference);
     return seen;

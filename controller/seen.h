@@ -21,6 +21,7 @@ struct seen {
     const char *applied; /* the digest in ANNOTATION_APPLIED, or "" */
     bool foreign;        /* there is content in it that our next apply would leave alone */
     bool lacks;          /* keys of its data were taken away */
+    bool rewritten;      /* what it was created with was changed under our name */
     bool labelled;       /* it has the labels by which people and programs find it */
     int creation; /* where among its managedFields that of our creation stands; -1: nowhere */
 };

@@ -295,6 +295,31 @@ data_is() {
 	controller_stop
 }
 
+# is_older_than OBJECT SECONDS
+is_older_than() {
+	[ $(($(date +%s) - $(date -d "$(kubectl -n "$ns" get "$1" -o jsonpath='{.metadata.creationTimestamp}')" +%s))) -gt "$2" ]
+}
+
+@test "a write under our name while no controller runs is put right by the next start, and the start after that writes nothing" {
+	controller_start
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	controller_stop
+	hooks=$(data agents-gitgate-hooks)
+	wait_for 10 is_older_than configmap/agents-gitgate-hooks 2
+	kubectl -n "$ns" patch configmap agents-gitgate-hooks --type merge --field-manager gitgate-controller -p '{"data":{"pre-receive":"x"}}' >/dev/null
+	controller_start
+	data_is agents-gitgate-hooks "$hooks"
+	controller_stop
+	versions agents >"$BATS_TEST_TMPDIR/before"
+	controller_start
+	gate marker "$(upstream app)"
+	condition marker Ready True
+	versions agents | grep -v marker | diff "$BATS_TEST_TMPDIR/before" -
+	controller_stop
+}
+
 # In most of these the answer to a write comes after the watch has told of it; in some before. What was
 # remembered of the write must not outlive what the watch tells, or the deletion would not be seen.
 @test "of many that are deleted once they are there each is made again" {

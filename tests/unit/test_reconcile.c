@@ -402,6 +402,38 @@ static void an_edit_shows_in_the_managed_fields(void **state)
     }
 }
 
+/* What we created is as we created it as long as that is when it was last written under our name.
+ */
+static void a_write_under_our_name_shows_in_its_time(void **state)
+{
+    static const struct {
+        const char *time;
+        bool rewritten;
+    } cases[] = {
+        {"2026-01-01T00:00:59Z", false}, /* and the request ended in the next second */
+        {"2026-01-01T00:01:00Z", false}, {"2026-01-01T00:00:58Z", false},
+        {"2026-01-01T00:01:01Z", true},  {"2027-01-01T00:00:59Z", true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_auto_t *object =
+            json_pack("{s:{s:s, s:s, s:s, s:[{s:s, s:s, s:s, s:s, s:b}], s:[{s:s, s:s, s:s, "
+                      "s:{s:{}}}]}}",
+                      "metadata", "uid", "u", "resourceVersion", "7", "creationTimestamp",
+                      "2026-01-01T00:00:59Z", "ownerReferences", "apiVersion",
+                      "gitgate.dev/v1alpha1", "kind", "GitGate", "name", "agents", "uid", "g",
+                      "controller", 1, "managedFields", "manager", "gitgate-controller",
+                      "operation", "Update", "time", cases[i].time, "fieldsV1", "f:data");
+        struct seen *seen = seen_of(object);
+
+        assert_non_null(seen);
+        assert_false(seen->foreign);
+        assert_int_equal(seen->rewritten, cases[i].rewritten);
+        free(seen);
+    }
+}
+
 /* Anybody may annotate any object of the cluster: what is kept of it must stay small. */
 static void a_long_annotation_is_not_kept(void **state)
 {
@@ -443,6 +475,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_case_gets_its_plan),
         cmocka_unit_test(an_edit_shows_in_the_managed_fields),
+        cmocka_unit_test(a_write_under_our_name_shows_in_its_time),
         cmocka_unit_test(a_long_annotation_is_not_kept),
         cmocka_unit_test(the_digest_changes_with_every_source),
     };
