@@ -137,6 +137,36 @@ static int undo_tests(json_t *undo, const char *path, json_t *value)
     return 0;
 }
 
+static bool has_named_elements_alone(const json_t *list)
+{
+    const json_t *element;
+    size_t i;
+
+    json_array_foreach(list, i, element)
+        if (!json_is_string(json_object_get(element, "name")))
+            return false;
+    return json_array_size(list) > 0;
+}
+
+/* One element after the other goes, and then an empty list, so that what somebody has put beside
+ * them does not go with it. */
+static int undo_elements(json_t *undo, const char *path, json_t *list)
+{
+    char below[JSON_POINTER_MAX + 32];
+    json_t *element;
+    size_t i;
+
+    if (undo_first(undo, json_pack("{s:s, s:s, s:[]}", "op", "test", "path", path, "value")) < 0)
+        return -1;
+    json_array_foreach(list, i, element) {
+        snprintf(below, sizeof below, "%.*s/%zu", JSON_POINTER_MAX, path, i);
+        if (undo_first(undo, json_pack("{s:s, s:s}", "op", "remove", "path", below)) < 0 ||
+            undo_tests(undo, below, element) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* `value` was put at `path`, over `old` or where there was nothing. */
 static int undo_put(json_t *undo, const char *path, json_t *value, json_t *old)
 {
@@ -148,7 +178,8 @@ static int undo_put(json_t *undo, const char *path, json_t *value, json_t *old)
                : json_pack("{s:s, s:s}", "op", "remove", "path", path);
     if (undo_first(undo, back) < 0)
         return -1;
-    return undo_tests(undo, path, value);
+    return has_named_elements_alone(value) ? undo_elements(undo, path, value)
+                                           : undo_tests(undo, path, value);
 }
 
 static int undo_take(json_t *undo, const char *path, json_t *value)

@@ -149,6 +149,12 @@ injectable=(existing-parts list selected-job several-documents workloads)
     run -1 --separate-stderr "$gitgate" uninject -f "$tmp/changed.yaml"
     [ -z "$output" ]
     [[ $stderr == "$tmp/changed.yaml:1:1: "*'was changed after `gitgate inject`'*'/spec/containers/0/env/2/name'* ]]
+    inject list >"$tmp/list.yaml"
+    sed '/- name: GIT_CONFIG_COUNT/{n;s/^\( *\)  .*/&\n\1- {name: MINE, value: mine}/}' "$tmp/list.yaml" >"$tmp/changed.yaml"
+    grep -q MINE "$tmp/changed.yaml"
+    run -1 --separate-stderr "$gitgate" uninject -f "$tmp/changed.yaml"
+    [ -z "$output" ]
+    [[ $stderr == *'was changed after `gitgate inject`'*'test at "/spec/containers/0/env"'* ]]
     grep -v 'gitgate.dev/undo' "$tmp/out.yaml" >"$tmp/webhook.yaml"
     run -1 --separate-stderr "$gitgate" uninject -f "$tmp/webhook.yaml"
     [[ $stderr == *'has a gate that `gitgate inject` did not put there'* ]]

@@ -102,6 +102,20 @@ static void what_was_changed_meanwhile_is_not_taken_back(void **state)
     expect_text(document, "{\"l\":[{\"name\":\"b\"},{\"name\":\"a\"}]}");
 }
 
+static void a_list_that_was_added_does_not_go_with_what_was_put_into_it_since(void **state)
+{
+    json_auto_t *document = json("{}"), *undo = json_array();
+    json_auto_t *patch = json("[{\"op\":\"add\",\"path\":\"/l\",\"value\":"
+                              "[{\"name\":\"a\"},{\"name\":\"b\"}]}]");
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    assert_int_equal(json_patch_apply(document, patch, undo, &err), 0);
+    json_array_append_new(json_object_get(document, "l"), json("{\"name\":\"c\"}"));
+    assert_int_equal(json_patch_apply(document, undo, NULL, &err), -EINVAL);
+    assert_string_equal(err.msg, "test at \"/l\": there is something else");
+}
+
 static void what_is_not_possible_is_refused(void **state)
 {
     char pointer[3000] = "[{\"op\":\"remove\",\"path\":\"/";
@@ -142,6 +156,7 @@ int main(void)
         cmocka_unit_test(operations_do_what_rfc_6902_says_and_can_be_taken_back),
         cmocka_unit_test(what_is_added_may_be_changed_by_later_operations),
         cmocka_unit_test(what_was_changed_meanwhile_is_not_taken_back),
+        cmocka_unit_test(a_list_that_was_added_does_not_go_with_what_was_put_into_it_since),
         cmocka_unit_test(what_is_not_possible_is_refused),
     };
 
