@@ -69,6 +69,11 @@ void room_found(struct connections *all)
     uv_timer_stop(&all->room_wanted);
 }
 
+bool room_is_wanted(const struct connections *all)
+{
+    return uv_is_active((const uv_handle_t *)&all->room_wanted);
+}
+
 void room_init(struct connections *all)
 {
     uv_timer_init(all->loop, &all->room_wanted);

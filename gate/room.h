@@ -18,6 +18,8 @@ void room_wanted(struct connections *connections);
 /* He has got one. */
 void room_found(struct connections *connections);
 
+bool room_is_wanted(const struct connections *connections);
+
 /* The gate now waits for the client whose git daemon leads `session`: its refresh has ended. */
 void room_clients_turn(struct connections *connections, int session);
 

@@ -156,7 +156,7 @@ static void on_room(void *data)
 {
     struct server *s = data;
 
-    if (!uv_is_closing((uv_handle_t *)&s->listener))
+    if (room_is_wanted(&s->connections) && !uv_is_closing((uv_handle_t *)&s->listener))
         on_client((uv_stream_t *)&s->listener, 0);
 }
 

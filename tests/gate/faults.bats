@@ -152,6 +152,7 @@ connect_and_say_nothing() {
     git ls-remote --exit-code "$(gate_url app.git)" refs/heads/main
     [ "$(pgrep -c -P "$(server)" -f '^git daemon')" -lt 5 ] # they have no process
     wait "$silent"
+    [ "$(log_count '.msg == "a client was lost"')" = 0 ] # nor does a place that gets free bring what isn't there
 }
 
 # More than there are places push to the repository: each says what it wants, waits for the gate's answer and sends a
