@@ -163,7 +163,15 @@ static int read_required(const json_t *from, json_t *rule, const char *where, st
     return r;
 }
 
-/* Keywords are compared in lower case. */
+static bool is_ascii(const char *text)
+{
+    while (*text && !(*text & 0x80))
+        text++;
+    return !*text;
+}
+
+/* Keywords are compared in lower case. gitleaks knows that of all letters, what finds for it of
+ * ASCII's: a rule with others is looked for without its keywords, so more is found, never less. */
 static void lower_keywords(json_t *rule)
 {
     json_t *list = json_array(), *keyword;
@@ -172,6 +180,11 @@ static void lower_keywords(json_t *rule)
     json_array_foreach(json_object_get(rule, "keywords"), i, keyword) {
         char *text = strdup(json_string_value(keyword));
 
+        if (text && !is_ascii(text)) {
+            free(text);
+            json_array_clear(list);
+            break;
+        }
         for (char *c = text; c && *c; c++)
             *c = (char)tolower((unsigned char)*c);
         json_array_append_new(list, json_string(text));

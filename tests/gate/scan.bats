@@ -10,7 +10,8 @@ setup_file() {
     write_gitgate app -- '.spec.scan = {
         timeout: "60s",
         rules: [{id: "acme-token", regex: "acme_[a-z0-9]{20}", keywords: ["acme_"]},
-                {id: "acme-line", regex: "^acme-login: [a-z]{12}(?:;x^)?$"}],
+                {id: "acme-line", regex: "^acme-login: [a-z]{12}(?:;x^)?$"},
+                {id: "acme-star", regex: "star_[a-z0-9]{20}", keywords: ["\u00c9toile"]}],
         allow: [{rule: "github-pat", path: "^testdata/"}]}'
     start_gate
 }
@@ -304,6 +305,16 @@ byte_of() {
     commit . a.txt "acme""_0123456789abcdefghij" >/dev/null
     refused main
     [[ $output == *"rule acme-token: a.txt, line 1"* ]]
+    unharmed
+}
+
+@test "a rule with a keyword beyond ASCII counts, whatever its letters' case" {
+    for word in Étoile étoile ÉTOILE; do
+        commit . a.txt "$word: star""_0123456789abcdefghij" >/dev/null
+        refused main
+        [[ $output == *"rule acme-star: a.txt, line 1"* ]]
+        git reset -q --hard HEAD~1
+    done
     unharmed
 }
 
