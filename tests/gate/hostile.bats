@@ -115,6 +115,23 @@ refused() {
     goes_on
 }
 
+# gitleaks holds each finding of a generic rule against all others of its line, asks of each whether it overlaps
+# one of the parts that were decoded, and its rule for Kubernetes' Secrets counts characters by hundreds.
+@test "what gitleaks is slow on by itself" {
+    python3 - <<-'END'
+	import base64, random
+	r = random.Random(1)
+	word = lambda n: "".join(r.choices("abcdefghijkmnopqrstuvwxyz0123456789", k=n))
+	open("generic", "w").write(" ".join("password=%s token=gh" "p_%s" % (word(20), word(36)) for i in range(4000)))
+	open("decoded", "w").write(" ".join(base64.b64encode(b"secret = '%s'" % word(12).encode()).decode() for i in range(10000)))
+	open("secrets", "w").write("kind: secret\n" + "data: x: %s\n" % word(9) * 20000)
+	open("lines", "w").write("\n" * 300000 + "\n\n".join("key = '%s'" % word(24) for i in range(8000)))
+	END
+    pushed itself
+    refused "it holds what reads like a secret"
+    goes_on
+}
+
 # gitleaks keeps of each finding its line, and copies it to redact one.
 @test "a megabyte of tokens in one line" {
     python3 - <<-'END'
