@@ -417,6 +417,18 @@ python() {
     refused_at "the name of a file or folder" main
 }
 
+@test "an id behind any mode that git takes for a submodule's" {
+    tree=$(python <<-'END'
+	import subprocess, sys
+	token = sys.argv[1].encode()
+	tree = b"".join(b"60000 s%d\0" % i + token[20 * i:20 * i + 20] for i in range(2))
+	print(subprocess.run(["git", "hash-object", "-t", "tree", "-w", "--literally", "--stdin"], input=tree, check=True, stdout=subprocess.PIPE).stdout.decode().strip())
+	END
+    )
+    git reset -q --soft "$(git commit-tree "$tree" -p HEAD -m x)"
+    refused_at "the name of a file or folder" main
+}
+
 @test "a name in base64" {
     touch "$(printf 'token %s .' "$secret" | base64 -w0 | tr / _)"
     add x
