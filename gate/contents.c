@@ -1,10 +1,12 @@
-/* The new objects' contents: one run of `git cat-file --batch`, one object after the other. */
+/* The new objects' contents, one after the other: of a walk, which has them, or of one run of
+ * `git cat-file --batch`. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/parse.h"
 #include "git.h"
 #include "names.h"
@@ -193,19 +195,23 @@ static int take_tree(struct reader *in, const struct piece *where, struct spool 
 
 /* ---- objects ---- */
 
+static int take_spooled(struct reader *in, struct spool *spool, struct error *err)
+{
+    struct piece where = {
+        .place = in->place, .object = in->oid, .path = in->path, .member = "", .form = ""};
+
+    if (in->place == PLACE_BLOB)
+        return dissect(in->o->dissection, &where, spool, err);
+    return in->place == PLACE_NAME ? take_tree(in, &where, spool, err)
+                                   : take_record(in, &where, spool, err);
+}
+
 static int take_content(struct reader *in, struct error *err)
 {
     cleanup_spool struct spool spool = SPOOL_INIT(in->o->dir);
-    struct piece where = {
-        .place = in->place, .object = in->oid, .path = in->path, .member = "", .form = ""};
     int r = read_whole(in, &spool, err);
 
-    if (r < 0)
-        return r;
-    if (in->place == PLACE_BLOB)
-        return dissect(in->o->dissection, &where, &spool, err);
-    return in->place == PLACE_NAME ? take_tree(in, &where, &spool, err)
-                                   : take_record(in, &where, &spool, err);
+    return r < 0 ? r : take_spooled(in, &spool, err);
 }
 
 static int take_object(struct reader *in, struct error *err)
@@ -228,7 +234,7 @@ static void reader_done(struct reader *in)
     names_done(&in->names);
 }
 
-int objects_read(struct objects *o, struct error *err)
+static int read_by_git(struct objects *o, struct error *err)
 {
     struct reader in CLEANUP(reader_done) = {
         .o = o, .child = CHILD_INIT, .header = BUF_INIT(HEADER_MAX), .names = NAMES_INIT};
@@ -255,4 +261,54 @@ int objects_read(struct objects *o, struct error *err)
     if (r == 0 && n != o->n)
         r = error_set(err, -EIO, "git cat-file gave %zu objects of %zu", n, o->n);
     return r;
+}
+
+static int take_walked(struct reader *in, const struct walk_object *object, const char *line,
+                       struct error *err)
+{
+    static const enum place places[] = {[ODB_COMMIT] = PLACE_COMMIT,
+                                        [ODB_TREE] = PLACE_NAME,
+                                        [ODB_BLOB] = PLACE_BLOB,
+                                        [ODB_TAG] = PLACE_TAG};
+    cleanup_spool struct spool spool = SPOOL_INIT(in->o->dir);
+    int r = spool_add(&spool, object->object.data, object->object.len, err);
+
+    snprintf(in->oid, sizeof in->oid, "%.*s", (int)strcspn(line, " "), line);
+    in->place = places[object->object.kind];
+    in->path = object->path ? object->path : "";
+    return r < 0 ? r : take_spooled(in, &spool, err);
+}
+
+/* What is to be read is a part of what the walk listed, in its order. */
+static int read_walked(struct objects *o, struct error *err)
+{
+    struct reader in CLEANUP(reader_done) = {
+        .o = o, .child = CHILD_INIT, .header = BUF_INIT(HEADER_MAX), .names = NAMES_INIT};
+    cleanup_buf struct buf wanted = BUF_INIT(UNPACKED_MAX), line = BUF_INIT(HEADER_MAX);
+    char path[PATH_MAX];
+    size_t n = 0;
+    int r;
+
+    workdir_path(o->dir, READ_FILE, path);
+    r = file_read(path, &wanted, NULL);
+    if (r < 0)
+        return error_errno(err, r, "cannot read the scan's files");
+    for (size_t i = 0, at = 0; r == 0 && i < o->walk->n; i++) {
+        buf_reset(&line);
+        walk_line(&o->walk->list[i], &line);
+        buf_addc(&line, '\n');
+        if (buf_error(&line) || strncmp(wanted.data + at, line.data, line.len) != 0)
+            continue;
+        at += line.len;
+        r = take_walked(&in, &o->walk->list[i], line.data, err);
+        n++;
+    }
+    if (r == 0 && n != o->n)
+        r = error_set(err, -EIO, "%zu objects were read of %zu", n, o->n);
+    return r;
+}
+
+int objects_read(struct objects *o, struct error *err)
+{
+    return o->walk ? read_walked(o, err) : read_by_git(o, err);
 }

@@ -70,6 +70,19 @@ static int write_tips(const struct objects *o, const struct push *push, struct e
                             : workdir_write(o->dir, TIPS_FILE, tips.data, tips.len, err);
 }
 
+/* As git would list them. */
+static int list_walked(struct objects *o, struct error *err)
+{
+    cleanup_buf struct buf lines = BUF_INIT(WALK_OBJECTS_MAX * (WALK_PATH_MAX + 2 * OID_HEX_MAX));
+
+    for (; o->listed < o->walk->n; o->listed++) {
+        walk_line(&o->walk->list[o->listed], &lines);
+        buf_addc(&lines, '\n');
+    }
+    return buf_error(&lines) ? error_errno(err, buf_error(&lines), "cannot scan the push")
+                             : workdir_write(o->dir, LIST_FILE, lines.data, lines.len, err);
+}
+
 /* Lines "<oid>" of commits and "<oid> <path>" of all else, an object behind the first commit that
  * has it (oldest first). */
 static int list_objects(struct objects *o, const struct push *push, struct error *err)
@@ -186,9 +199,9 @@ static int take_refs(const struct objects *o, const struct push *push, const str
     return r < 0 ? r : dissect_bytes(o->dissection, &where, options->data, options->len, err);
 }
 
-int objects_take_apart(const char *repo, const struct push *push, const struct buf *options,
-                       const struct clean *clean, struct dissection *dissection,
-                       struct objects **ret, struct error *err)
+int objects_take_apart(const char *repo, const struct push *push, const struct walk *walk,
+                       const struct buf *options, const struct clean *clean,
+                       struct dissection *dissection, struct objects **ret, struct error *err)
 {
     struct objects *o = calloc(1, sizeof *o);
     int r;
@@ -199,9 +212,10 @@ int objects_take_apart(const char *repo, const struct push *push, const struct b
     o->dissection = dissection;
     o->dir = dissection->dir;
     o->clean = clean;
+    o->walk = walk;
     r = take_refs(o, push, options, err);
     if (r == 0)
-        r = list_objects(o, push, err);
+        r = walk ? list_walked(o, err) : list_objects(o, push, err);
     if (r == 0)
         r = choose_objects(o, err);
     if (r == 0)

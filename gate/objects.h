@@ -15,6 +15,7 @@
 #include "dissect.h"
 #include "gate.h"
 #include "policy.h"
+#include "walk.h"
 #include "workdir.h"
 
 /* Caps on what one push may unpack to: a pack is small where its content repeats. Half a million
@@ -36,10 +37,10 @@ struct objects; /* opaque */
 
 /* Gives everything new of `push` that isn't known to be `clean` (and `options`, the push options, a
  * line each) to `dissection`, which stays the caller's; so do `repo`, `clean` and the work folder,
- * for as long as the result lives. */
-int objects_take_apart(const char *repo, const struct push *push, const struct buf *options,
-                       const struct clean *clean, struct dissection *dissection,
-                       struct objects **ret, struct error *err);
+ * for as long as the result lives. `walk` (walk.h) tells what is new; NULL: git does. */
+int objects_take_apart(const char *repo, const struct push *push, const struct walk *walk,
+                       const struct buf *options, const struct clean *clean,
+                       struct dissection *dissection, struct objects **ret, struct error *err);
 
 /* Calls `fn` for each object that was taken apart, "<id>" or "<id> <path>". */
 void objects_each(const struct objects *objects, void (*fn)(void *data, char *object), void *data);

@@ -14,8 +14,9 @@ struct objects {
     struct dissection *dissection;
     const struct workdir *dir;
     const struct clean *clean;
-    size_t listed; /* all that are new */
-    size_t n;      /* of those to be read */
+    const struct walk *walk; /* or NULL */
+    size_t listed;           /* all that are new */
+    size_t n;                /* of those to be read */
     uint64_t bytes;
 };
 

@@ -34,12 +34,15 @@ struct scan {
     const struct upstream *upstream;
     char repo[PATH_MAX];
     struct push push;
+    struct walk walk;
+    bool walked;        /* certain of what is new; else git has to tell */
     struct buf options; /* a line each */
     uint64_t started_ns;
 };
 
 static void scan_done(struct scan *s)
 {
+    walk_done(&s->walk);
     push_done(&s->push);
     buf_done(&s->options);
     gate_done(&s->gate);
@@ -106,26 +109,28 @@ static int read_options(struct buf *options, struct error *err)
 
 /* Whether the update takes nothing away. A tag that moves always does; so does what can't be
  * compared. */
-static bool is_ahead(const char *repo, const struct push_command *command)
+static bool is_ahead(const struct scan *s, const struct push_command *command)
 {
     cleanup_proc struct proc_result result = PROC_RESULT_INIT(GIT_ERR_MAX, GIT_ERR_MAX);
     cleanup_child_env struct child_env env = CHILD_ENV_INIT;
 
     if (strncmp(command->ref, "refs/heads/", 11) != 0)
         return false;
+    if (s->walked && s->walk.ahead)
+        return true;
     return child_env_quarantine(&env) == 0 &&
-           git_run(repo, &env,
+           git_run(s->repo, &env,
                    GIT("merge-base", "--is-ancestor", command->old_oid, command->new_oid), NULL, 0,
                    GIT_LOCAL_TIMEOUT_MS, &result, NULL) == 0 &&
            result.exit_code == 0;
 }
 
-static int judge_command(const struct policy *policy, const char *repo,
+static int judge_command(const struct scan *s, const struct policy *policy,
                          const struct push_command *command, struct error *err)
 {
     int r = policy_judge(policy, command, err);
 
-    if (r < 0 || !policy_needs_ancestry(policy, command) || is_ahead(repo, command))
+    if (r < 0 || !policy_needs_ancestry(policy, command) || is_ahead(s, command))
         return r;
     return policy_judge_forced(policy, command, err);
 }
@@ -147,7 +152,7 @@ static bool judge_policy(const struct scan *s)
     for (size_t i = 0; i < s->push.n; i++) {
         struct error err = ERROR_INIT;
 
-        if (judge_command(&policy, s->repo, &s->push.commands[i], &err) == 0)
+        if (judge_command(s, &policy, &s->push.commands[i], &err) == 0)
             continue;
         if (refused++ < REFUSALS_SHOWN)
             tell("gitgate: %s\n", err.msg);
@@ -224,8 +229,8 @@ static int look_through(const struct scan *s, struct work *w, uint64_t deadline_
                                         .budget = {.members = DISSECT_MEMBERS_MAX,
                                                    .bytes = DISSECT_BYTES_MAX,
                                                    .deadline_ns = deadline_ns}};
-    return objects_take_apart(s->repo, &s->push, &s->options, &w->clean, &w->dissection,
-                              &w->objects, err);
+    return objects_take_apart(s->repo, &s->push, s->walked ? &s->walk : NULL, &s->options,
+                              &w->clean, &w->dissection, &w->objects, err);
 }
 
 static int compare_ids(const void *a, const void *b)
@@ -360,11 +365,15 @@ int verb_scan(int argc, char **argv)
 
     (void)argc;
     (void)argv;
-    /* Hashes are all that is wanted of it: its configuration file takes longer to read. */
-    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+    /* Hashes are all that is wanted of it: its configuration file takes longer to read, and so do
+     * the names of all ciphers to be made. */
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
+                            OPENSSL_INIT_NO_ADD_ALL_DIGESTS,
+                        NULL);
     if (prepare(&s, &err) < 0)
         return fail(&s, &err);
     event_send(&s.gate, "received", s.started_ns, json_object()); /* who sent it waits for us now */
+    s.walked = walk_push(s.repo, &s.push, &s.walk);
     if (!judge_policy(&s))
         return 1;
     r = nothing_to_scan(&s) ? 0 : scan_content(&s, &err);
