@@ -1,13 +1,12 @@
 #include "find.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "codecs.h"
+#include "caseless.h"
 #include "unpack.h"
 
 /* gitleaks asks for a rule's keywords in the chunk that it reads: 100,000 bytes and up to 25,000
@@ -104,67 +103,16 @@ static int scan_sets(struct find *f, const char *text, size_t len, struct error 
     return 0;
 }
 
-/* Where case doesn't count, Go takes the Kelvin sign for a k and the long s for an s. They are
- * rare: where one stands, the text is looked through once more with the plain letters. */
-static const struct {
-    const char *bytes;
-    size_t len;
-    char plain;
-} letters[] = {{"\xe2\x84\xaa", 3, 'k'}, {"\xc5\xbf", 2, 's'}};
-
-#define LETTERS (sizeof letters / sizeof *letters)
-
-/* By its first byte, which is rare: glibc's memmem looks at each byte for so short a needle. */
-static const char *next_letter(size_t which, const char *at, const char *end)
-{
-    size_t len = letters[which].len;
-
-    while ((at = memchr(at, letters[which].bytes[0], (size_t)(end - at)))) {
-        if ((size_t)(end - at) >= len && memcmp(at, letters[which].bytes, len) == 0)
-            return at;
-        at++;
-    }
-    return end;
-}
-
-static bool any_in_text(const char *text, const char *end)
-{
-    for (size_t i = 0; i < LETTERS; i++)
-        for (const char *p = text; (p = next_letter(i, p, end)) < end; p++)
-            if (codec_in_text(text, end, p, p + letters[i].len))
-                return true;
-    return false;
-}
-
-static void fold(const char *text, const char *end, struct buf *to)
-{
-    const char *next[LETTERS];
-
-    for (size_t i = 0; i < LETTERS; i++)
-        next[i] = next_letter(i, text, end);
-    for (const char *at = text;;) {
-        size_t first = next[1] < next[0];
-        const char *p = next[first];
-
-        buf_add(to, at, (size_t)(p - at));
-        if (p == end)
-            return;
-        buf_addc(to, letters[first].plain);
-        at = p + letters[first].len;
-        next[first] = next_letter(first, at, end);
-    }
-}
-
 static int scan_folded(struct find *f, struct error *err)
 {
     size_t before = f->n_hits;
     const char *text = f->piece->data, *end = text + f->piece->len;
     int r;
 
-    if (f->certain || !any_in_text(text, end))
+    if (f->certain || !caseless_odd(text, end))
         return 0;
     buf_reset(&f->folded);
-    fold(text, end, &f->folded);
+    caseless_fold(text, end, &f->folded);
     if (buf_error(&f->folded))
         return error_errno(err, buf_error(&f->folded), "cannot look through a file");
     r = scan_sets(f, f->folded.data, f->folded.len, err);
@@ -244,39 +192,6 @@ static int match_path(struct find *f, const struct piece *piece, struct error *e
 
 /* ---- keywords ---- */
 
-/* Where the letter stands next: looked for only when that was passed. */
-struct letter {
-    char c;
-    const char *next;
-};
-
-static const char *letter_from(struct letter *letter, const char *from, const char *end)
-{
-    if (!letter->next || letter->next < from) {
-        const char *p = memchr(from, letter->c, (size_t)(end - from));
-
-        letter->next = p ? p : end;
-    }
-    return letter->next;
-}
-
-/* Where the word stands first in text[from, to), or `to`; `word` is in lower case. */
-static size_t find_word(const char *text, size_t from, size_t to, const char *word)
-{
-    size_t n = strlen(word);
-    const char *end = text + to;
-    struct letter lower = {.c = word[0]}, upper = {.c = (char)toupper((unsigned char)word[0])};
-
-    for (const char *p = text + from; p < end; p++) {
-        const char *a = letter_from(&lower, p, end), *b = letter_from(&upper, p, end);
-
-        p = a < b ? a : b;
-        if ((size_t)(end - p) >= n && strncasecmp(p, word, n) == 0)
-            return (size_t)(p - text);
-    }
-    return to;
-}
-
 static const char *first_keyword(const json_t *keywords, const char *text, size_t from, size_t to,
                                  size_t *at)
 {
@@ -287,7 +202,7 @@ static const char *first_keyword(const json_t *keywords, const char *text, size_
     *at = to;
     json_array_foreach(keywords, i, keyword) {
         const char *word = json_string_value(keyword);
-        size_t found = find_word(text, from, *at, word);
+        size_t found = caseless_find(text, from, *at, word);
 
         if (found < *at) {
             *at = found;
