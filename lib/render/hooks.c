@@ -2,6 +2,8 @@
  * gate, so no value of a GitGate can ever become shell text. */
 #include <stdlib.h>
 
+#include "base/buf.h"
+#include "data/json_write.h"
 #include "render/object.h"
 #include "render/render.h"
 
@@ -44,6 +46,9 @@ static const char proc_receive[] =
     "[ \"$code\" -lt 128 ] || kill -KILL \"$PPID\"\n"
     "exit \"$code\"\n";
 
+#define GATE_TEXT_MAX (8u << 20) /* etcd takes 1.5 MiB; escapes may take more room */
+#define GATE_TEXT_AT_FIRST 1024  /* most: the text is not moved as it grows */
+
 /* Of the source only what the gate reads: no status, no managed fields. */
 static char *gate_text(const struct gitgate *gate)
 {
@@ -52,7 +57,11 @@ static char *gate_text(const struct gitgate *gate)
         "metadata", "name", gate->name, "namespace", *gate->namespace_ ? gate->namespace_ : NULL,
         "spec", json_object_get(gate->source, "spec"));
 
-    return object ? json_dumps(object, JSON_COMPACT) : NULL;
+    cleanup_buf struct buf text = BUF_INIT(GATE_TEXT_MAX);
+
+    buf_reserve(&text, GATE_TEXT_AT_FIRST);
+    json_write(&text, object);
+    return buf_take(&text);
 }
 
 json_t *render_hooks(const struct gitgate *gate)
