@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "codecs.h"
+#include "escapes.h"
 #include "unpack.h"
 
 #define RUN_MIN 16     /* characters; gitleaks' least base64 */
@@ -29,11 +30,6 @@ struct finder {
     const char *no_block; /* a block that covers this place was tried already */
     struct segments *out;
 };
-
-static size_t left(const struct finder *f, const char *p)
-{
-    return (size_t)(f->end - p);
-}
 
 /* ---- runs of word characters ---- */
 
@@ -218,139 +214,11 @@ static bool add_block(struct finder *f, struct match *m)
     return true;
 }
 
-/* ---- escapes ---- */
-
-static bool hex_at(const struct finder *f, const char *p, size_t n)
-{
-    if (left(f, p) < n)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (!codec_is(p[i], HEX))
-            return false;
-    return true;
-}
-
-/* "(?:U\+[a-fA-F0-9]{4}(?:\s|$))+" */
-static const char *code_points_end(const struct finder *f, const char *p)
-{
-    while (left(f, p) >= 6 && p[0] == 'U' && p[1] == '+' && hex_at(f, p + 2, 4) &&
-           (p + 6 == f->end || codec_is(p[6], SPACE)))
-        p += p + 6 == f->end ? 6 : 7;
-    return p;
-}
-
-/* The length of "\\{1,2}u[a-fA-F0-9]{4}" (any case) at `p`, or 0. */
-static size_t escape_len(const struct finder *f, const char *p)
-{
-    size_t slashes = 0;
-
-    while (slashes < 2 && left(f, p) > slashes && p[slashes] == '\\')
-        slashes++;
-    if (slashes == 0 || left(f, p) <= slashes || (p[slashes] | 0x20) != 'u' ||
-        !hex_at(f, p + slashes + 1, 4))
-        return 0;
-    return slashes + 5;
-}
-
-static const char *escapes_end(const struct finder *f, const char *p)
-{
-    size_t n;
-
-    while ((n = escape_len(f, p)))
-        p += n;
-    return p;
-}
-
-static void add_unicode(const struct finder *f, struct buf *to, const struct match *m)
-{
-    size_t n;
-
-    for (const char *p = m->from; p < m->to; p += n) {
-        n = *p == 'U' ? 7 : escape_len(f, p);
-        codec_add_rune(to, codec_hex_value(*p == 'U' ? p + 2 : p + n - 4, 4));
-    }
-}
-
-static bool percent_at(const struct finder *f, const char *p)
-{
-    return p < f->end && *p == '%' && hex_at(f, p + 1, 2);
-}
+/* ---- what stands in text ---- */
 
 static bool in_text(const struct finder *f, const char *from, const char *to)
 {
     return codec_in_text(f->text, f->end, from, to);
-}
-
-/* "%[0-9A-Fa-f]{2}(?:.*%[0-9A-Fa-f]{2})?": to the last one on the line. */
-static const char *percents_end(const struct finder *f, const char *p)
-{
-    const char *line_end = memchr(p, '\n', left(f, p));
-    const char *last = line_end ? line_end : f->end;
-
-    while ((last = memrchr(p, '%', (size_t)(last - p))) && !percent_at(f, last))
-        ;
-    return last + 3;
-}
-
-static bool add_percents(const struct finder *f, struct buf *to, const struct match *m)
-{
-    size_t at = to->len;
-
-    for (const char *p = m->from; p < m->to;) {
-        if (!percent_at(f, p)) {
-            buf_addc(to, *p++);
-            continue;
-        }
-        buf_addc(to, (char)codec_hex_value(p + 1, 2));
-        if (!codec_printable(to->data[to->len - 1])) {
-            to->len = at;
-            return false;
-        }
-        p += 3;
-    }
-    return true;
-}
-
-/* "\xHH", "\OOO", "\u{H...}", "%HH", "&#N;", "&#xH;": its length, or 0; the byte or character is
- * added. */
-static size_t add_escape(const struct finder *f, struct buf *to, const char *p)
-{
-    size_t n = left(f, p), digits;
-    unsigned value = 0;
-
-    if (percent_at(f, p) || (n > 3 && p[0] == '\\' && p[1] == 'x' && hex_at(f, p + 2, 2))) {
-        size_t len = *p == '%' ? 3 : 4;
-
-        buf_addc(to, (char)codec_hex_value(p + len - 2, 2));
-        return len;
-    }
-    if (n > 3 && p[0] == '\\' && p[1] >= '0' && p[1] <= '3' && (p[2] & ~7) == '0' &&
-        (p[3] & ~7) == '0') {
-        buf_addc(to, (char)((p[1] - '0') << 6 | (p[2] - '0') << 3 | (p[3] - '0')));
-        return 4;
-    }
-    if (n > 4 && memcmp(p, "\\u{", 3) == 0) {
-        for (digits = 0; digits < 6 && hex_at(f, p + 3 + digits, 1);)
-            digits++;
-        if (digits == 0 || n <= 3 + digits || p[3 + digits] != '}')
-            return 0;
-        codec_add_rune(to, codec_hex_value(p + 3, digits));
-        return digits + 4;
-    }
-    if (n > 3 && memcmp(p, "&#", 2) == 0) {
-        bool hex = (p[2] | 0x20) == 'x';
-        const char *at = p + 2 + hex;
-
-        for (digits = 0;
-             digits < 7 && at + digits < f->end && codec_is(at[digits], hex ? HEX : DIGIT);
-             digits++)
-            value = value * (hex ? 16 : 10) + codec_hex_value(at + digits, 1);
-        if (digits == 0 || at + digits >= f->end || at[digits] != ';')
-            return 0;
-        codec_add_rune(to, value);
-        return (size_t)(at - p) + digits + 1;
-    }
-    return 0;
 }
 
 /* ---- segments ---- */
@@ -430,13 +298,15 @@ static const char *next_candidate(struct finder *f, const char *p)
 static bool match_at(const struct finder *f, const char *p, struct match *m)
 {
     *m = (struct match){.from = p, .to = p};
-    if (f->reading == READ_AS_GITLEAKS && percent_at(f, p) && in_text(f, p, p + 3)) {
+    if (f->reading == READ_AS_GITLEAKS && escapes_percent_at(p, f->end) && in_text(f, p, p + 3)) {
         m->kind = PERCENT;
-        m->to = percents_end(f, p);
+        m->to = escapes_percents_end(p, f->end);
         return true;
     }
     m->kind = UNICODE;
-    m->to = *p == 'U' ? code_points_end(f, p) : *p == '\\' ? escapes_end(f, p) : p;
+    m->to = *p == 'U'    ? escapes_code_points_end(p, f->end)
+            : *p == '\\' ? escapes_unicode_end(p, f->end)
+                         : p;
     if (m->to > p && in_text(f, p, m->to))
         return true;
     m->to = p;
@@ -456,13 +326,13 @@ static int read_widely(struct finder *f)
         bool decoded = true;
 
         if (!match_at(f, p, &m)) {
-            size_t n = add_escape(f, &f->out->bytes, p);
+            size_t n = escapes_add_one(p, f->end, &f->out->bytes);
 
             decoded = n > 0 && in_text(f, p, p + n);
             f->out->bytes.len = decoded ? f->out->bytes.len : at;
             m.to = p + (n ? n : 1);
         } else if (m.kind == UNICODE) {
-            add_unicode(f, &f->out->bytes, &m);
+            escapes_add_unicode(p, m.to, &f->out->bytes);
         } else {
             decoded = add_block(f, &m) || add_run_widely(&f->out->bytes, &m);
         }
@@ -487,8 +357,8 @@ static int take_strictly(struct finder *f, const struct match *m)
     size_t at = f->out->bytes.len;
 
     if (m->kind == UNICODE)
-        add_unicode(f, &f->out->bytes, m);
-    else if (!(m->kind == PERCENT ? add_percents(f, &f->out->bytes, m)
+        escapes_add_unicode(m->from, m->to, &f->out->bytes);
+    else if (!(m->kind == PERCENT ? escapes_add_percents(m->from, m->to, &f->out->bytes)
                                   : add_run_strictly(&f->out->bytes, m)))
         return buf_error(&f->out->bytes);
     return add_segment(f, m->from, m->to, at);
