@@ -46,6 +46,7 @@ int child_start(struct child *child, const char *const *argv, char *const *env, 
     if (pipe2(ends, O_CLOEXEC) < 0)
         return error_errno(err, -errno, "cannot run %s", argv[0]);
     child->out = ends[0];
+    fcntl(ends[0], F_SETPIPE_SZ, 1 << 20); /* fewer turns; where that is too much, as it is */
     write_end = ends[1];
     r = spawn(child, argv, env, cwd, (const int[3]){in, write_end, err_fd});
     if (r < 0)

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/parse.h"
 #include "git.h"
 #include "names.h"
@@ -279,32 +278,20 @@ static int take_walked(struct reader *in, const struct walk_object *object, cons
     return r < 0 ? r : take_spooled(in, &spool, err);
 }
 
-/* What is to be read is a part of what the walk listed, in its order. */
 static int read_walked(struct objects *o, struct error *err)
 {
     struct reader in CLEANUP(reader_done) = {
         .o = o, .child = CHILD_INIT, .header = BUF_INIT(HEADER_MAX), .names = NAMES_INIT};
-    cleanup_buf struct buf wanted = BUF_INIT(UNPACKED_MAX), line = BUF_INIT(HEADER_MAX);
-    char path[PATH_MAX];
-    size_t n = 0;
-    int r;
+    cleanup_buf struct buf line = BUF_INIT(WALK_LINE_MAX);
+    int r = 0;
 
-    workdir_path(o->dir, READ_FILE, path);
-    r = file_read(path, &wanted, NULL);
-    if (r < 0)
-        return error_errno(err, r, "cannot read the scan's files");
-    for (size_t i = 0, at = 0; r == 0 && i < o->walk->n; i++) {
-        buf_reset(&line);
-        walk_line(&o->walk->list[i], &line);
-        buf_addc(&line, '\n');
-        if (buf_error(&line) || strncmp(wanted.data + at, line.data, line.len) != 0)
+    for (size_t i = 0; r == 0 && i < o->walk->n; i++) {
+        if (!o->wanted[i])
             continue;
-        at += line.len;
-        r = take_walked(&in, &o->walk->list[i], line.data, err);
-        n++;
+        r = objects_walked_line(o, i, &line, err);
+        if (r == 0)
+            r = take_walked(&in, &o->walk->list[i], line.data, err);
     }
-    if (r == 0 && n != o->n)
-        r = error_set(err, -EIO, "%zu objects were read of %zu", n, o->n);
     return r;
 }
 

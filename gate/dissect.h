@@ -19,7 +19,7 @@
 struct dissection {
     piece_fn *take;
     void *data;
-    const struct workdir *dir;
+    struct workdir *dir;
     struct unpack_budget budget; /* with the deadline of the whole */
 };
 

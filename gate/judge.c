@@ -51,7 +51,7 @@ const char *judge_keep(struct strings *s, const char *known, const char *text, s
 
 /* ---- what is to be judged ---- */
 
-int judge_new(const struct workdir *dir, struct judge **ret, struct error *err)
+int judge_new(struct workdir *dir, struct judge **ret, struct error *err)
 {
     struct judge *j = calloc(1, sizeof *j);
 
@@ -106,10 +106,14 @@ void judge_report_path(const struct judge *j, size_t part, char to[PATH_MAX])
 static int open_part(struct judge *j, struct error *err)
 {
     char path[PATH_MAX];
+    int r;
 
     if (!judge_make_room(&j->parts, j->n_parts, &j->parts_size, sizeof *j->parts))
         return error_errno(err, -ENOMEM, "cannot scan the push");
     cleanup_close_(&j->fd);
+    r = workdir_make(j->dir, err);
+    if (r < 0)
+        return r;
     judge_part_path(j, j->n_parts, path);
     if (mkdir(path, 0700) < 0 || (j->fd = open(path, O_DIRECTORY | O_CLOEXEC)) < 0)
         return error_errno(err, -errno, "cannot make a folder for the scan");

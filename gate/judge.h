@@ -53,7 +53,7 @@ void verdicts_done(struct verdicts *verdicts);
 struct judge; /* opaque */
 
 /* Files go below `dir`, into folders that are made when there is something to judge. */
-int judge_new(const struct workdir *dir, struct judge **ret, struct error *err);
+int judge_new(struct workdir *dir, struct judge **ret, struct error *err);
 void judge_free(struct judge *judge);
 
 /* One more window to be judged (a window_fn). */

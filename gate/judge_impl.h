@@ -31,7 +31,7 @@ struct part {
 };
 
 struct judge {
-    const struct workdir *dir;
+    struct workdir *dir;
     int fd; /* of the last part's folder; -1: none yet */
     struct origin *list;
     size_t n, size;

@@ -23,11 +23,24 @@ bool objects_commit_has(const struct objects *o, const char *commit, const char 
            result.exit_code == 0 && strncmp(result.out.data, oid, strlen(oid)) == 0;
 }
 
-/* Looks the object up in rev-list's output: its path, and the commit that stands above it. */
-static void locate_object(const struct objects *o, const char *oid, struct location *ret)
+/* Line by line of the list: a commit, whose objects follow, or an object and its path. True when it
+ * is the one. */
+static bool look_at_line(const char *line, const char *oid, struct location *ret)
+{
+    size_t len = strlen(oid);
+
+    if (!strchr(line, ' '))
+        snprintf(ret->commit, sizeof ret->commit, "%.*s", OID_HEX_MAX, line);
+    if (strncmp(line, oid, len) != 0 || line[len] != ' ')
+        return false;
+    snprintf(ret->path, sizeof ret->path, "%.*s", PATH_MAX - 1, line + len + 1);
+    return true;
+}
+
+static void locate_in_file(const struct objects *o, const char *oid, struct location *ret)
 {
     char list_path[PATH_MAX], *line = NULL;
-    size_t size = 0, len = strlen(oid);
+    size_t size = 0;
     ssize_t n;
     FILE *list;
 
@@ -36,16 +49,26 @@ static void locate_object(const struct objects *o, const char *oid, struct locat
     while (list && (n = getline(&line, &size, list)) > 0) {
         if (line[n - 1] == '\n')
             line[n - 1] = '\0';
-        if (!strchr(line, ' '))
-            snprintf(ret->commit, sizeof ret->commit, "%.*s", OID_HEX_MAX, line);
-        if (strncmp(line, oid, len) != 0 || line[len] != ' ')
-            continue;
-        snprintf(ret->path, sizeof ret->path, "%.*s", PATH_MAX - 1, line + len + 1);
-        break;
+        if (look_at_line(line, oid, ret))
+            break;
     }
     free(line);
     if (list)
         fclose(list);
+}
+
+/* Looks the object up in the list: its path, and the commit that stands above it. */
+static void locate_object(const struct objects *o, const char *oid, struct location *ret)
+{
+    cleanup_buf struct buf line = BUF_INIT(WALK_LINE_MAX);
+
+    if (!o->walk) {
+        locate_in_file(o, oid, ret);
+        return;
+    }
+    for (size_t i = 0; i < o->walk->n; i++)
+        if (objects_walked_line(o, i, &line, NULL) == 0 && look_at_line(line.data, oid, ret))
+            return;
 }
 
 void objects_locate(const struct objects *o, enum place place, const char *object, unsigned line,

@@ -16,6 +16,8 @@
 
 void objects_free(struct objects *objects)
 {
+    if (objects)
+        free(objects->wanted);
     free(objects);
 }
 
@@ -68,19 +70,6 @@ static int write_tips(const struct objects *o, const struct push *push, struct e
             buf_addf(&tips, "%s\n", push->commands[i].new_oid);
     return buf_error(&tips) ? error_errno(err, buf_error(&tips), "cannot scan the push")
                             : workdir_write(o->dir, TIPS_FILE, tips.data, tips.len, err);
-}
-
-/* As git would list them. */
-static int list_walked(struct objects *o, struct error *err)
-{
-    cleanup_buf struct buf lines = BUF_INIT(WALK_OBJECTS_MAX * (WALK_PATH_MAX + 2 * OID_HEX_MAX));
-
-    for (; o->listed < o->walk->n; o->listed++) {
-        walk_line(&o->walk->list[o->listed], &lines);
-        buf_addc(&lines, '\n');
-    }
-    return buf_error(&lines) ? error_errno(err, buf_error(&lines), "cannot scan the push")
-                             : workdir_write(o->dir, LIST_FILE, lines.data, lines.len, err);
 }
 
 /* Lines "<oid>" of commits and "<oid> <path>" of all else, an object behind the first commit that
@@ -144,9 +133,22 @@ static ssize_t each_line(const struct objects *o, const char *name, void (*fn)(v
     return lines;
 }
 
+int objects_walked_line(const struct objects *o, size_t i, struct buf *to, struct error *err)
+{
+    buf_reset(to);
+    walk_line(&o->walk->list[i], to);
+    return buf_error(to) ? error_errno(err, buf_error(to), "cannot scan the push") : 0;
+}
+
 void objects_each(const struct objects *o, void (*fn)(void *, char *), void *data)
 {
-    each_line(o, READ_FILE, fn, data);
+    cleanup_buf struct buf line = BUF_INIT(WALK_LINE_MAX);
+
+    if (!o->walk)
+        each_line(o, READ_FILE, fn, data);
+    for (size_t i = 0; o->walk && i < o->walk->n; i++)
+        if (o->wanted[i] && objects_walked_line(o, i, &line, NULL) == 0)
+            fn(data, line.data);
 }
 
 struct choice {
@@ -184,6 +186,25 @@ static int choose_objects(struct objects *o, struct error *err)
     return 0;
 }
 
+/* The same of a walk, in memory. */
+static int choose_walked(struct objects *o, struct error *err)
+{
+    cleanup_buf struct buf line = BUF_INIT(WALK_LINE_MAX);
+
+    o->wanted = calloc(o->walk->n + 1, sizeof *o->wanted);
+    if (!o->wanted)
+        return error_errno(err, -ENOMEM, "cannot scan the push");
+    for (; o->listed < o->walk->n; o->listed++) {
+        int r = objects_walked_line(o, o->listed, &line, err);
+
+        if (r < 0)
+            return r;
+        o->wanted[o->listed] = !clean_has(o->clean, line.data);
+        o->n += o->wanted[o->listed];
+    }
+    return 0;
+}
+
 /* ---- refs ---- */
 
 static int take_refs(const struct objects *o, const struct push *push, const struct buf *options,
@@ -214,9 +235,11 @@ int objects_take_apart(const char *repo, const struct push *push, const struct w
     o->clean = clean;
     o->walk = walk;
     r = take_refs(o, push, options, err);
-    if (r == 0)
-        r = walk ? list_walked(o, err) : list_objects(o, push, err);
-    if (r == 0)
+    if (r == 0 && walk)
+        r = choose_walked(o, err);
+    else if (r == 0)
+        r = list_objects(o, push, err);
+    if (r == 0 && !walk)
         r = choose_objects(o, err);
     if (r == 0)
         r = objects_read(o, err);

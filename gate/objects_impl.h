@@ -12,13 +12,18 @@
 struct objects {
     const char *repo;
     struct dissection *dissection;
-    const struct workdir *dir;
+    struct workdir *dir;
     const struct clean *clean;
-    const struct walk *walk; /* or NULL */
+    const struct walk *walk; /* or NULL; then there are neither of the files */
+    bool *wanted;            /* of the walk's objects, which are to be read */
     size_t listed;           /* all that are new */
     size_t n;                /* of those to be read */
     uint64_t bytes;
 };
+
+/* rev-list's line of the walk's i-th object. */
+#define WALK_LINE_MAX (WALK_PATH_MAX + 2 * OID_HEX_MAX)
+int objects_walked_line(const struct objects *o, size_t i, struct buf *to, struct error *err);
 
 /* Opens a file of the work folder; the descriptor, or a negative errno. */
 int objects_open(const struct objects *o, const char *name, int flags, struct error *err);

@@ -212,7 +212,7 @@ static void work_done(struct work *w)
 static int look_through(const struct scan *s, struct work *w, uint64_t deadline_ns,
                         struct error *err)
 {
-    int r = workdir_make(s->gate.repos_dir, &w->dir, err);
+    int r = workdir_init(s->gate.repos_dir, &w->dir, err);
 
     if (r == 0)
         r = rulebook_open(&s->gate, &w->book, err);

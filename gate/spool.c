@@ -36,7 +36,10 @@ static int write_all(struct spool *s, const char *data, size_t len, struct error
 static int open_file(struct spool *s, struct error *err)
 {
     char path[PATH_MAX];
+    int r = workdir_make(s->dir, err);
 
+    if (r < 0)
+        return r;
     workdir_path(s->dir, "spool-XXXXXX", path);
     s->fd = mkostemp(path, O_CLOEXEC);
     if (s->fd < 0)

@@ -15,7 +15,7 @@
 #define SPOOL_MEMORY_MAX (1u << 20)
 
 struct spool {
-    const struct workdir *dir;
+    struct workdir *dir;
     struct buf memory;
     int fd; /* -1: all is in memory */
     uint64_t written;

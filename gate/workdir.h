@@ -1,4 +1,5 @@
-/* A private folder for what one scan writes, gone when the scan ends. */
+/* A private folder for what one scan writes, gone when the scan ends. Most scans write nothing: it
+ * is made when it is needed. */
 #ifndef GITGATE_GATE_WORKDIR_H
 #define GITGATE_GATE_WORKDIR_H
 
@@ -11,12 +12,16 @@
 #define WORK_DIR ".gitgate"
 
 struct workdir {
-    char path[PATH_MAX]; /* "" when there is none */
+    char base[PATH_MAX]; /* the folder that it is made in; "": none */
+    char path[PATH_MAX]; /* "" when there is none yet */
 };
 
 #define cleanup_workdir __attribute__((cleanup(workdir_done)))
 
-int workdir_make(const char *repos_dir, struct workdir *ret, struct error *err);
+int workdir_init(const char *repos_dir, struct workdir *ret, struct error *err);
+
+/* Makes it, unless it is there: before the first workdir_path. */
+int workdir_make(struct workdir *dir, struct error *err);
 void workdir_done(struct workdir *dir);
 
 /* What killed scans left behind; called when none can be running. */
@@ -27,7 +32,7 @@ void workdir_path(const struct workdir *dir, const char *name, char to[PATH_MAX]
 
 /* A new file of the folder. Unlike file_write it waits for no disk: nobody reads it after a crash.
  */
-int workdir_write(const struct workdir *dir, const char *name, const void *data, size_t len,
+int workdir_write(struct workdir *dir, const char *name, const void *data, size_t len,
                   struct error *err);
 
 #endif

@@ -70,7 +70,7 @@ static void print_verdict(const struct verdict *verdict)
 
 static int begin(struct scan *s, struct error *err)
 {
-    int r = workdir_make(".", &s->dir, err);
+    int r = workdir_init(".", &s->dir, err);
 
     if (r == 0)
         r = judge_new(&s->dir, &s->judge, err);
