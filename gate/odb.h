@@ -13,8 +13,8 @@
 
 #define ODB_ID_LEN 20
 #define ODB_OBJECT_MAX (8u << 20) /* bytes of one object */
-#define ODB_INFLATED_MAX                                                                           \
-    (64u << 20) /* of all that is read of a folder, deltas and their bases too */
+/* Bytes of all that is read of a folder, deltas and their bases too: no more is ever held. */
+#define ODB_INFLATED_MAX (24u << 20)
 #define ODB_PACKS_MAX 64u
 #define ODB_DEPTH_MAX 64u /* of deltas; git makes 50 */
 
