@@ -293,10 +293,14 @@ bool state_told_gate(struct gate_state *state, const char *version)
 bool state_wrote_status(struct gate_state *state, const char *before, const char *after,
                         json_t *status)
 {
+    bool told = state->status_write.told > 0; /* then the watch knows as much, or better */
+
     set_text(&state->status_version, after);
     forget_written(&state->status);
-    state->status.before = strdup(before);
-    state->status.status = json_incref(status);
+    if (!told) {
+        state->status.before = strdup(before);
+        state->status.status = json_incref(status);
+    }
     return end(&state->status_write, after);
 }
 
