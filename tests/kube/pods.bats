@@ -1,0 +1,100 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154 # bed, log and controller_pid are lib.bash's
+# What a person sees of a GitGate without a log: its pods counted, and Events.
+
+load lib
+load controller
+
+# pod NAME [LABEL=VALUE...] : one that nobody will ever run
+pod() {
+	local name=$1
+	shift
+	jq -n --arg name "$name" --arg version "${version:-}" '{apiVersion: "v1", kind: "Pod", metadata: {name: $name,
+			labels: ($ARGS.positional | map(split("=") | {(.[0]): .[1]}) | add),
+			annotations: (if $version == "" then {} else {"gitgate.dev/version": $version} end)},
+		spec: {automountServiceAccountToken: false, containers: [{name: "c", image: "none.invalid/none"}]}}' --args "$@" |
+		kubectl -n "$ns" create -f - >/dev/null
+}
+
+# pods GATE GATED OUTDATED MISSING : waits for these numbers
+pods() {
+	kubectl -n "$ns" wait "gitgate/$1" --timeout=20s >/dev/null --for=jsonpath='{.status.pods.gated}'="$2"
+	kubectl -n "$ns" wait "gitgate/$1" --timeout=20s >/dev/null --for=jsonpath='{.status.pods.outdated}'="$3"
+	kubectl -n "$ns" wait "gitgate/$1" --timeout=20s >/dev/null --for=jsonpath='{.status.pods.missing}'="$4"
+}
+
+# event GATE REASON : waits for one, prints its note
+event() {
+	timeout 20 bash -c 'until note=$(kubectl -n "$0" get events.events.k8s.io -o json |
+		jq -er --arg gate "$1" --arg reason "$2" "[.items[] | select(.regarding.kind == \"GitGate\" and
+			.regarding.name == \$gate and .reason == \$reason)][-1].note"); do sleep 0.2; done; echo "$note"' "$ns" "$1" "$2"
+}
+
+@test "pods are counted: gated, outdated, missing; an event names some" {
+	controller_start
+	kubectl wait --for=create "serviceaccount/default" -n "$ns" --timeout=30s >/dev/null
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	pods agents 0 0 0
+	version=0123456789abcdef pod old gitgate.dev/gate=agents
+	pods agents 1 1 0
+	[[ $(event agents PodsOutdated) == *": old" ]]
+	pod bare gitgate.dev/gate=agents
+	pods agents 1 1 1
+	[[ $(event agents PodsMissing) == *": bare" ]]
+	# Of another gate.
+	pod other gitgate.dev/gate=others
+	run -0 kubectl -n "$ns" get gitgate agents
+	[[ $output == *PODS*READY* ]]
+
+	# By podSelector, once the namespace asks for it.
+	pod chosen app=coding
+	pod left app=web
+	kubectl -n "$ns" patch gitgate agents --type merge -p '{"spec":{"podSelector":{"matchLabels":{"app":"coding"}}}}' >/dev/null
+	kubectl -n "$ns" wait gitgate/agents --for=jsonpath='{.status.observedGeneration}'=2 --timeout=20s >/dev/null
+	pods agents 1 1 1
+	kubectl label namespace "$ns" gitgate.dev/injection=enabled >/dev/null
+	pods agents 1 1 2
+	kubectl -n "$ns" label pod left app=coding --overwrite >/dev/null
+	pods agents 1 1 3
+	kubectl -n "$ns" label pod left app=web --overwrite >/dev/null
+	pods agents 1 1 2
+
+	# One that ended, was deleted or named another gate is none of them.
+	kubectl -n "$ns" patch pod chosen --subresource=status --type merge -p '{"status":{"phase":"Succeeded"}}' >/dev/null
+	pods agents 1 1 1
+	kubectl -n "$ns" label pod bare gitgate.dev/gate=others --overwrite >/dev/null
+	pods agents 1 1 0
+	kubectl -n "$ns" delete pod old --grace-period=0 --force >/dev/null 2>&1
+	pods agents 0 0 0
+	lacks forbidden <"$log"
+	controller_stop
+}
+
+@test "what goes wrong and what is well again are events on the gate; the same again is counted, not added" {
+	controller_start
+	gate agents "$(upstream app)"
+	[[ $(event agents SecretNotFound) == *app-key* ]]
+	secret app-key "$(key app)" >/dev/null
+	condition agents Ready True
+	[[ $(event agents Ready) == *"pods can use this gate"* ]]
+	kubectl -n "$ns" delete secret app-key >/dev/null
+	condition agents Ready False SecretNotFound
+	series() {
+		kubectl -n "$ns" get events.events.k8s.io -o json |
+			jq -c '[.items[] | select(.reason == "SecretNotFound")] | [length, .[0].series.count, .[0].type, .[0].reportingController]'
+	}
+	timeout 20 bash -c "$(declare -f series); ns=$ns; "'until [ "$(series)" = "[1,2,\"Warning\",\"gitgate.dev/controller\"]" ]; do sleep 0.2; done' ||
+		{ series; false; }
+	# Who describes it reads it there.
+	kubectl -n "$ns" describe gitgate agents | grep -q 'Warning *SecretNotFound'
+	# One that was right from the start is no news.
+	secret lib-key "$(key lib)" >/dev/null
+	gate fine "$(upstream lib)"
+	condition fine Ready True
+	gate later "$(upstream nothing)"
+	event later SecretNotFound
+	kubectl -n "$ns" get events.events.k8s.io -o json | jq -e '[.items[] | select(.regarding.name == "fine")] == []'
+	controller_stop
+}
