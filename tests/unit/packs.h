@@ -188,4 +188,14 @@ static inline void write_entry(const char *head, size_t head_len, const char *co
     write_pack(&pack);
 }
 
+/* A short blob as the only entry of the pack and its index. */
+static inline void write_packed_blob(const char *text, uint8_t id[ODB_ID_LEN])
+{
+    size_t len = strlen(text);
+
+    write_entry((char[]){(char)(BLOB | len)}, 1, text, len);
+    id_of("blob", text, len, id);
+    write_idx(id, 12);
+}
+
 #endif

@@ -89,16 +89,10 @@ static void a_loose_object_that_is_not_what_it_says_is_an_error(void **state)
 
 static void a_packed_object_is_read(void **state)
 {
-    cleanup_buf struct buf pack = BUF_INIT(FILE_MAX);
     uint8_t id[ODB_ID_LEN];
 
     (void)state;
-    begin_pack(&pack);
-    buf_addc(&pack, BLOB | 5);
-    add_stream(&pack, "there", 5);
-    write_pack(&pack);
-    id_of("blob", "there", 5, id);
-    write_idx(id, 12);
+    write_packed_blob("there", id);
     expect_blob(id, "there");
     for (uint32_t offset = 0; offset < 100; offset++) {
         if (offset == 12)
@@ -157,7 +151,6 @@ static void a_size_that_lies_is_an_error(void **state)
 
 static void an_index_that_lies_about_itself_is_an_error(void **state)
 {
-    cleanup_buf struct buf pack = BUF_INIT(FILE_MAX);
     uint8_t id[ODB_ID_LEN];
     char path[4096];
     char whole[2000];
@@ -165,12 +158,7 @@ static void an_index_that_lies_about_itself_is_an_error(void **state)
     size_t len;
 
     (void)state;
-    begin_pack(&pack);
-    buf_addc(&pack, BLOB | 3);
-    add_stream(&pack, "idx", 3);
-    write_pack(&pack);
-    id_of("blob", "idx", 3, id);
-    write_idx(id, 12);
+    write_packed_blob("idx", id);
     expect_blob(id, "idx");
     path_of("pack/a.idx", path);
     file = fopen(path, "r");
