@@ -6,13 +6,6 @@ bats_require_minimum_version 1.5.0
 load lib
 load scan
 
-setup_file() {
-    start_bed
-    new_upstream app
-    write_gitgate app -- '.spec.scan = {timeout: "60s"}'
-    start_gate
-}
-
 rule=github-pat # that refused_at expects
 
 # refused_at PLACE ARGS... : the push is refused for what lies at PLACE; nothing moved, nothing shown

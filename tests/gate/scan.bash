@@ -1,5 +1,12 @@
 # shellcheck shell=bash disable=SC2154
-# What the tests of the scan share: a clone of app's to push from, and a secret.
+# What the tests of the scan share: a gate, unless a file has its own; a clone of app's to push from, and a secret.
+
+setup_file() {
+    start_bed
+    new_upstream app
+    write_gitgate app -- '.spec.scan = {timeout: "60s"}'
+    start_gate
+}
 
 setup() {
     work=$BATS_TEST_TMPDIR/work

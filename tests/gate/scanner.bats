@@ -5,13 +5,6 @@ bats_require_minimum_version 1.5.0
 load lib
 load scan
 
-setup_file() {
-    start_bed
-    new_upstream app
-    write_gitgate app -- '.spec.scan = {timeout: "60s"}'
-    start_gate
-}
-
 # with_scanner SCRIPT : a gate whose gitleaks is this script
 with_scanner() {
     mkdir -p "$BATS_TEST_TMPDIR/fake"
