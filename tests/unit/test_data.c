@@ -222,12 +222,18 @@ static void what_was_read_reaches_a_terminal_only_as_text(void **state)
 
 static void base64_is_strict(void **state)
 {
-    static const char *const wrong[] = {"a", "ab", "abc", "a===", "ab=c", "ab c", "YWJj\n", "é==="};
+    static const char *const wrong[] = {"a",    "ab",     "abc",      "a===", "====", "ab=c",
+                                        "ab c", "YWJj\n", "YWI=YWJj", "ab-_", "é==="};
     cleanup_buf struct buf b = BUF_INIT(16);
 
     (void)state;
     base64_encode("\0\1\2\3", 4, &b);
     assert_string_equal(b.data, "AAECAw==");
+    buf_reset(&b);
+    base64_encode("\xfb\xff\xbe?", 4, &b);
+    base64_encode("", 0, &b);
+    base64_encode("ab", 2, &b);
+    assert_string_equal(b.data, "+/++Pw==YWI=");
     buf_reset(&b);
     assert_int_equal(base64_decode("AAECAw==", 8, &b), 0);
     assert_int_equal(b.len, 4);
@@ -235,6 +241,9 @@ static void base64_is_strict(void **state)
     buf_reset(&b);
     assert_int_equal(base64_decode("", 0, &b), 0);
     assert_int_equal(b.len, 0);
+    assert_int_equal(base64_decode("+/++Pw==", 8, &b), 0);
+    assert_int_equal(base64_decode("YWI=", 4, &b), 0);
+    assert_string_equal(b.data, "\xfb\xff\xbe?ab");
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_int_equal(base64_decode(wrong[i], strlen(wrong[i]), &b), -EINVAL);
     assert_int_equal(base64_decode("AAAAAAAAAAAAAAAAAAAAAAAA", 24, &b), -E2BIG);
