@@ -3,7 +3,7 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
-#include <openssl/evp.h>
+#include <nettle/sha2.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -57,17 +57,15 @@ static int look_at_program(struct dl_phdr_info *info, size_t size, void *data)
     return 1;
 }
 
-bool clean_key(const uint8_t rules[RULES_KEY_LEN], const void *program, size_t len,
+void clean_key(const uint8_t rules[RULES_KEY_LEN], const void *program, size_t len,
                uint8_t to[CLEAN_KEY_LEN])
 {
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool hashed = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
-                  EVP_DigestUpdate(context, rules, RULES_KEY_LEN) == 1 &&
-                  EVP_DigestUpdate(context, program, len) == 1 &&
-                  EVP_DigestFinal_ex(context, to, NULL) == 1;
+    struct sha256_ctx context;
 
-    EVP_MD_CTX_free(context);
-    return hashed;
+    sha256_init(&context);
+    sha256_update(&context, RULES_KEY_LEN, rules);
+    sha256_update(&context, len, program);
+    sha256_digest(&context, CLEAN_KEY_LEN, to);
 }
 
 /* ---- the table ---- */
@@ -81,8 +79,9 @@ void clean_open(const struct gate *gate, const struct rulebook *book, struct cle
 
     *ret = CLEAN_INIT;
     dl_iterate_phdr(look_at_program, &program);
-    if (program.len == 0 || !clean_key(book->key, program.data, program.len, ret->key))
+    if (program.len == 0)
         return; /* stripped of what tells it from others: it trusts none */
+    clean_key(book->key, program.data, program.len, ret->key);
     if (path_make(path, NULL, "%s/" CLEAN_FILE, gate->repos_dir) < 0)
         return;
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -104,22 +103,20 @@ void clean_done(struct clean *clean)
  * The second one alone tells that the library has to be asked for its version. */
 static const char as_it_is[] = "", opened[] = "opened";
 
-static bool hash(const struct clean *clean, const char *how, const char *object,
-                 unsigned char to[EVP_MAX_MD_SIZE])
+static void hash(const struct clean *clean, const char *how, const char *object,
+                 uint8_t to[SHA256_DIGEST_SIZE])
 {
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool hashed = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
-                  EVP_DigestUpdate(context, clean->key, sizeof clean->key) == 1 &&
-                  EVP_DigestUpdate(context, how, strlen(how) + 1) == 1 &&
-                  EVP_DigestUpdate(context, object, strlen(object)) == 1 &&
-                  EVP_DigestFinal_ex(context, to, NULL) == 1;
+    struct sha256_ctx context;
 
-    EVP_MD_CTX_free(context);
-    return hashed;
+    sha256_init(&context);
+    sha256_update(&context, sizeof clean->key, clean->key);
+    sha256_update(&context, strlen(how) + 1, (const uint8_t *)how);
+    sha256_update(&context, strlen(object), (const uint8_t *)object);
+    sha256_digest(&context, SHA256_DIGEST_SIZE, to);
 }
 
 /* Which of the slots is its own: by bytes that are not in the entry. */
-static unsigned char *slot(const struct clean *clean, const unsigned char *digest)
+static uint8_t *slot(const struct clean *clean, const uint8_t *digest)
 {
     uint32_t at;
 
@@ -129,18 +126,18 @@ static unsigned char *slot(const struct clean *clean, const unsigned char *diges
 
 static bool has(const struct clean *clean, const char *how, const char *object)
 {
-    unsigned char digest[EVP_MAX_MD_SIZE];
+    uint8_t digest[SHA256_DIGEST_SIZE];
 
-    return hash(clean, how, object, digest) &&
-           memcmp(slot(clean, digest), digest, CLEAN_ENTRY) == 0;
+    hash(clean, how, object, digest);
+    return memcmp(slot(clean, digest), digest, CLEAN_ENTRY) == 0;
 }
 
 static void add(struct clean *clean, const char *how, const char *object)
 {
-    unsigned char digest[EVP_MAX_MD_SIZE];
+    uint8_t digest[SHA256_DIGEST_SIZE];
 
-    if (hash(clean, how, object, digest))
-        memcpy(slot(clean, digest), digest, CLEAN_ENTRY);
+    hash(clean, how, object, digest);
+    memcpy(slot(clean, digest), digest, CLEAN_ENTRY);
 }
 
 static const char *opener(void)

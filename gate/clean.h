@@ -20,7 +20,7 @@
 #define CLEAN_KEY_LEN 32 /* SHA-256 */
 
 struct clean {
-    unsigned char (*table)[CLEAN_ENTRY]; /* NULL: there is none, and nothing is known */
+    uint8_t (*table)[CLEAN_ENTRY]; /* NULL: there is none, and nothing is known */
     uint8_t key[CLEAN_KEY_LEN];
 };
 
@@ -32,7 +32,7 @@ enum clean_by { CLEAN_AS_IT_IS, CLEAN_BY_LIBARCHIVE };
 
 /* What verdicts hold for: these rules as this program applies them. `program` is its build id,
  * which changes with any of its code. */
-bool clean_key(const uint8_t rules[RULES_KEY_LEN], const void *program, size_t len,
+void clean_key(const uint8_t rules[RULES_KEY_LEN], const void *program, size_t len,
                uint8_t to[CLEAN_KEY_LEN]);
 
 /* Only a matter of speed: where there is no room for it the scan goes without. */

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <openssl/evp.h>
+#include <nettle/sha1.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -196,18 +196,16 @@ int odb_has(struct odb *odb, const uint8_t id[ODB_ID_LEN])
 
 static bool is_right(const uint8_t *id, const struct odb_object *object)
 {
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    uint8_t digest[EVP_MAX_MD_SIZE];
+    struct sha1_ctx context;
+    uint8_t digest[ODB_ID_LEN];
     char head[LOOSE_HEADER_MAX];
     int len = snprintf(head, sizeof head, "%s %zu", kinds[object->kind], object->len) + 1;
-    bool right = context && EVP_DigestInit_ex(context, EVP_sha1(), NULL) == 1 &&
-                 EVP_DigestUpdate(context, head, (size_t)len) == 1 &&
-                 EVP_DigestUpdate(context, object->data, object->len) == 1 &&
-                 EVP_DigestFinal_ex(context, digest, NULL) == 1 &&
-                 memcmp(digest, id, ODB_ID_LEN) == 0;
 
-    EVP_MD_CTX_free(context);
-    return right;
+    sha1_init(&context);
+    sha1_update(&context, (size_t)len, (const uint8_t *)head);
+    sha1_update(&context, object->len, (const uint8_t *)object->data);
+    sha1_digest(&context, sizeof digest, digest);
+    return memcmp(digest, id, sizeof digest) == 0;
 }
 
 int odb_read(struct odb *odb, const uint8_t id[ODB_ID_LEN], struct odb_object *ret)

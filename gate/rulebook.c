@@ -2,7 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <openssl/evp.h>
+#include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,19 +73,16 @@ static int name_block(const struct gate *gate, const char *source, const struct 
 {
     static const uint8_t none[RULES_KEY_LEN] = {0};
     static const char engine[] = GITGATE_VERSION; /* and what the block says of Vectorscan's own */
-    unsigned char hash[RULES_KEY_LEN];
+    uint8_t hash[RULES_KEY_LEN];
     char hex[2 * RULES_KEY_LEN + 1];
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool hashed = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
-                  EVP_DigestUpdate(context, engine, sizeof engine) == 1 &&
-                  EVP_DigestUpdate(context, hs_version(), strlen(hs_version())) == 1 &&
-                  EVP_DigestUpdate(context, base ? base->key : none, RULES_KEY_LEN) == 1 &&
-                  EVP_DigestUpdate(context, source, strlen(source)) == 1 &&
-                  EVP_DigestFinal_ex(context, hash, NULL) == 1;
+    struct sha256_ctx context;
 
-    EVP_MD_CTX_free(context);
-    if (!hashed)
-        return error_set(err, -EIO, "cannot hash the rules");
+    sha256_init(&context);
+    sha256_update(&context, sizeof engine, (const uint8_t *)engine);
+    sha256_update(&context, strlen(hs_version()), (const uint8_t *)hs_version());
+    sha256_update(&context, RULES_KEY_LEN, base ? base->key : none);
+    sha256_update(&context, strlen(source), (const uint8_t *)source);
+    sha256_digest(&context, sizeof hash, hash);
     for (size_t i = 0; i < sizeof hash; i++)
         snprintf(hex + 2 * i, 3, "%02x", hash[i]);
     return path_make(to, err, "%s/" RULES_DIR "/%s", gate->repos_dir, hex);
@@ -262,7 +259,8 @@ static int open_gitgates(const struct gate *gate, struct rulebook *book, struct 
 
 int rulebook_open(const struct gate *gate, struct rulebook *ret, struct error *err)
 {
-    unsigned char all[RULEBOOK_SETS * RULES_KEY_LEN] = {0};
+    static const uint8_t none[RULES_KEY_LEN] = {0};
+    struct sha256_ctx all;
     json_auto_t *config = NULL;
     int r = gate->spec.scan.config_map ? read_config(gate, &config, err) : 0;
 
@@ -274,9 +272,9 @@ int rulebook_open(const struct gate *gate, struct rulebook *ret, struct error *e
                                   !gitleaks_config_changes(config, CANARY_OWN_RULE));
     if (r == 0)
         r = open_gitgates(gate, ret, err);
-    for (size_t i = 0; i < ret->n; i++)
-        memcpy(all + i * RULES_KEY_LEN, ret->sets[i].key, RULES_KEY_LEN);
-    if (r == 0 && EVP_Digest(all, sizeof all, ret->key, NULL, EVP_sha256(), NULL) != 1)
-        r = error_set(err, -EIO, "cannot hash the rules");
+    sha256_init(&all);
+    for (size_t i = 0; i < RULEBOOK_SETS; i++)
+        sha256_update(&all, RULES_KEY_LEN, i < ret->n ? ret->sets[i].key : none);
+    sha256_digest(&all, RULES_KEY_LEN, ret->key);
     return r;
 }

@@ -4,7 +4,6 @@
  * and says that it was the scan that failed. */
 #include <errno.h>
 #include <inttypes.h>
-#include <openssl/crypto.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -365,11 +364,6 @@ int verb_scan(int argc, char **argv)
 
     (void)argc;
     (void)argv;
-    /* Hashes are all that is wanted of it: its configuration file takes longer to read, and so do
-     * the names of all ciphers to be made. */
-    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
-                            OPENSSL_INIT_NO_ADD_ALL_DIGESTS,
-                        NULL);
     if (prepare(&s, &err) < 0)
         return fail(&s, &err);
     event_send(&s.gate, "received", s.started_ns, json_object()); /* who sent it waits for us now */

@@ -3,7 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
+#include <nettle/sha2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -73,7 +73,7 @@ static int link_cred(const struct gate *gate, const struct upstream *upstream, c
 
 /* ---- which connection ---- */
 
-static int digest_file(EVP_MD_CTX *md, const char *repo, const char *what, struct error *err)
+static int digest_file(struct sha256_ctx *md, const char *repo, const char *what, struct error *err)
 {
     struct buf content CLEANUP(buf_wipe) = BUF_INIT(CRED_MAX);
     char path[PATH_MAX];
@@ -84,15 +84,9 @@ static int digest_file(EVP_MD_CTX *md, const char *repo, const char *what, struc
         r = file_read(path, &content, NULL);
     if (r < 0)
         return error_errno(err, r, "cannot read the upstream's credential");
-    if (!EVP_DigestUpdate(md, &content.len, sizeof content.len) ||
-        !EVP_DigestUpdate(md, content.data, content.len))
-        return error_errno(err, -ENOMEM, "cannot name the connection");
+    sha256_update(md, sizeof content.len, (const uint8_t *)&content.len);
+    sha256_update(md, content.len, (const uint8_t *)content.data);
     return 0;
-}
-
-static void free_md(EVP_MD_CTX **md)
-{
-    EVP_MD_CTX_free(*md);
 }
 
 /* Whoever holds another key must not ride on a connection that the old key opened, nor on one to
@@ -100,21 +94,19 @@ static void free_md(EVP_MD_CTX **md)
 static int connection_name(const struct upstream *upstream, const char *address, const char *repo,
                            char to[DIGEST_HEX + 1], struct error *err)
 {
-    EVP_MD_CTX *md CLEANUP(free_md) = EVP_MD_CTX_new();
-    unsigned char digest[EVP_MAX_MD_SIZE];
+    struct sha256_ctx md;
+    uint8_t digest[SHA256_DIGEST_SIZE];
     int r;
 
-    if (!md || !EVP_DigestInit_ex(md, EVP_sha256(), NULL) ||
-        !EVP_DigestUpdate(md, upstream->url_text, strlen(upstream->url_text) + 1) ||
-        !EVP_DigestUpdate(md, address ? address : "", address ? strlen(address) : 0))
-        return error_errno(err, -ENOMEM, "cannot name the connection");
-    r = digest_file(md, repo, "key", err);
+    sha256_init(&md);
+    sha256_update(&md, strlen(upstream->url_text) + 1, (const uint8_t *)upstream->url_text);
+    sha256_update(&md, address ? strlen(address) : 0, (const uint8_t *)(address ? address : ""));
+    r = digest_file(&md, repo, "key", err);
     if (r == 0)
-        r = digest_file(md, repo, "known_hosts", err);
+        r = digest_file(&md, repo, "known_hosts", err);
     if (r < 0)
         return r;
-    if (!EVP_DigestFinal_ex(md, digest, NULL))
-        return error_errno(err, -ENOMEM, "cannot name the connection");
+    sha256_digest(&md, sizeof digest, digest);
     for (size_t i = 0; i < DIGEST_HEX / 2; i++)
         snprintf(to + 2 * i, 3, "%02x", digest[i]);
     return 0;

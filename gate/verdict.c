@@ -1,7 +1,7 @@
 /* What gitleaks reports of a part, as verdicts on places of the push. */
 #include <errno.h>
 #include <jansson.h>
-#include <openssl/evp.h>
+#include <nettle/pbkdf2.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -266,16 +266,16 @@ int judge_fingerprint(const struct judge *j, const struct verdict *verdict,
                       char to[FINGERPRINT_LEN + 1], struct error *err)
 {
     cleanup_buf struct buf text = BUF_INIT(PIECE_MAX + KEYWORDS_ROOM);
-    unsigned char hash[FINGERPRINT_LEN / 2];
+    uint8_t hash[FINGERPRINT_LEN / 2];
     int r = read_text(j, (size_t)(verdict->origin - j->list), &text, err);
 
     if (r < 0)
         return r;
-    if (verdict->to > text.len ||
-        PKCS5_PBKDF2_HMAC(text.data + verdict->from, (int)(verdict->to - verdict->from),
-                          (const unsigned char *)verdict->rule, (int)strlen(verdict->rule),
-                          FINGERPRINT_ROUNDS, EVP_sha256(), sizeof hash, hash) != 1)
+    if (verdict->to > text.len)
         return error_set(err, -EIO, "cannot hash a finding");
+    pbkdf2_hmac_sha256(verdict->to - verdict->from, (const uint8_t *)text.data + verdict->from,
+                       FINGERPRINT_ROUNDS, strlen(verdict->rule), (const uint8_t *)verdict->rule,
+                       sizeof hash, hash);
     for (size_t i = 0; i < sizeof hash; i++)
         snprintf(to + 2 * i, 3, "%02x", hash[i]);
     return 0;

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <hs/hs.h>
-#include <openssl/evp.h>
+#include <nettle/sha2.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -250,18 +250,16 @@ static int compile_paths(const json_t *paths, json_t *problems, struct buf *db, 
 /* ---- the block ---- */
 
 /* All that finding and judging go by: what is remembered of an object holds for just that. */
-static bool hash_all(const struct buf *meta, const struct buf *db, const struct buf *paths,
+static void hash_all(const struct buf *meta, const struct buf *db, const struct buf *paths,
                      uint8_t to[RULES_KEY_LEN])
 {
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool hashed = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
-                  EVP_DigestUpdate(context, db->data, db->len) == 1 &&
-                  EVP_DigestUpdate(context, paths->data, paths->len) == 1 &&
-                  EVP_DigestUpdate(context, meta->data, meta->len) == 1 &&
-                  EVP_DigestFinal_ex(context, to, NULL) == 1;
+    struct sha256_ctx context;
 
-    EVP_MD_CTX_free(context);
-    return hashed;
+    sha256_init(&context);
+    sha256_update(&context, db->len, (const uint8_t *)db->data);
+    sha256_update(&context, paths->len, (const uint8_t *)paths->data);
+    sha256_update(&context, meta->len, (const uint8_t *)meta->data);
+    sha256_digest(&context, RULES_KEY_LEN, to);
 }
 
 static int write_block(const struct buf *meta, const struct buf *db, const struct buf *paths,
@@ -274,8 +272,7 @@ static int write_block(const struct buf *meta, const struct buf *db, const struc
                                   .everything = everything,
                                   .marker = marker};
 
-    if (!hash_all(meta, db, paths, header.key))
-        return error_set(err, -EIO, "cannot hash the rules");
+    hash_all(meta, db, paths, header.key);
     buf_add(block, &header, sizeof header);
     buf_add(block, db->data, db->len);
     buf_add(block, paths->data, paths->len);

@@ -83,9 +83,9 @@ static void another_program_knows_nothing(void **state)
     uint8_t a[CLEAN_KEY_LEN], b[CLEAN_KEY_LEN], again[CLEAN_KEY_LEN];
 
     (void)state;
-    assert_true(clean_key(rules, "one", 3, a));
-    assert_true(clean_key(rules, "two", 3, b));
-    assert_true(clean_key(rules, "one", 3, again));
+    clean_key(rules, "one", 3, a);
+    clean_key(rules, "two", 3, b);
+    clean_key(rules, "one", 3, again);
     assert_memory_not_equal(a, b, sizeof a);
     assert_memory_equal(a, again, sizeof a);
 }
