@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/parse.h"
 #include "git.h"
+#include "names.h"
 #include "reason.h"
 #include "suspicion.h"
 #include "sweep.h"
@@ -154,8 +155,9 @@ bool fetch_unfinished(const char *repo)
     char path[PATH_MAX];
     struct stat st;
 
-    return path_make(path, NULL, "%s/" SHALLOW_FILE, repo) == 0 && stat(path, &st) == 0 &&
-           st.st_size > 0;
+    if (path_make(path, NULL, "%s/" SHALLOW_FILE, repo) < 0)
+        return true;
+    return stat(path, &st) == 0 ? st.st_size > 0 : errno != ENOENT;
 }
 
 /* Commits from each tip: so many are there, so many more are asked for. */
@@ -258,7 +260,64 @@ static int take_step(const struct gate *gate, const struct upstream *upstream, c
     return fetch(gate, upstream, repo, step->have + step->more, err);
 }
 
-/* Where a deeper step does not move the ends of the history, they are the upstream's own. */
+/* ---- ends that no step moves ---- */
+
+/* The ids of `ends` that are not in `gone`; both are lists of lines, which it takes apart. */
+static int keep_others(char *ends, char *gone, struct buf *to)
+{
+    struct names known CLEANUP(names_done) = NAMES_INIT;
+    char *save = NULL;
+    int r = 0;
+
+    for (char *id = strtok_r(gone, "\n", &save); id && r >= 0; id = strtok_r(NULL, "\n", &save))
+        r = names_add(&known, id);
+    for (char *id = r < 0 ? NULL : strtok_r(ends, "\n", &save); id && r >= 0;
+         id = strtok_r(NULL, "\n", &save)) {
+        r = names_add(&known, id);
+        if (r == 1)
+            buf_addf(to, "%s\n", id);
+    }
+    return r < 0 ? r : buf_error(to);
+}
+
+static int write_shallow(const char *repo, const struct buf *ends, struct error *err)
+{
+    char path[PATH_MAX];
+    int r = path_make(path, err, "%s/" SHALLOW_FILE, repo);
+
+    if (r < 0)
+        return r;
+    if (ends->len > 0)
+        return file_write(path, ends->data, ends->len, 0600, err);
+    return unlink(path) < 0 ? error_errno(err, -errno, "the gate can't write to its mirror") : 0;
+}
+
+/* Ends to which no ref leads any more, as the branch that did went from the upstream since: the
+ * server says nothing of them, whatever is asked. `git prune` would drop them, too, but holds all
+ * that is reachable in memory for it. 1 when there were any, else 0. */
+static int drop_stale_ends(const char *repo, struct buf *ends, struct error *err)
+{
+    cleanup_proc struct proc_result stale = PROC_RESULT_INIT(SHALLOW_MAX, GIT_ERR_MAX);
+    cleanup_buf struct buf kept = BUF_INIT(SHALLOW_MAX);
+    int r = git_run(repo, NULL, GIT("rev-list", "--stdin", "--not", "--all"), ends->data, ends->len,
+                    FETCH_TIMEOUT_MS, &stale, err);
+
+    if (r < 0)
+        return r;
+    if (stale.exit_code != 0 || buf_error(&stale.out))
+        return error_set(err, damage_suspected(stale.err.data) ? -EUCLEAN : -EIO,
+                         "the gate can't read its mirror");
+    if (stale.out.len == 0)
+        return 0;
+    r = keep_others(ends->data, stale.out.data, &kept);
+    if (r < 0)
+        return error_errno(err, r, "the gate can't read its mirror");
+    r = write_shallow(repo, &kept, err);
+    return r < 0 ? r : 1;
+}
+
+/* Where a deeper step does not move the ends of the history, they are the upstream's own, or stale.
+ */
 static int go_deeper(const struct gate *gate, const struct upstream *upstream, const char *repo,
                      const struct step *step, struct error *err)
 {
@@ -271,11 +330,14 @@ static int go_deeper(const struct gate *gate, const struct upstream *upstream, c
         r = read_shallow(repo, &after, err);
     if (r < 0 || after.len == 0)
         return r;
-    if (before.len == after.len && memcmp(before.data, after.data, after.len) == 0)
+    if (before.len != after.len || memcmp(before.data, after.data, after.len) != 0)
+        return 0;
+    r = drop_stale_ends(repo, &after, err);
+    if (r == 0)
         return error_set(err, -ENOTSUP,
                          "the upstream is a shallow clone itself, which the gate can't mirror: run "
                          "git fetch --unshallow there");
-    return 0;
+    return r < 0 ? r : 0;
 }
 
 static int fetch_in_steps(const struct gate *gate, const struct upstream *upstream,

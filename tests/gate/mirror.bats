@@ -18,15 +18,19 @@ setup_file() {
     wait_for 60 mirrored 3
 }
 
-# long_upstream NAME : a history of that many commits
-long_upstream() {
+# long_history NAME BRANCH : that many commits, as a branch that shares none with another
+long_history() {
     local i
-    empty_upstream "$1"
     for i in $(seq "$COMMITS"); do
-        printf 'commit refs/heads/main\ncommitter A <a@example.com> %d +0000\ndata 2\nm\n' $((1700000000 + i))
+        printf 'commit refs/heads/%s\ncommitter A <a@example.com> %d +0000\ndata 2\nm\n' "$2" $((1700000000 + i))
         printf 'M 100644 inline f%d\ndata <<END\n%s\nEND\n\n' $((i % 50)) "$RANDOM $RANDOM $RANDOM $RANDOM $RANDOM"
     done | git -C "$BED/srv/$1.git" fast-import --quiet
     own "$1"
+}
+
+long_upstream() {
+    empty_upstream "$1"
+    long_history "$1" main
 }
 
 shallow_upstream() {
@@ -164,6 +168,20 @@ kill_on_the_way() {
     [ "$(size 3)" -lt $(($(size 2) / 2)) ]
     [ "$(size 4)" -lt $(($(size 3) / 2)) ]
     [ "$(size 5)" -le "$(size 4)" ]
+}
+
+# Where the first step cut that branch off, the upstream has nothing any more that could go on from there.
+@test "a branch that goes from the upstream in the midst of a first mirror does not end it" {
+    long_history long aside
+    begin_anew long 2
+    kill_on_the_way
+    git -C "$BED/srv/long.git" update-ref -d refs/heads/aside
+    git -C "$BED/srv/long.git" gc -q --prune=now
+    own long
+    start_gate
+    clone long "$BATS_TEST_TMPDIR/work"
+    [ "$(git -C "$BATS_TEST_TMPDIR/work" rev-list --count --all)" = "$COMMITS" ]
+    [ "$(gate_git long rev-parse --is-shallow-repository)" = false ]
 }
 
 @test "an upstream that is a shallow clone itself is refused, and told so" {
