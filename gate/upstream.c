@@ -89,12 +89,18 @@ static int digest_file(struct sha256_ctx *md, const char *repo, const char *what
     return 0;
 }
 
+/* A hash's context keeps the last bytes that it was given. */
+static void wipe_hash(struct sha256_ctx *md)
+{
+    explicit_bzero(md, sizeof *md);
+}
+
 /* Whoever holds another key must not ride on a connection that the old key opened, nor on one to
  * another address. */
 static int connection_name(const struct upstream *upstream, const char *address, const char *repo,
                            char to[DIGEST_HEX + 1], struct error *err)
 {
-    struct sha256_ctx md;
+    struct sha256_ctx md CLEANUP(wipe_hash);
     uint8_t digest[SHA256_DIGEST_SIZE];
     int r;
 
