@@ -38,15 +38,14 @@ static const char *const suspicious[] = {
     "unexpected line in ",
 };
 
-/* What a machine that is short of something has git say. */
+/* What a machine that is short of something has git say. Of more than a word each: no ref, which
+ * git names in what it says, has a space in its name. */
 static const char *const innocent[] = {
-    "emory",
-    "mmap failed",
-    "No space left",
-    "quota",
-    "Too many open files",
-    "ermission denied",
-    "Resource temporarily unavailable",
+    "ut of memory",     "llocate memory",
+    "virtual memory",   "memory exhausted",
+    "mmap failed",      "No space left",
+    "quota exceeded",   "Too many open files",
+    "ermission denied", "Resource temporarily unavailable",
 };
 
 static const char *const theirs[] = {"from remote repository",

@@ -19,6 +19,7 @@ static void what_git_says_of_a_damaged_repository_is_suspicious(void **state)
         "fatal: unable to read tree 1234\n",
         "remote: Counting objects\nerror: Could not read 1234\n",
         "error: packfile objects/pack/pack-1.pack does not match index\n",
+        "error: refs/heads/fix-memory-quota does not point to a valid object!\n",
     };
 
     (void)state;
@@ -36,6 +37,7 @@ static void what_it_says_of_an_upstream_or_of_a_short_machine_is_not(void **stat
         ("error: unable to write file objects/pack: No space left on device\nfatal: index-pack "
          "died\n"),
         "fatal: Out of memory, malloc failed\nerror: inflate: out of memory\n",
+        "error: unable to write loose object file: Disk quota exceeded\n",
     };
 
     (void)state;
@@ -49,6 +51,7 @@ static void fsck_finds_damage_by_its_code_or_its_words(void **state)
     assert_true(fsck_tells_damage(2, ""));
     assert_true(fsck_tells_damage(128, "fatal: not a git repository: '.'\n"));
     assert_true(fsck_tells_damage(1, "error: 1234: object corrupt or missing: objects/12/34\n"));
+    assert_true(fsck_tells_damage(2, "error: refs/heads/memory: invalid sha1 pointer 1234\n"));
 }
 
 static void what_fsck_finds_fault_with_is_no_damage(void **state)
