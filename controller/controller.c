@@ -275,9 +275,14 @@ void controller_finish(struct controller *controller, void (*finished)(void *dat
     controller_job_ended(controller);
 }
 
-static void *keep_seen(const struct node *object)
+static int keep_seen(const struct node *object, struct buf *kept)
 {
-    return seen_new(object);
+    struct seen seen = seen_of(object);
+
+    if (!seen.version)
+        return -EBADMSG;
+    buf_add(kept, &seen, sizeof seen);
+    return buf_error(kept);
 }
 
 /* Metadata only: no Secret's content is ever listed. */
@@ -291,7 +296,6 @@ static int watch_objects(struct controller *controller, const struct kube_resour
                                    .namespace_ = namespace_,
                                    .metadata_only = true,
                                    .keep = keep_seen,
-                                   .release = free,
                                    .changed = changed,
                                    .synced = controller_synced,
                                    .data = controller};
@@ -303,8 +307,8 @@ static int watch_gates(struct controller *controller, const char *namespace_, st
 {
     struct kube_watch_spec spec = {.resource = &kube_gitgates,
                                    .namespace_ = namespace_,
-                                   .keep = kept_gate_new,
-                                   .release = kept_gate_free,
+                                   .keep = kept_gate_add,
+                                   .release = kept_gate_done,
                                    .changed = on_gate,
                                    .synced = controller_synced,
                                    .data = controller};
@@ -357,7 +361,7 @@ int controller_start(uv_loop_t *loop, const struct kube_config *config, const ch
     make_lull(ret);
     ret->queue = queue_new(loop, WORKERS, job_start, ret);
     ret->resolver = resolver_new(loop, on_addresses, ret);
-    ret->states = kube_store_new(state_free);
+    ret->states = kube_store_new(state_done);
     ret->references = references_new();
     if (!ret->queue || !ret->resolver || !ret->states || !ret->references)
         r = error_set(err, -ENOMEM, "memory is short");

@@ -62,7 +62,7 @@ static struct told *find(struct events *events, const struct digest *key, uint64
     for (size_t i = 0; i < EVENTS_REMEMBERED; i++) {
         struct told *told = &events->told[i];
 
-        if (*key->text && strcmp(told->key.text, key->text) == 0 && now - told->last < SERIES_MS)
+        if (digest_equal(&told->key, key) && now - told->last < SERIES_MS)
             return told;
     }
     return NULL;

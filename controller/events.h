@@ -17,7 +17,7 @@ struct gate_state;
 #define EVENTS_REMEMBERED 8 /* of a gate */
 
 struct told {
-    struct digest key; /* "" = free */
+    struct digest key; /* none: free */
     char name[80];     /* of the Event */
     unsigned count;
     uint64_t last; /* uv_now */

@@ -15,7 +15,7 @@
 static void job_free(struct job *job)
 {
     if (job->state)
-        state_writes_nothing(job->state);
+        job->state->writes = NULL;
     *job->link = job->next;
     if (job->next)
         job->next->link = job->link;
@@ -23,7 +23,6 @@ static void job_free(struct job *job)
     json_decref(job->status);
     json_decref(job->secrets);
     json_decref(job->config_maps);
-    sources_done(&job->sources);
     problems_done(&job->problems);
     gitgate_done(&job->gate);
     json_decref(job->object);
@@ -104,10 +103,11 @@ void job_look_again(struct job *job)
 static uint64_t wait_for_addresses(const struct job *job)
 {
     uint64_t now = uv_now(job->controller->loop), wait = 0;
+    const char *host;
 
-    for (size_t i = 0; i < job->state->n_hosts; i++) {
-        struct resolution resolution =
-            resolver_get(job->controller->resolver, job->state->hosts[i]);
+    strings_each(job->state->hosts, host)
+    {
+        struct resolution resolution = resolver_get(job->controller->resolver, host);
         uint64_t until = resolution.since + RESOLVE_WAIT_MS;
 
         if (resolution.pending && until > now && until - now > wait)
@@ -134,6 +134,8 @@ static struct job *job_new(struct controller *controller, const char *ns, const 
     job->ns = strdup(ns);
     job->name = strdup(name);
     job->state = state_of(controller, ns, name);
+    if (job->state)
+        job->state->writes = &job->under_way;
     if (job->object && job->ns && job->name && job->state)
         return job;
     job_free(job);
@@ -144,7 +146,6 @@ static void forget(struct controller *controller, const char *ns, const char *na
 {
     kube_store_remove(controller->states, ns, name);
     queue_done(controller->queue, ns, name, QUEUE_OK, 0);
-    queue_forget(controller->queue, ns, name);
 }
 
 void job_start(void *data, const char *ns, const char *name)
@@ -165,8 +166,9 @@ void job_start(void *data, const char *ns, const char *name)
     }
     measure_begin(&controller->measure);
     job->decoded = gitgate_decode(job->object, false, &job->gate, &job->problems) == 0;
+    job_see_sources(job);
     if (state_hold_hosts(job->state, job->decoded ? &job->gate : NULL) < 0 ||
-        job_see_sources(job) < 0 || state_refer(job->state, &job->sources) < 0) {
+        state_refer(job->state, &job->sources) < 0) {
         job_out_of_memory(job);
         return;
     }

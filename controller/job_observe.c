@@ -5,7 +5,7 @@
 
 /* ---- Observing and planning --------------------------------------------------------------- */
 
-int job_see_sources(struct job *job)
+void job_see_sources(struct job *job)
 {
     sources_of(&job->gate, &job->sources);
     for (size_t i = 0; i < job->sources.n; i++) {
@@ -13,11 +13,13 @@ int job_see_sources(struct job *job)
         const struct kube_watch *watch = controller_watch(job->controller, source->resource);
         const struct seen *seen = kube_store_get(kube_watch_store(watch), job->ns, source->name);
 
-        if (seen && source_set_version(source, seen->uid, seen->version) < 0)
-            return -ENOMEM;
+        source->there = seen;
+        if (!seen)
+            continue;
+        source->uid = seen->uid;
+        source->version = seen->version;
     }
     job->made_from = sources_digest(&job->gate, &job->sources);
-    return 0;
 }
 
 static void see_addresses(const struct job *job, struct view *view)
@@ -38,11 +40,6 @@ static void see_addresses(const struct job *job, struct view *view)
     }
 }
 
-static bool same_digest(const struct digest *a, const struct digest *b)
-{
-    return *a->text && strcmp(a->text, b->text) == 0;
-}
-
 void job_observe(struct job *job, struct view *view)
 {
     struct gate_state *state = job->state;
@@ -57,10 +54,11 @@ void job_observe(struct job *job, struct view *view)
         .resolved = view->resolved,
         .census = job->counted ? &job->census : NULL,
         .made_from = job->made_from,
-        .creds_problems =
-            same_digest(&state->made_from, &job->made_from) ? state->creds_problems : NULL,
+        .creds_known = digest_equal(&state->made_from, &job->made_from),
         .sources = job->read ? &view->sources : NULL,
     };
+    if (view->observed.creds_known)
+        view->observed.creds_problems = state->creds_problems;
     see_addresses(job, view);
     for (enum owned i = 0; i < OWNED_N; i++) {
         view->observed.owned[i] = state_see(state, i);

@@ -30,6 +30,7 @@ struct job {
     json_t *secrets, *config_maps;
 
     struct digest made_from;
+    struct writes under_way; /* state->writes */
     struct census census;
     bool counted; /* census is known */
     struct plan plan;
@@ -66,8 +67,8 @@ json_t *job_fields(const struct job *job);
 
 /* ---- job_observe.c ---- */
 
-/* Of the sources, what the watch knows: 0 or -ENOMEM. */
-int job_see_sources(struct job *job);
+/* Of the sources, what the watch knows. */
+void job_see_sources(struct job *job);
 
 void job_observe(struct job *job, struct view *view);
 

@@ -21,8 +21,9 @@ static int take_source(struct job *job, struct source *source, const struct kube
     json_auto_t *object = NULL;
     const json_t *metadata;
 
-    if (response->status == 404)
-        return source_set_version(source, NULL, NULL);
+    source->there = response->status != 404;
+    if (!source->there)
+        return 0;
     object_mend(response->body, response->len);
     object = json_loadb(response->body, response->len, JSON_REJECT_DUPLICATES, NULL);
     metadata = json_object_get(object, "metadata");
@@ -30,8 +31,10 @@ static int take_source(struct job *job, struct source *source, const struct kube
         return -EBADMSG;
     if (json_object_set(read_into(job, source), source->name, object) < 0)
         return -ENOMEM;
-    return source_set_version(source, json_string_value(json_object_get(metadata, "uid")),
-                              json_string_value(json_object_get(metadata, "resourceVersion")));
+    source->uid = uid_parse(json_string_value(json_object_get(metadata, "uid")));
+    source->version =
+        version_parse(json_string_value(json_object_get(metadata, "resourceVersion")));
+    return 0;
 }
 
 static void on_source(void *data, const struct kube_response *response)
@@ -55,6 +58,11 @@ static void on_source(void *data, const struct kube_response *response)
     }
 }
 
+static bool is_same(const struct source *a, const struct source *b)
+{
+    return a->version && a->version == b->version && uid_equal(&a->uid, &b->uid);
+}
+
 /* What the watch knows of it has been read already, by a job that is still in work: many gates
  * share one key, and all of them come at once when it changes. Key material lives no longer for it
  * than the jobs that need it. */
@@ -65,9 +73,9 @@ static bool take_from_another(struct job *job, struct source *source)
             const struct source *theirs = &other->sources.list[i];
             json_t *object = json_object_get(read_into(other, theirs), theirs->name);
 
-            if (object && theirs->resource == source->resource && theirs->version &&
-                strcmp(theirs->name, source->name) == 0 &&
-                strcmp(theirs->version, source->version) == 0 && strcmp(other->ns, job->ns) == 0)
+            if (object && theirs->resource == source->resource && theirs->there &&
+                strcmp(theirs->name, source->name) == 0 && is_same(theirs, source) &&
+                strcmp(other->ns, job->ns) == 0)
                 return json_object_set(read_into(job, source), source->name, object) == 0;
         }
     return false;
@@ -82,7 +90,7 @@ static void read_next(struct job *job)
     struct error err = ERROR_INIT;
 
     while (job->source < job->sources.n &&
-           (!list[job->source].version || take_from_another(job, &list[job->source])))
+           (!list[job->source].there || take_from_another(job, &list[job->source])))
         job->source++;
     if (job->source == job->sources.n) {
         job->read = true;

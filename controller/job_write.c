@@ -140,10 +140,13 @@ static void forget_creation(json_t *patch, int at)
 static json_t *content_patch(const struct step *step, const struct seen *seen)
 {
     const char *part = json_object_get(step->object, "spec") ? "spec" : "data";
-    json_t *patch = json_pack("[{s:s, s:s, s:s}, {s:s, s:s+, s:O}]", "op", "test", "path",
-                              "/metadata/uid", "value", seen->uid, "op", "add", "path", "/", part,
-                              "value", json_object_get(step->object, part));
+    char uid[UID_TEXT_SIZE];
+    json_t *patch;
 
+    uid_print(&seen->uid, uid);
+    patch = json_pack("[{s:s, s:s, s:s}, {s:s, s:s+, s:O}]", "op", "test", "path", "/metadata/uid",
+                      "value", uid, "op", "add", "path", "/", part, "value",
+                      json_object_get(step->object, part));
     if (patch && owned_types[step->which].resource == &kube_config_maps)
         json_array_append_new(
             patch, json_pack("{s:s, s:s, s:{}}", "op", "add", "path", "/binaryData", "value"));
@@ -199,7 +202,7 @@ static void on_step(void *data, const struct kube_response *response)
     else
         note_failure(job, step, response);
     if (!done) /* nor is it right then what the apply before the patch led to */
-        state_accept(job->state, step->which, NULL);
+        state_accept(job->state, step->which, 0);
     if (done && replace_content(job, step))
         return;
     job->step++;

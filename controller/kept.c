@@ -1,47 +1,33 @@
 #include "kept.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <errno.h>
 
+#include "ids.h"
 #include "kube/object.h"
 
-#define TEXT_MAX                                                                                   \
-    (8u << 20) /* etcd takes 1.5 MiB; escapes may take more room than what they stand for */
-#define TEXT_AT_FIRST 4096
-
-static struct kept_gate *keep(const char *version, const struct buf *text, json_t *selector)
-{
-    size_t size = strlen(version) + 1;
-    struct kept_gate *kept = malloc(sizeof *kept + size + text->len + 1);
-
-    if (!kept)
-        return NULL;
-    memcpy(kept->version, version, size);
-    kept->text = memcpy(kept->version + size, text->data, text->len + 1);
-    kept->selector = json_incref(selector);
-    return kept;
-}
-
-void *kept_gate_new(const struct node *object)
+int kept_gate_add(const struct node *object, struct buf *kept)
 {
     const struct node *selector = node_get(node_get(object, "spec"), "podSelector");
-    const char *version = node_string(node_get(node_get(object, "metadata"), "resourceVersion"));
-    cleanup_buf struct buf text = BUF_INIT(TEXT_MAX);
+    const struct node *metadata = node_get(object, "metadata");
+    struct kept_gate gate = {.version =
+                                 version_parse(node_string(node_get(metadata, "resourceVersion")))};
     json_auto_t *tree = node_to_json(selector);
 
-    buf_reserve(&text, TEXT_AT_FIRST);
-    object_write(&text, object, &kube_gitgates);
-    if (!version || buf_error(&text) || (selector && !tree))
-        return NULL;
-    return keep(version, &text, tree);
+    if (!gate.version)
+        return -EBADMSG;
+    gate.selector = tree;
+    buf_add(kept, &gate, sizeof gate);
+    object_write(kept, object, &kube_gitgates);
+    buf_addc(kept, '\0');
+    if ((selector && !tree) || buf_error(kept))
+        return -ENOMEM;
+    json_incref(tree);
+    return 0;
 }
 
-void kept_gate_free(void *value)
+void kept_gate_done(void *kept)
 {
-    struct kept_gate *kept = value;
-
-    json_decref(kept->selector);
-    free(kept);
+    json_decref(((struct kept_gate *)kept)->selector);
 }
 
 json_t *kept_gate_object(const struct kept_gate *kept)

@@ -3,18 +3,20 @@
 #define GITGATE_CONTROLLER_KEPT_H
 
 #include <jansson.h>
+#include <stdint.h>
 
+#include "base/buf.h"
 #include "data/document.h"
 
 struct kept_gate {
     json_t *selector; /* spec.podSelector, or NULL */
-    const char *text; /* of the whole object without managedFields; behind the version */
-    char version[];
+    uint64_t version;
+    char text[]; /* of the whole object without managedFields */
 };
 
 /* For kube_watch_spec. */
-void *kept_gate_new(const struct node *object);
-void kept_gate_free(void *kept);
+int kept_gate_add(const struct node *object, struct buf *kept);
+void kept_gate_done(void *kept);
 
 /* The object, new; NULL when memory is short. */
 json_t *kept_gate_object(const struct kept_gate *kept);

@@ -1,7 +1,5 @@
 #include "observed.h"
 
-#include <string.h>
-
 const struct owned_type owned_types[OWNED_N] = {
     [OWNED_INTERNAL] = {NAME_INTERNAL, &kube_network_policies},
     [OWNED_EGRESS] = {NAME_EGRESS, &kube_network_policies},
@@ -10,19 +8,18 @@ const struct owned_type owned_types[OWNED_N] = {
     [OWNED_CLIENT] = {NAME_CLIENT, &kube_config_maps},
 };
 
-static const char *uid_of(const struct observed *observed)
+static struct uid uid_of(const struct observed *observed)
 {
-    const char *uid =
-        json_string_value(json_object_get(json_object_get(observed->object, "metadata"), "uid"));
-
-    return uid ? uid : "";
+    return uid_parse(
+        json_string_value(json_object_get(json_object_get(observed->object, "metadata"), "uid")));
 }
 
 bool observed_collides(const struct observed *observed, enum owned which)
 {
     const struct seen *seen = observed->owned[which];
+    struct uid uid = uid_of(observed);
 
-    return seen && strcmp(seen->owner, uid_of(observed)) != 0;
+    return seen && !uid_equal(&seen->owner, &uid);
 }
 
 /* Of an object that was right once whoever writes it is suspected: what is written under our own
@@ -30,10 +27,10 @@ bool observed_collides(const struct observed *observed, enum owned which)
 static bool was_edited(const struct observed *observed, enum owned which)
 {
     const struct seen *seen = observed->owned[which];
-    const char *accepted = observed->accepted[which];
+    uint64_t accepted = observed->accepted[which];
 
     if (accepted)
-        return strcmp(accepted, seen->version) != 0;
+        return accepted != seen->version;
     return seen->foreign || seen->lacks || seen->rewritten;
 }
 
@@ -42,7 +39,7 @@ bool observed_is_right(const struct observed *observed, enum owned which,
 {
     const struct seen *seen = observed->owned[which];
 
-    return seen && seen->labelled && *digest->text && strcmp(seen->applied, digest->text) == 0 &&
+    return seen && seen->labelled && digest_equal(&seen->applied, digest) &&
            !was_edited(observed, which);
 }
 

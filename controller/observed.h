@@ -37,16 +37,16 @@ struct observed {
     const struct problems *invalid; /* why */
 
     const struct seen *owned[OWNED_N]; /* NULL: there is none of that name */
-    const char *accepted[OWNED_N];     /* the version at which it was right: our last write led to
-                                          it, or it was found so; NULL: not known */
+    uint64_t accepted[OWNED_N];        /* the version at which it was right: our last write led to
+                                          it, or it was found so; 0: not known */
 
     const struct resolved *resolved; /* one an upstream, in order */
 
     const struct census *census; /* its pods; NULL: not known now, the status keeps what it says */
 
-    struct digest made_from;              /* of what the credentials are made from now */
-    const json_t *creds_problems;         /* array of {path, message}, found when the credentials
-                                             were last made from just that; NULL: not known */
+    struct digest made_from;      /* of what the credentials are made from now */
+    bool creds_known;             /* they were made from just that before, */
+    const json_t *creds_problems; /* and these {path, message} were found then; NULL: none */
     const struct render_sources *sources; /* NULL: not read yet, see need_sources */
 };
 

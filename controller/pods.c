@@ -1,6 +1,5 @@
 #include "pods.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "api/selector.h"
@@ -13,11 +12,11 @@
 
 #define VERSION_MAX 63
 
+/* Behind it three strings: the gate of its label, or ""; the version of the injection's annotation,
+ * or ""; the labels, "key\0value\0...\0", only of pods that name no gate. */
 struct pod {
-    const char *gate;    /* its label, or "" */
-    const char *version; /* the injection's annotation, or "" */
-    const char *labels;  /* "key\0value\0...\0"; only of pods that name no gate */
     bool leaving;
+    char gate[];
 };
 
 /* ---- What is kept ------------------------------------------------------------------------- */
@@ -29,26 +28,6 @@ static const char *text_of(const struct node *object, const char *key)
     return text ? text : "";
 }
 
-static char *put(char *at, const char *text)
-{
-    size_t size = strlen(text) + 1;
-
-    memcpy(at, text, size);
-    return at + size;
-}
-
-static size_t size_of_labels(const struct node *labels)
-{
-    const struct node *label;
-    size_t size = 1;
-
-    node_each(labels, label)
-    {
-        size += strlen(label->key) + strlen(text_of(labels, label->key)) + 2;
-    }
-    return size;
-}
-
 /* The webhook's is short; anybody may write a long one, which is no version then. */
 static const char *version_of(const struct node *annotations)
 {
@@ -57,57 +36,58 @@ static const char *version_of(const struct node *annotations)
     return strnlen(version, VERSION_MAX + 1) > VERSION_MAX ? "" : version;
 }
 
-/* One allocation; strings lie behind the structure. */
-static void *keep(const struct node *object, const struct node *labels)
+static void add_string(struct buf *to, const char *text)
+{
+    buf_add(to, text, strlen(text) + 1);
+}
+
+static int keep(const struct node *object, const struct node *labels, struct buf *kept)
 {
     const struct node *metadata = node_get(object, "metadata"), *label;
-    const char *gate = text_of(node_get(metadata, "labels"), GITGATE_LABEL_GATE);
-    const char *version = version_of(node_get(metadata, "annotations"));
-    struct pod *pod =
-        malloc(sizeof *pod + strlen(gate) + strlen(version) + 2 + size_of_labels(labels));
-    char *at = (char *)(pod + 1);
+    struct pod pod = {.leaving = node_get(metadata, "deletionTimestamp")};
 
-    if (!pod)
-        return NULL;
-    pod->leaving = node_get(metadata, "deletionTimestamp");
-    pod->gate = at;
-    at = put(at, gate);
-    pod->version = at;
-    at = put(at, version);
-    pod->labels = at;
+    buf_add(kept, &pod, sizeof pod);
+    add_string(kept, text_of(node_get(metadata, "labels"), GITGATE_LABEL_GATE));
+    add_string(kept, version_of(node_get(metadata, "annotations")));
     node_each(labels, label)
     {
-        at = put(put(at, label->key), text_of(labels, label->key));
+        add_string(kept, label->key);
+        add_string(kept, text_of(labels, label->key));
     }
-    *at = '\0';
-    return pod;
+    add_string(kept, "");
+    return buf_error(kept);
 }
 
-static void *keep_named(const struct node *object)
+static int keep_named(const struct node *object, struct buf *kept)
 {
-    return keep(object, NULL);
+    return keep(object, NULL, kept);
 }
 
-static void *keep_other(const struct node *object)
+static int keep_other(const struct node *object, struct buf *kept)
 {
-    return keep(object, node_get(node_get(object, "metadata"), "labels"));
+    return keep(object, node_get(node_get(object, "metadata"), "labels"), kept);
 }
 
-static void *keep_nothing(const struct node *object)
+static const char *behind(const char *text)
 {
-    (void)object;
-    return malloc(1); /* that it is there is all */
+    return text + strlen(text) + 1;
+}
+
+static const char *version_of_pod(const struct pod *pod)
+{
+    return behind(pod->gate);
+}
+
+static const char *labels_of(const struct pod *pod)
+{
+    return behind(version_of_pod(pod));
 }
 
 static const char *label_of(const void *labels, const char *key)
 {
-    for (const char *at = labels; *at;) {
-        const char *value = at + strlen(at) + 1;
-
+    for (const char *at = labels; *at; at = behind(behind(at)))
         if (strcmp(at, key) == 0)
-            return value;
-        at = value + strlen(value) + 1;
-    }
+            return behind(at);
     return NULL;
 }
 
@@ -141,7 +121,8 @@ static bool recount_if_selected(void *data, const char *ns, const char *name, vo
     const struct selected *selected = data;
     const json_t *selector = ((const struct kept_gate *)gate)->selector;
 
-    if (selector && (!selected->pod || selector_selects(selector, label_of, selected->pod->labels)))
+    if (selector &&
+        (!selected->pod || selector_selects(selector, label_of, labels_of(selected->pod))))
         controller_recount(selected->controller, ns, name);
     return true;
 }
@@ -200,7 +181,6 @@ static int watch_pods(struct controller *controller, const struct kube_watch_spe
     spec.namespace_ = controller->pods.namespace_;
     spec.field_selector = NOT_ENDED;
     spec.metadata_only = true;
-    spec.release = free;
     spec.data = controller;
     return kube_watch_start(controller->client, &spec, controller->log, ret, err);
 }
@@ -232,8 +212,6 @@ static int watch_namespaces(struct controller *controller, struct error *err)
     struct kube_watch_spec spec = {.resource = &kube_namespaces,
                                    .label_selector = GITGATE_LABEL_INJECTION "=enabled",
                                    .metadata_only = true,
-                                   .keep = keep_nothing,
-                                   .release = free,
                                    .changed = on_namespace,
                                    .synced = controller_synced,
                                    .data = controller};
@@ -297,14 +275,14 @@ static bool count_named(void *data, const char *ns, const char *name, void *kept
     (void)ns;
     if (pod->leaving || strcmp(pod->gate, counting->gate->name) != 0)
         return true;
-    if (!*pod->version) {
+    if (!*version_of_pod(pod)) {
         census_add(&counting->census->missing, name);
         return true;
     }
     if (!*counting->version.text)
         counting->version = render_version(counting->gate);
     counting->census->gated++;
-    if (strcmp(pod->version, counting->version.text) != 0)
+    if (strcmp(version_of_pod(pod), counting->version.text) != 0)
         census_add(&counting->census->outdated, name);
     return true;
 }
@@ -315,7 +293,7 @@ static bool count_other(void *data, const char *ns, const char *name, void *kept
     const struct pod *pod = kept;
 
     (void)ns;
-    if (!pod->leaving && selector_selects(counting->gate->pod_selector, label_of, pod->labels))
+    if (!pod->leaving && selector_selects(counting->gate->pod_selector, label_of, labels_of(pod)))
         census_add(&counting->census->missing, name);
     return true;
 }

@@ -2,7 +2,6 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "kube/store.h"
 
@@ -20,6 +19,7 @@
 
 enum state { IDLE, READY, WORKING };
 
+/* Of a key that waits, is in work, or has failed: of the others, which are most, there is none. */
 struct item {
     struct queue *queue;
     struct item *next; /* in the ready list */
@@ -27,10 +27,8 @@ struct item {
     bool again;        /* added while in work */
     uint64_t later_ms; /* to be added so long after the work in hand; 0: not */
     unsigned failures;
-    uint64_t since; /* uv_hrtime: when it became READY, then WORKING */
-    uv_timer_t later;
-    char *name;
-    char ns[];
+    uint64_t since;    /* uv_hrtime: when it became READY, then WORKING */
+    uv_timer_t *later; /* runs; NULL: none does */
 };
 
 struct counted {
@@ -52,32 +50,31 @@ struct queue {
     void *data;
 };
 
-static void free_item_memory(uv_handle_t *timer)
+static void free_timer(uv_handle_t *timer)
 {
-    free(timer->data);
+    free(timer);
 }
 
-static void release_item(void *value)
+static void stop_timer(struct item *item)
 {
-    struct item *item = value;
-
-    uv_close((uv_handle_t *)&item->later, free_item_memory);
+    if (item->later)
+        uv_close((uv_handle_t *)item->later, free_timer);
+    item->later = NULL;
 }
 
-static struct item *item_new(struct queue *queue, const char *ns, const char *name)
+static void release_item(void *item)
 {
-    size_t ns_size = strlen(ns) + 1, name_size = strlen(name) + 1;
-    struct item *item = calloc(1, sizeof *item + ns_size + name_size);
+    stop_timer(item);
+}
 
-    if (!item)
-        return NULL;
-    item->queue = queue;
-    item->name = item->ns + ns_size;
-    memcpy(item->ns, ns, ns_size);
-    memcpy(item->name, name, name_size);
-    uv_timer_init(queue->loop, &item->later);
-    item->later.data = item;
-    return kube_store_put(queue->items, ns, name, item) < 0 ? NULL : item;
+/* Found, or made; NULL when memory is short. */
+static struct item *item_of(struct queue *queue, const char *ns, const char *name)
+{
+    struct item *item = kube_store_make(queue->items, ns, name, sizeof *item);
+
+    if (item)
+        item->queue = queue;
+    return item;
 }
 
 /* ---- What is counted ---------------------------------------------------------------------- */
@@ -174,7 +171,7 @@ static void start_work(uv_check_t *check)
         item->since = uv_hrtime();
         queue->ready--;
         queue->working++;
-        queue->work(queue->data, item->ns, item->name);
+        queue->work(queue->data, kube_store_namespace_of(item), kube_store_name_of(item));
     }
     if (has_work(queue)) /* in the loop's next round */
         return;
@@ -194,7 +191,7 @@ static void make_ready(struct item *item)
 {
     struct queue *queue = item->queue;
 
-    uv_timer_stop(&item->later);
+    stop_timer(item);
     item->state = READY;
     item->since = uv_hrtime();
     queue->ready++;
@@ -207,9 +204,21 @@ static void make_ready(struct item *item)
 
 static void on_later(uv_timer_t *timer)
 {
-    struct item *item = timer->data;
+    make_ready(timer->data);
+}
 
-    if (item->state == IDLE)
+/* A timer that is due sooner (a retry) is left as it is. Without memory for one it is now. */
+static void start_timer(struct item *item, uint64_t ms)
+{
+    if (item->later && uv_timer_get_due_in(item->later) <= ms)
+        return;
+    if (!item->later && (item->later = malloc(sizeof *item->later))) {
+        uv_timer_init(item->queue->loop, item->later);
+        item->later->data = item;
+    }
+    if (item->later)
+        uv_timer_start(item->later, on_later, ms, 0);
+    else
         make_ready(item);
 }
 
@@ -264,10 +273,8 @@ void queue_pause(struct queue *queue, bool paused)
 
 void queue_add(struct queue *queue, const char *ns, const char *name)
 {
-    struct item *item = kube_store_get(queue->items, ns, name);
+    struct item *item = item_of(queue, ns, name);
 
-    if (!item)
-        item = item_new(queue, ns, name);
     if (!item)
         return; /* no memory: the watch's next event comes here again */
     if (item->state == WORKING)
@@ -276,19 +283,10 @@ void queue_add(struct queue *queue, const char *ns, const char *name)
         make_ready(item);
 }
 
-/* A timer that is due sooner (a retry) is left as it is. */
-static void start_timer(struct item *item, uint64_t ms)
-{
-    if (!uv_is_active((uv_handle_t *)&item->later) || uv_timer_get_due_in(&item->later) > ms)
-        uv_timer_start(&item->later, on_later, ms, 0);
-}
-
 void queue_add_later(struct queue *queue, const char *ns, const char *name, uint64_t ms)
 {
-    struct item *item = kube_store_get(queue->items, ns, name);
+    struct item *item = item_of(queue, ns, name);
 
-    if (!item)
-        item = item_new(queue, ns, name);
     if (item && item->state == WORKING)
         item->later_ms = ms;
     else if (item && item->state == IDLE)
@@ -332,14 +330,8 @@ void queue_done(struct queue *queue, const char *ns, const char *name, enum queu
     } else if (delay) {
         item->again = false;
         start_timer(item, delay);
+    } else {
+        kube_store_remove(queue->items, ns, name);
     }
     wake(queue);
-}
-
-void queue_forget(struct queue *queue, const char *ns, const char *name)
-{
-    struct item *item = kube_store_get(queue->items, ns, name);
-
-    if (item && item->state == IDLE)
-        kube_store_remove(queue->items, ns, name);
 }

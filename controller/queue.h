@@ -1,7 +1,7 @@
 /* The work queue: one key a GitGate, each at most once in it and at most once in work.
  *
  * A key that is added while it is in work comes again after. Failures wait longer each time, key by
- * key: a broken gate delays no other. */
+ * key: a broken gate delays no other. Of a key that is done nothing is kept. */
 #ifndef GITGATE_CONTROLLER_QUEUE_H
 #define GITGATE_CONTROLLER_QUEUE_H
 
@@ -42,12 +42,9 @@ enum queue_result {
 /* After so long at the latest: for changes that come in swarms. */
 void queue_add_later(struct queue *queue, const char *ns, const char *name, uint64_t ms);
 
-/* `again_ms`: come again after so long at the latest (0: not by itself). */
+/* `again_ms`: come again after so long at the latest (0: not by itself). Strings that `work` was
+ * given are not good any more after it. */
 void queue_done(struct queue *queue, const char *ns, const char *name, enum queue_result result,
                 uint64_t again_ms);
-
-/* The GitGate is gone: nothing of it is kept. Not while it is in work: then the next queue_done
- * with QUEUE_OK and 0 does it. */
-void queue_forget(struct queue *queue, const char *ns, const char *name);
 
 #endif

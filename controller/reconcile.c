@@ -91,6 +91,14 @@ static int set_metadata(json_t *object, const char *key, json_t *value)
     return json_object_set_new(json_object_get(object, "metadata"), key, value);
 }
 
+static json_t *uid_json(const struct uid *uid)
+{
+    char text[UID_TEXT_SIZE];
+
+    uid_print(uid, text);
+    return json_string(text);
+}
+
 /* Steals `object`. What is there must have the uid that was seen, and to create something is
  * refused where anything is: so an object that isn't ours can't be taken over, not even in the
  * moment between look and write. */
@@ -102,7 +110,7 @@ static int add_write(const struct observed *observed, enum owned which, json_t *
     int r = set_metadata(object, "annotations", json_pack("{s:o}", ANNOTATION_APPLIED, applied));
 
     if (seen)
-        r |= set_metadata(object, "uid", json_string(seen->uid));
+        r |= set_metadata(object, "uid", uid_json(&seen->uid));
     plan->steps[plan->n_steps++] =
         (struct step){.verb = seen ? STEP_UPDATE : STEP_CREATE, .which = which, .object = object};
     return r < 0 ? -ENOMEM : 0;
@@ -112,8 +120,8 @@ static int add_delete(const struct observed *observed, enum owned which, struct 
 {
     const struct gitgate *gate = observed->gate;
     struct name name = gitgate_owned_name(gate->name, owned_types[which].name);
-    json_t *object = json_pack("{s:{s:s, s:s, s:s}}", "metadata", "namespace", gate->namespace_,
-                               "name", name.text, "uid", observed->owned[which]->uid);
+    json_t *object = json_pack("{s:{s:s, s:s, s:o}}", "metadata", "namespace", gate->namespace_,
+                               "name", name.text, "uid", uid_json(&observed->owned[which]->uid));
 
     if (!object)
         return -ENOMEM;
@@ -217,8 +225,8 @@ static bool must_write_creds(const struct observed *observed)
 
 static bool need_sources(const struct observed *observed)
 {
-    return !observed->sources && (must_write_creds(observed) ||
-                                  (!observed->creds_problems && !known_to_be_right(observed)));
+    return !observed->sources &&
+           (must_write_creds(observed) || (!observed->creds_known && !known_to_be_right(observed)));
 }
 
 /* Gives `known` the list of problems (new reference). */
@@ -229,13 +237,9 @@ static int plan_creds(const struct observed *observed, struct plan *plan, json_t
     json_t *object;
 
     plan->right[OWNED_CREDS] = !write && !observed_collides(observed, OWNED_CREDS);
-    if (!write && observed->creds_problems) {
+    if (!write && (observed->creds_known || known_to_be_right(observed))) {
         *known = json_incref((json_t *)observed->creds_problems);
         return 0;
-    }
-    if (!write && known_to_be_right(observed)) {
-        *known = json_array();
-        return *known ? 0 : -ENOMEM;
     }
     object = render_creds(observed->gate, observed->sources, &problems);
     *known = problems_json(observed, &problems);

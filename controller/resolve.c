@@ -50,7 +50,7 @@ struct hold {
 
 struct resolver {
     uv_loop_t *loop;
-    struct kube_store *entries; /* by host */
+    struct kube_store *entries; /* by host: pointers, since handles of libuv close later */
     struct kube_store *holds;   /* by host and namespace */
     struct turns *turns;
     unsigned asking; /* look-ups under way */
@@ -252,7 +252,7 @@ static void on_timer_closed(uv_handle_t *timer)
 
 static void release(void *value)
 {
-    struct entry *entry = value;
+    struct entry *entry = *(struct entry **)value;
 
     entry->gone = true;
     if (entry->asking)
@@ -270,7 +270,7 @@ struct resolver *resolver_new(uv_loop_t *loop, void (*changed)(void *data, const
     setenv("UV_THREADPOOL_SIZE", THREADS, 1);
     *resolver = (struct resolver){.loop = loop,
                                   .entries = kube_store_new(release),
-                                  .holds = kube_store_new(free),
+                                  .holds = kube_store_new(NULL),
                                   .turns = turns_new(LOOK_UPS, LOOK_UPS_EACH),
                                   .changed = changed,
                                   .data = data};
@@ -290,9 +290,16 @@ void resolver_free(struct resolver *resolver)
     free_resolver_if_over(resolver);
 }
 
+static struct entry *find(const struct resolver *resolver, const char *host)
+{
+    struct entry *const *found = kube_store_get(resolver->entries, "", host);
+
+    return found ? *found : NULL;
+}
+
 static struct entry *entry_of(struct resolver *resolver, const char *host)
 {
-    struct entry *entry = kube_store_get(resolver->entries, "", host);
+    struct entry *entry = find(resolver, host);
     size_t size = strlen(host) + 1;
 
     if (entry)
@@ -305,7 +312,7 @@ static struct entry *entry_of(struct resolver *resolver, const char *host)
     memcpy(entry->host, host, size);
     uv_timer_init(resolver->loop, &entry->again);
     entry->again.data = entry->request.data = entry;
-    return kube_store_put(resolver->entries, "", host, entry) < 0 ? NULL : entry;
+    return kube_store_put(resolver->entries, "", host, &entry, sizeof entry) ? entry : NULL;
 }
 
 static void drop_if_unheld(struct entry *entry)
@@ -314,29 +321,26 @@ static void drop_if_unheld(struct entry *entry)
         kube_store_remove(entry->resolver->entries, "", entry->host);
 }
 
-static struct hold *hold_new(struct resolver *resolver, const char *ns, const char *host)
+static struct hold *hold_of(struct resolver *resolver, const char *ns, const char *host)
 {
-    struct entry *entry = entry_of(resolver, host);
-    struct hold *hold = entry ? calloc(1, sizeof *hold) : NULL;
+    struct hold *hold = kube_store_make(resolver->holds, host, ns, sizeof *hold);
 
-    if (hold)
-        hold->entry = entry;
-    if (hold && kube_store_put(resolver->holds, host, ns, hold) == 0) {
-        entry->holds++;
+    if (!hold || hold->entry)
+        return hold;
+    hold->entry = entry_of(resolver, host);
+    if (hold->entry) {
+        hold->entry->holds++;
         return hold;
     }
-    if (entry)
-        drop_if_unheld(entry);
+    kube_store_remove(resolver->holds, host, ns);
     return NULL;
 }
 
 /* A host that is waited for by now waits in this namespace's line, too. */
 int resolver_hold(struct resolver *resolver, const char *ns, const char *host)
 {
-    struct hold *hold = kube_store_get(resolver->holds, host, ns);
+    struct hold *hold = hold_of(resolver, ns, host);
 
-    if (!hold)
-        hold = hold_new(resolver, ns, host);
     if (!hold)
         return -ENOMEM;
     hold->count++;
@@ -362,7 +366,7 @@ void resolver_drop(struct resolver *resolver, const char *ns, const char *host)
 struct resolution resolver_get(const struct resolver *resolver, const char *host)
 {
     static const char *const none[] = {NULL};
-    struct entry *entry = kube_store_get(resolver->entries, "", host);
+    struct entry *entry = find(resolver, host);
 
     if (!entry)
         return (struct resolution){.ips = none, .error = "memory is short"};

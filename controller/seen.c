@@ -1,6 +1,5 @@
 #include "seen.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -9,7 +8,6 @@
 #include "kube/apply.h"
 
 #define CREATION_SECONDS 1 /* a request in which the clock goes on to the next */
-#define TEXT_MAX 63        /* a uid has 36, the annotation 34 to 38 */
 
 static const char *text_of(const struct node *object, const char *key)
 {
@@ -131,7 +129,10 @@ static bool was_rewritten(const struct node *metadata, const struct managed *man
 
 json_t *seen_applied(const struct digest *digest, size_t keys)
 {
-    return json_sprintf("%s.%zu", digest->text, keys);
+    char hex[33];
+
+    hex_print(digest->bytes, hex);
+    return json_sprintf("%s.%zu", hex, keys);
 }
 
 /* Whether it tells of another number of keys. */
@@ -145,52 +146,26 @@ static bool tells_other_keys(const char *applied, size_t keys)
 
 /* ---- All together ------------------------------------------------------------------------- */
 
-/* What we write there is short. Anybody may annotate any object, and what is kept of each is small.
- */
-static const char *short_or_none(const char *text)
-{
-    return strnlen(text, TEXT_MAX + 1) > TEXT_MAX ? "" : text;
-}
-
-static const char *put(char **at, const char *text)
-{
-    size_t size = strlen(text) + 1;
-    char *start = memcpy(*at, text, size);
-
-    *at += size;
-    return start;
-}
-
-struct seen *seen_new(const struct node *object)
+struct seen seen_of(const struct node *object)
 {
     const struct node *metadata = node_get(object, "metadata");
-    const char *uid = text_of(metadata, "uid"), *version = text_of(metadata, "resourceVersion");
     const struct node *reference = owner_of(metadata);
-    const char *owner = short_or_none(text_of(reference, "uid"));
-    const char *applied =
-        short_or_none(text_of(node_get(metadata, "annotations"), ANNOTATION_APPLIED));
+    const char *applied = text_of(node_get(metadata, "annotations"), ANNOTATION_APPLIED);
     struct managed managed = managed_of(metadata);
-    struct seen *seen;
-    char *at;
+    struct seen seen = {.uid = uid_parse(text_of(metadata, "uid")),
+                        .owner = uid_parse(text_of(reference, "uid")),
+                        .version = version_parse(text_of(metadata, "resourceVersion")),
+                        .creation = managed.creation};
 
-    if (!*uid || !*version)
-        return NULL;
-    seen =
-        malloc(sizeof *seen + strlen(uid) + strlen(version) + strlen(owner) + strlen(applied) + 4);
-    if (!seen)
-        return NULL;
-    at = (char *)(seen + 1);
-    seen->uid = put(&at, uid);
-    seen->version = put(&at, version);
-    seen->owner = put(&at, owner);
-    seen->applied = at;
-    *(char *)mempcpy(at, applied, strcspn(applied, ".")) = '\0';
+    if (strcspn(applied, ".") == 32)
+        hex_parse(applied, seen.applied.bytes);
+    if (!reference)
+        return seen;
     /* What we created with and what we applied since both count: a key that the latter no longer
      * has would stay. */
-    seen->foreign = reference && (managed.others || (managed.applied && managed.creation >= 0));
-    seen->lacks = reference && !seen->foreign && tells_other_keys(applied, managed.keys);
-    seen->rewritten = reference && was_rewritten(metadata, &managed);
-    seen->creation = managed.creation;
-    seen->labelled = reference && is_labelled(metadata, reference);
+    seen.foreign = managed.others || (managed.applied && managed.creation >= 0);
+    seen.lacks = !seen.foreign && tells_other_keys(applied, managed.keys);
+    seen.rewritten = was_rewritten(metadata, &managed);
+    seen.labelled = is_labelled(metadata, reference);
     return seen;
 }

@@ -1,9 +1,6 @@
 #include "sources.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define DIGEST_INPUT_MAX (256u << 10)
@@ -29,24 +26,15 @@ void sources_of(const struct gitgate *gate, struct sources *ret)
     }
 }
 
-void sources_done(struct sources *sources)
+static void add_version(struct buf *text, const struct source *source)
 {
-    for (size_t i = 0; i < sources->n; i++)
-        free(sources->list[i].version);
-    sources->n = 0;
-}
+    char uid[UID_TEXT_SIZE];
 
-int source_set_version(struct source *source, const char *uid, const char *resource_version)
-{
-    free(source->version);
-    source->version = NULL;
-    if (!uid || !resource_version)
-        return 0;
-    if (asprintf(&source->version, "%s/%s", uid, resource_version) < 0) {
-        source->version = NULL;
-        return -ENOMEM;
-    }
-    return 0;
+    uid_print(&source->uid, uid);
+    if (source->there)
+        buf_addf(text, "%s/%" PRIu64 "\n", uid, source->version);
+    else
+        buf_adds(text, "absent\n");
 }
 
 struct digest sources_digest(const struct gitgate *gate, const struct sources *sources)
@@ -55,8 +43,9 @@ struct digest sources_digest(const struct gitgate *gate, const struct sources *s
 
     /* Another release may make another Secret from the same. */
     buf_addf(&text, "%s\n%s\n%" PRIu64 "\n", GITGATE_VERSION, gate->uid, gate->generation);
-    for (size_t i = 0; i < sources->n; i++)
-        buf_addf(&text, "%s %s %s\n", sources->list[i].resource->plural, sources->list[i].name,
-                 sources->list[i].version ? sources->list[i].version : "absent");
-    return buf_error(&text) ? (struct digest){""} : digest_of(text.data, text.len);
+    for (size_t i = 0; i < sources->n; i++) {
+        buf_addf(&text, "%s %s ", sources->list[i].resource->plural, sources->list[i].name);
+        add_version(&text, &sources->list[i]);
+    }
+    return buf_error(&text) ? (struct digest){0} : digest_of(text.data, text.len);
 }

@@ -4,9 +4,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "api/gitgate.h"
 #include "digest.h"
+#include "ids.h"
 #include "kube/resource.h"
 
 /* One Secret and one ConfigMap an upstream. */
@@ -15,7 +17,9 @@
 struct source {
     const struct kube_resource *resource; /* kube_secrets or kube_config_maps */
     const char *name;                     /* borrowed from the gate */
-    char *version;                        /* uid and resourceVersion; NULL: it isn't there */
+    bool there;
+    struct uid uid; /* these two only when it is */
+    uint64_t version;
 };
 
 struct sources {
@@ -23,14 +27,8 @@ struct sources {
     size_t n;
 };
 
-#define cleanup_sources CLEANUP(sources_done)
-
-/* Each object once. Versions are not known yet. */
+/* Each object once. Whether they are there is not known yet. */
 void sources_of(const struct gitgate *gate, struct sources *ret);
-void sources_done(struct sources *sources);
-
-/* Sets the version from an object's metadata; NULL: it isn't there. Returns -ENOMEM, or 0. */
-int source_set_version(struct source *source, const char *uid, const char *resource_version);
 
 /* What the credentials Secret is made from: the gate's spec and the versions of its sources. The
  * same digest, the same Secret: so nothing has to be read to know that nothing is to be done. */

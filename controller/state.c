@@ -1,11 +1,33 @@
 #include "state.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/ip.h"
+
+#define STRINGS_MAX (64u << 10) /* what a gate holds or refers to: hundreds of names */
+
+static bool same_strings(const char *strings, const struct buf *wanted)
+{
+    size_t len = 0;
+    const char *string;
+
+    strings_each(strings, string)
+    {
+        len += strlen(string) + 1;
+    }
+    return !buf_error(wanted) && len == wanted->len &&
+           (!len || memcmp(strings, wanted->data, len) == 0);
+}
+
+/* No larger than it must be. NULL when memory is short. */
+static char *strings_of(const struct buf *wanted)
+{
+    char *strings = buf_error(wanted) ? NULL : malloc(wanted->len + 1);
+
+    return strings ? memcpy(strings, wanted->data, wanted->len + 1) : NULL;
+}
 
 /* ---- Hosts -------------------------------------------------------------------------------- */
 
@@ -24,97 +46,118 @@ const char *host_to_resolve(const struct gitgate *gate, const struct upstream *u
     return fixed_address(gate, upstream) ? NULL : upstream->url.host;
 }
 
-static void drop_hosts(struct gate_state *state, char **hosts, size_t n)
+/* Those before `end`; NULL: all. */
+static void drop_hosts(struct gate_state *state, const char *hosts, const char *end)
 {
-    for (size_t i = 0; i < n; i++) {
-        resolver_drop(state->controller->resolver, state->ns, hosts[i]);
-        free(hosts[i]);
+    const char *host;
+
+    strings_each(hosts, host)
+    {
+        if (host == end)
+            return;
+        resolver_drop(state->controller->resolver, kube_store_namespace_of(state), host);
     }
-    free(hosts);
+}
+
+static int hold_hosts(struct gate_state *state, const char *hosts)
+{
+    const char *host;
+
+    strings_each(hosts, host)
+    {
+        if (resolver_hold(state->controller->resolver, kube_store_namespace_of(state), host) < 0) {
+            drop_hosts(state, hosts, host);
+            return -ENOMEM;
+        }
+    }
+    return 0;
 }
 
 /* The new ones are held before the old ones are dropped: what is in both stays known. */
 int state_hold_hosts(struct gate_state *state, const struct gitgate *gate)
 {
-    size_t n = 0, n_upstreams = gate ? gate->n_upstreams : 0;
-    char **hosts = calloc(n_upstreams + 1, sizeof *hosts);
+    cleanup_buf struct buf wanted = BUF_INIT(STRINGS_MAX);
+    cleanup_free char *hosts = NULL;
 
-    if (!hosts)
-        return -ENOMEM;
-    for (size_t i = 0; i < n_upstreams; i++) {
+    for (size_t i = 0; gate && i < gate->n_upstreams; i++) {
         const char *host = host_to_resolve(gate, &gate->upstreams[i]);
 
-        if (!host)
-            continue;
-        hosts[n] = strdup(host);
-        if (!hosts[n] || resolver_hold(state->controller->resolver, state->ns, host) < 0) {
-            free(hosts[n]);
-            drop_hosts(state, hosts, n);
-            return -ENOMEM;
-        }
-        n++;
+        if (host)
+            buf_add(&wanted, host, strlen(host) + 1);
     }
-    drop_hosts(state, state->hosts, state->n_hosts);
-    state->hosts = hosts;
-    state->n_hosts = n;
+    if (same_strings(state->hosts, &wanted))
+        return 0;
+    hosts = strings_of(&wanted);
+    if (!hosts || hold_hosts(state, hosts) < 0)
+        return -ENOMEM;
+    drop_hosts(state, state->hosts, NULL);
+    free(state->hosts);
+    state->hosts = TAKE_PTR(hosts);
     return 0;
 }
 
 bool state_holds(const struct gate_state *state, const char *host)
 {
-    for (size_t i = 0; i < state->n_hosts; i++)
-        if (strcmp(state->hosts[i], host) == 0)
+    const char *held;
+
+    strings_each(state->hosts, held)
+    {
+        if (strcmp(held, host) == 0)
             return true;
+    }
     return false;
 }
 
 /* ---- References --------------------------------------------------------------------------- */
 
-/* One range of the index an object, with the gates in it by name: see kube_store_each. */
-static char *reference_key(const struct kube_resource *resource, const char *ns, const char *name)
+/* One range of the index an object, with the gates in it by name: see kube_store_each. A value is a
+ * pointer to the gate's state. */
+static void add_reference_key(struct buf *to, const struct kube_resource *resource, const char *ns,
+                              const char *name)
 {
-    char *key = NULL;
-
-    return asprintf(&key, "%s/%s/%s", resource->plural, ns, name) < 0 ? NULL : key;
-}
-
-static void keep_state(void *state)
-{
-    (void)state; /* it belongs to controller->states */
+    buf_addf(to, "%s/%s/%s", resource->plural, ns, name);
 }
 
 struct kube_store *references_new(void)
 {
-    return kube_store_new(keep_state);
+    return kube_store_new(NULL);
 }
 
-static void drop_references(struct gate_state *state, char **keys, size_t n)
+static void drop_references(struct gate_state *state)
 {
-    for (size_t i = 0; i < n; i++) {
-        kube_store_remove(state->controller->references, keys[i], state->name);
-        free(keys[i]);
+    const char *key;
+
+    strings_each(state->references, key)
+    {
+        kube_store_remove(state->controller->references, key, kube_store_name_of(state));
     }
-    free(keys);
+    free(state->references);
+    state->references = NULL;
 }
 
 int state_refer(struct gate_state *state, const struct sources *sources)
 {
-    char **keys = calloc(sources->n + 1, sizeof *keys);
-    size_t n;
+    cleanup_buf struct buf wanted = BUF_INIT(STRINGS_MAX);
+    const char *key;
 
-    if (!keys)
+    for (size_t i = 0; i < sources->n; i++) {
+        add_reference_key(&wanted, sources->list[i].resource, kube_store_namespace_of(state),
+                          sources->list[i].name);
+        buf_addc(&wanted, '\0');
+    }
+    if (same_strings(state->references, &wanted))
+        return 0;
+    drop_references(state);
+    state->references = strings_of(&wanted);
+    if (!state->references)
         return -ENOMEM;
-    drop_references(state, state->references, state->n_references);
-    state->references = keys;
-    state->n_references = 0;
-    for (n = 0; n < sources->n; n++) {
-        keys[n] = reference_key(sources->list[n].resource, state->ns, sources->list[n].name);
-        if (!keys[n] ||
-            kube_store_put(state->controller->references, keys[n], state->name, state) < 0) {
-            free(keys[n]);
+    strings_each(state->references, key)
+    {
+        if (!kube_store_put(state->controller->references, key, kube_store_name_of(state), &state,
+                            sizeof(struct gate_state *))) {
+            drop_references(state);
             return -ENOMEM;
         }
-        state->n_references++;
     }
     return 0;
 }
@@ -127,10 +170,10 @@ struct visit {
 static bool visit_state(void *data, const char *key, const char *name, void *value)
 {
     const struct visit *visit = data;
-    const struct gate_state *state = value;
+    const struct gate_state *const *state = value;
 
     (void)key;
-    visit->each(visit->controller, state->ns, name);
+    visit->each(visit->controller, kube_store_namespace_of(*state), name);
     return true;
 }
 
@@ -139,119 +182,95 @@ void references_each(struct controller *controller, const struct kube_resource *
                      void (*each)(struct controller *controller, const char *ns, const char *gate))
 {
     struct visit visit = {controller, each};
-    cleanup_free char *key = reference_key(resource, ns, name);
+    cleanup_buf struct buf key = BUF_INIT(STRINGS_MAX);
 
-    if (key)
-        kube_store_each(controller->references, key, visit_state, &visit);
+    add_reference_key(&key, resource, ns, name);
+    if (!buf_error(&key))
+        kube_store_each(controller->references, key.data, visit_state, &visit);
 }
 
 /* ---- Writes on their way ------------------------------------------------------------------ */
 
-static void set_text(char **to, const char *text)
-{
-    free(*to);
-    *to = text ? strdup(text) : NULL;
-}
-
 static void begin(struct write *write)
 {
-    set_text(&write->version, NULL);
-    write->told = 0;
-    write->under_way = true;
+    *write = (struct write){.under_way = true};
 }
 
-static bool tell(struct write *write, const char *version)
+static bool tell(struct write *write, uint64_t version)
 {
     if (!write->under_way)
         return false;
-    set_text(&write->version, version);
+    write->version = version;
     write->told++;
     return true;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 /* Whether there was more than the one change that it led to. */
-static bool end(struct write *write, const char *version)
+static bool end(struct write *write, uint64_t version)
 {
-    bool more = write->told > 1 || (write->told == 1 && !same_text(write->version, version));
+    bool more = write->told > 1 || (write->told == 1 && write->version != version);
 
-    write->under_way = false;
-    set_text(&write->version, NULL);
+    *write = (struct write){0};
     return more;
 }
 
 bool state_told(struct gate_state *state, enum owned which, const struct seen *seen)
 {
-    return tell(&state->writes[which], seen ? seen->version : NULL);
+    return state->writes && tell(&state->writes->owned[which], seen ? seen->version : 0);
 }
 
 void state_will_write(struct gate_state *state, enum owned which)
 {
-    begin(&state->writes[which]);
+    begin(&state->writes->owned[which]);
 }
 
 bool state_wrote(struct gate_state *state, enum owned which, const struct node *object)
 {
     const struct owned_type *type = &owned_types[which];
     struct kube_watch *watch = controller_watch(state->controller, type->resource);
-    struct seen *seen = object ? seen_new(object) : NULL;
-    const char *version = seen ? seen->version : NULL;
-    bool told = state->writes[which].told > 0, more = end(&state->writes[which], version);
+    struct name name = gitgate_owned_name(kube_store_name_of(state), type->name);
+    struct seen seen = seen_of(object);
+    bool told = state->writes->owned[which].told > 0;
 
-    set_text(&state->accepted[which], version);
-    if (told || (object && !seen))
-        free(seen);
-    else
-        kube_watch_wrote(watch, state->ns, gitgate_owned_name(state->name, type->name).text, seen);
-    return more;
+    state_accept(state, which, seen.version);
+    if (!told && (!object || seen.version)) /* an answer that can't be read: the watch tells it */
+        kube_watch_wrote(watch, kube_store_namespace_of(state), name.text, object ? &seen : NULL,
+                         sizeof seen);
+    return end(&state->writes->owned[which], seen.version);
 }
 
 void state_will_write_status(struct gate_state *state)
 {
-    begin(&state->status_write);
-}
-
-void state_writes_nothing(struct gate_state *state)
-{
-    for (size_t i = 0; i < OWNED_N; i++)
-        end(&state->writes[i], NULL);
-    end(&state->status_write, NULL);
+    begin(&state->writes->status);
 }
 
 /* ---- Writes that the watch has not told yet ----------------------------------------------- */
 
 static void forget_written(struct written *written)
 {
-    free(written->before);
     json_decref(written->status);
     *written = (struct written){0};
 }
 
 /* The watch still tells what it told before the write. */
-static bool is_newer(const struct written *written, const char *version)
+static bool is_newer(const struct written *written, uint64_t version)
 {
-    return written->before && strcmp(written->before, version) == 0;
+    return written->status && written->before && written->before == version;
 }
 
-void state_accept(struct gate_state *state, enum owned which, const char *version)
+void state_accept(struct gate_state *state, enum owned which, uint64_t version)
 {
-    if (!same_text(state->accepted[which], version))
-        set_text(&state->accepted[which], version);
+    state->accepted[which] = version;
 }
 
 void state_accept_nothing(struct gate_state *state)
 {
-    for (enum owned i = 0; i < OWNED_N; i++)
-        state_accept(state, i, NULL);
+    memset(state->accepted, 0, sizeof state->accepted);
 }
 
 bool state_is_own_write(const struct gate_state *state, enum owned which, const struct seen *seen)
 {
-    return state->accepted[which] && strcmp(state->accepted[which], seen->version) == 0;
+    return state->accepted[which] && state->accepted[which] == seen->version;
 }
 
 const struct seen *state_see(const struct gate_state *state, enum owned which)
@@ -259,15 +278,14 @@ const struct seen *state_see(const struct gate_state *state, enum owned which)
     const struct owned_type *type = &owned_types[which];
 
     return kube_store_get(kube_watch_store(controller_watch(state->controller, type->resource)),
-                          state->ns, gitgate_owned_name(state->name, type->name).text);
+                          kube_store_namespace_of(state),
+                          gitgate_owned_name(kube_store_name_of(state), type->name).text);
 }
 
-static const char *version_of(const json_t *object)
+static uint64_t version_of(const json_t *object)
 {
-    const char *version =
-        json_string_value(json_object_get(json_object_get(object, "metadata"), "resourceVersion"));
-
-    return version ? version : "";
+    return version_parse(
+        json_string_value(json_object_get(json_object_get(object, "metadata"), "resourceVersion")));
 }
 
 const json_t *state_see_status(struct gate_state *state, const json_t *gate)
@@ -278,37 +296,35 @@ const json_t *state_see_status(struct gate_state *state, const json_t *gate)
     return json_object_get(gate, "status");
 }
 
-bool state_is_own_status(const struct gate_state *state, const char *version)
+bool state_is_own_status(const struct gate_state *state, uint64_t version)
 {
-    return state->status_version && strcmp(state->status_version, version) == 0;
+    return state->status_version && state->status_version == version;
 }
 
-bool state_told_gate(struct gate_state *state, const char *version)
+bool state_told_gate(struct gate_state *state, uint64_t version)
 {
     if (!is_newer(&state->status, version))
         forget_written(&state->status);
-    return tell(&state->status_write, version);
+    return state->writes && tell(&state->writes->status, version);
 }
 
 bool state_wrote_status(struct gate_state *state, const char *before, const char *after,
                         json_t *status)
 {
-    bool told = state->status_write.told > 0; /* then the watch knows as much, or better */
+    bool told = state->writes->status.told > 0; /* then the watch knows as much, or better */
 
-    set_text(&state->status_version, after);
+    state->status_version = version_parse(after);
     forget_written(&state->status);
-    if (!told) {
-        state->status.before = strdup(before);
-        state->status.status = json_incref(status);
-    }
-    return end(&state->status_write, after);
+    if (!told)
+        state->status = (struct written){version_parse(before), json_incref(status)};
+    return end(&state->writes->status, state->status_version);
 }
 
 void state_remember_creds(struct gate_state *state, const struct digest *made_from,
                           json_t *problems)
 {
     json_decref(state->creds_problems);
-    state->creds_problems = json_incref(problems);
+    state->creds_problems = json_array_size(problems) ? json_incref(problems) : NULL;
     state->made_from = *made_from;
 }
 
@@ -316,36 +332,21 @@ void state_remember_creds(struct gate_state *state, const struct digest *made_fr
 
 struct gate_state *state_of(struct controller *controller, const char *ns, const char *name)
 {
-    struct gate_state *state = kube_store_get(controller->states, ns, name);
+    struct gate_state *state = kube_store_make(controller->states, ns, name, sizeof *state);
 
     if (state)
-        return state;
-    state = calloc(1, sizeof *state);
-    if (!state)
-        return NULL;
-    state->controller = controller;
-    state->ns = strdup(ns);
-    state->name = strdup(name);
-    if (!state->ns || !state->name) {
-        state_free(state);
-        return NULL;
-    }
-    return kube_store_put(controller->states, ns, name, state) < 0 ? NULL : state;
+        state->controller = controller;
+    return state;
 }
 
-void state_free(void *value)
+void state_done(void *value)
 {
     struct gate_state *state = value;
 
-    drop_hosts(state, state->hosts, state->n_hosts);
-    drop_references(state, state->references, state->n_references);
-    free(state->ns);
-    free(state->name);
-    state_accept_nothing(state);
-    state_writes_nothing(state);
+    drop_hosts(state, state->hosts, NULL);
+    free(state->hosts);
+    drop_references(state);
     forget_written(&state->status);
-    free(state->status_version);
     json_decref(state->creds_problems);
     free(state->events);
-    free(state);
 }

@@ -3,6 +3,8 @@
 #ifndef GITGATE_CONTROLLER_STATE_H
 #define GITGATE_CONTROLLER_STATE_H
 
+#include <string.h>
+
 #include "controller.h"
 #include "events.h"
 #include "sources.h"
@@ -10,37 +12,45 @@
 /* The gate's status as we wrote it, until the watch tells something newer than what it told before
  * the write. */
 struct written {
-    char *before; /* the gate's version that was seen before the write */
-    json_t *status;
+    uint64_t before; /* the gate's version that was seen before the write */
+    json_t *status;  /* NULL: none */
 };
 
 /* A write on its way, and what the watch tells meanwhile: its trace, or somebody else's. */
 struct write {
     bool under_way;
-    unsigned told; /* changes */
-    char *version; /* the last one led to; NULL: it was deleted */
+    unsigned told;    /* changes */
+    uint64_t version; /* the last one led to; 0: it was deleted */
 };
 
+struct writes {
+    struct write owned[OWNED_N], status;
+};
+
+/* Strings one behind the other, and an empty one behind them; NULL: none. */
+#define strings_each(strings, string)                                                              \
+    for ((string) = (strings) ? (strings) : ""; *(string); (string) += strlen(string) + 1)
+
+/* Lies in controller->states: its key is the gate's. There are as many as gates, so it is small:
+ * what only a job needs is the job's. */
 struct gate_state {
     struct controller *controller;
-    char *ns, *name;
-    char **hosts; /* that the resolver holds for this gate */
-    size_t n_hosts;
-    char **references; /* keys in controller->references */
-    size_t n_references;
-    char *accepted[OWNED_N]; /* see struct observed */
-    struct write writes[OWNED_N];
-    struct write status_write;
+    char *hosts;                /* that the resolver holds for this gate */
+    char *references;           /* keys in controller->references */
+    uint64_t accepted[OWNED_N]; /* see struct observed */
+    struct writes *writes;      /* of the job in work; NULL: there is none */
     struct written status;
-    char *status_version;    /* of the gate, after our last write of its status */
+    uint64_t status_version; /* of the gate, after our last write of its status; 0: none */
     struct digest made_from; /* what creds_problems is about */
-    json_t *creds_problems;
-    struct events *events; /* that were told; NULL: none yet */
+    json_t *creds_problems;  /* NULL: none */
+    struct events *events;   /* that were told; NULL: none yet */
 };
 
 /* Found, or made; NULL when memory is short. */
 struct gate_state *state_of(struct controller *controller, const char *ns, const char *name);
-void state_free(void *state);
+
+/* For kube_store_new. */
+void state_done(void *state);
 
 /* Holds the hosts that this gate needs looked up, drops the others. */
 int state_hold_hosts(struct gate_state *state, const struct gitgate *gate);
@@ -64,8 +74,8 @@ const char *fixed_address(const struct gitgate *gate, const struct upstream *ups
 /* The watch tells of our own write: there is nothing to be done for it. */
 bool state_is_own_write(const struct gate_state *state, enum owned which, const struct seen *seen);
 
-/* The version at which the object was right; NULL: it is to be looked at anew. */
-void state_accept(struct gate_state *state, enum owned which, const char *version);
+/* The version at which the object was right; 0: it is to be looked at anew. */
+void state_accept(struct gate_state *state, enum owned which, uint64_t version);
 void state_accept_nothing(struct gate_state *state);
 
 /* The object as it is: what the watch tells, or what we wrote after that. */
@@ -83,20 +93,18 @@ bool state_wrote(struct gate_state *state, enum owned which, const struct node *
 
 const json_t *state_see_status(struct gate_state *state, const json_t *gate);
 
-/* Likewise of the status. `after`: the gate's version that the write led to, or NULL. */
+/* Likewise of the status. Versions of the gate: `before` was seen before the write, which led to
+ * `after`, or NULL. */
 void state_will_write_status(struct gate_state *state);
 bool state_wrote_status(struct gate_state *state, const char *before, const char *after,
                         json_t *status);
 
-/* No write is on its way any more, however it ended. */
-void state_writes_nothing(struct gate_state *state);
-
 /* The watch tells of our own write of the status: there is nothing to be done for it. */
-bool state_is_own_status(const struct gate_state *state, const char *version);
+bool state_is_own_status(const struct gate_state *state, uint64_t version);
 
 /* The watch tells of this version of the gate: what we wrote of its status is in it. True while a
  * write of its status is on its way, as state_told. */
-bool state_told_gate(struct gate_state *state, const char *version);
+bool state_told_gate(struct gate_state *state, uint64_t version);
 
 void state_remember_creds(struct gate_state *state, const struct digest *made_from,
                           json_t *problems);

@@ -14,7 +14,6 @@ struct tenant {
     unsigned in_hand;
     bool in_ring;
     TAILQ_ENTRY(tenant) next;
-    char name[];
 };
 
 struct turns {
@@ -31,7 +30,7 @@ struct turns *turns_new(unsigned all, unsigned each)
         return NULL;
     turns->all = all;
     turns->each = each;
-    turns->tenants = kube_store_new(free);
+    turns->tenants = kube_store_new(NULL);
     TAILQ_INIT(&turns->ring);
     if (turns->tenants)
         return turns;
@@ -49,17 +48,11 @@ void turns_free(struct turns *turns)
 
 static struct tenant *tenant_of(struct turns *turns, const char *name)
 {
-    struct tenant *tenant = kube_store_get(turns->tenants, "", name);
-    size_t size = strlen(name) + 1;
+    struct tenant *tenant = kube_store_make(turns->tenants, "", name, sizeof *tenant);
 
-    if (tenant)
-        return tenant;
-    tenant = calloc(1, sizeof *tenant + size);
-    if (!tenant)
-        return NULL;
-    TAILQ_INIT(&tenant->line);
-    memcpy(tenant->name, name, size);
-    return kube_store_put(turns->tenants, "", name, tenant) < 0 ? NULL : tenant;
+    if (tenant && !tenant->line.tqh_last) /* new */
+        TAILQ_INIT(&tenant->line);
+    return tenant;
 }
 
 /* Into the ring (at its end) or out of it, as it should be; and away, if there is nothing left. */
@@ -73,7 +66,7 @@ static void settle(struct turns *turns, struct tenant *tenant)
         TAILQ_REMOVE(&turns->ring, tenant, next);
     tenant->in_ring = wants;
     if (TAILQ_EMPTY(&tenant->line) && !tenant->in_hand)
-        kube_store_remove(turns->tenants, "", tenant->name);
+        kube_store_remove(turns->tenants, "", kube_store_name_of(tenant));
 }
 
 int turns_wait(struct turns *turns, const char *name, struct turn *turn)

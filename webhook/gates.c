@@ -13,16 +13,22 @@ struct gates {
     size_t n, size;
 };
 
-static void *keep(const struct node *object)
+/* What is kept of each is a pointer. */
+static int keep(const struct node *object, struct buf *kept)
 {
     json_auto_t *copy = object_to_json(object, &kube_gitgates);
+    struct gate *gate = copy ? gate_new(copy) : NULL;
 
-    return copy ? gate_new(copy) : NULL;
+    buf_add(kept, &gate, sizeof gate);
+    if (gate && !buf_error(kept))
+        return 0;
+    gate_free(gate);
+    return -ENOMEM;
 }
 
-static void release(void *gate)
+static void release(void *kept)
 {
-    gate_free(gate);
+    gate_free(*(struct gate **)kept);
 }
 
 int gates_new(struct kube_client *client, const struct log *log, struct gates **ret,
@@ -55,14 +61,14 @@ bool gates_synced(const struct gates *gates)
     return kube_watch_synced(gates->watch);
 }
 
-static bool add(void *data, const char *namespace_, const char *name, void *value)
+static bool add(void *data, const char *namespace_, const char *name, void *kept)
 {
     struct gates *gates = data;
 
     (void)namespace_;
     (void)name;
     if (gates->n < gates->size)
-        gates->list[gates->n++] = value;
+        gates->list[gates->n++] = *(struct gate **)kept;
     return true;
 }
 

@@ -1,6 +1,6 @@
 #include "kube/store.h"
 
-#include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv/tree.h>
@@ -8,10 +8,9 @@
 /* libuv's own red-black tree: ordered, so that one namespace is one range. */
 struct entry {
     RB_ENTRY(entry) link;
-    void *value;
-    bool marked;
-    const char *name; /* within key */
-    char key[];       /* "<namespace>/<name>" with a NUL for the slash */
+    uint32_t size; /* of the value */
+    uint32_t ns_len : 31, marked : 1;
+    _Alignas(void *) unsigned char value[]; /* and behind it "<namespace>\0<name>\0" */
 };
 
 RB_HEAD(entries, entry);
@@ -22,17 +21,32 @@ struct kube_store {
     void (*release)(void *value);
 };
 
-/* Namespace first; a NULL name comes before every other. */
-static int compare_keys(const char *ns_a, const char *name_a, const char *ns_b, const char *name_b)
+static const struct entry *entry_of(const void *value)
 {
-    int by_namespace = strcmp(ns_a, ns_b);
+    return (const void *)((const char *)value - offsetof(struct entry, value));
+}
 
-    return by_namespace ? by_namespace : strcmp(name_a, name_b);
+static const char *ns_of(const struct entry *entry)
+{
+    return (const char *)entry->value + entry->size;
+}
+
+static const char *name_of(const struct entry *entry)
+{
+    return ns_of(entry) + entry->ns_len + 1;
+}
+
+/* Namespace first. */
+static int compare_key(const char *ns, const char *name, const struct entry *entry)
+{
+    int by_namespace = strcmp(ns, ns_of(entry));
+
+    return by_namespace ? by_namespace : strcmp(name, name_of(entry));
 }
 
 static int compare(struct entry *a, struct entry *b)
 {
-    return compare_keys(a->key, a->name, b->key, b->name);
+    return compare_key(ns_of(a), name_of(a), b);
 }
 
 RB_GENERATE_STATIC(entries, entry, link, compare)
@@ -52,7 +66,8 @@ static void drop(struct kube_store *store, struct entry *entry)
 {
     RB_REMOVE(entries, &store->entries, entry);
     store->size--;
-    store->release(entry->value);
+    if (store->release)
+        store->release(entry->value);
     free(entry);
 }
 
@@ -72,7 +87,7 @@ static struct entry *find(const struct kube_store *store, const char *ns, const 
     struct entry *entry = RB_ROOT(&store->entries);
 
     while (entry) {
-        int order = compare_keys(ns, name, entry->key, entry->name);
+        int order = compare_key(ns, name, entry);
 
         if (order == 0)
             return entry;
@@ -88,39 +103,69 @@ void *kube_store_get(const struct kube_store *store, const char *namespace_, con
     return entry ? entry->value : NULL;
 }
 
-static struct entry *entry_new(const char *ns, const char *name, void *value)
+static struct entry *entry_new(const char *ns, const char *name, const void *value, size_t size)
 {
-    size_t ns_size = strlen(ns) + 1, name_size = strlen(name) + 1;
-    struct entry *entry = malloc(sizeof *entry + ns_size + name_size);
+    size_t ns_len = strlen(ns), name_size = strlen(name) + 1;
+    struct entry *entry = NULL;
 
+    if (size <= UINT32_MAX && ns_len <= INT32_MAX)
+        entry = calloc(1, sizeof *entry + size + ns_len + 1 + name_size);
     if (!entry)
         return NULL;
-    entry->value = value;
-    entry->marked = false;
-    memcpy(entry->key, ns, ns_size);
-    memcpy(entry->key + ns_size, name, name_size);
-    entry->name = entry->key + ns_size;
+    entry->size = (uint32_t)size;
+    entry->ns_len = (uint32_t)ns_len & INT32_MAX;
+    if (size && value)
+        memcpy(entry->value, value, size);
+    memcpy((char *)ns_of(entry), ns, ns_len + 1);
+    memcpy((char *)name_of(entry), name, name_size);
     return entry;
 }
 
-int kube_store_put(struct kube_store *store, const char *namespace_, const char *name, void *value)
+static void insert(struct kube_store *store, struct entry *entry)
+{
+    RB_INSERT(entries, &store->entries, entry);
+    store->size++;
+}
+
+void *kube_store_put(struct kube_store *store, const char *namespace_, const char *name,
+                     const void *value, size_t size)
+{
+    struct entry *earlier = find(store, namespace_, name);
+    struct entry *entry = entry_new(namespace_, name, value, size);
+
+    if (!entry) {
+        if (store->release)
+            store->release((void *)value);
+        return NULL;
+    }
+    if (earlier)
+        drop(store, earlier);
+    insert(store, entry);
+    return entry->value;
+}
+
+void *kube_store_make(struct kube_store *store, const char *namespace_, const char *name,
+                      size_t size)
 {
     struct entry *entry = find(store, namespace_, name);
 
-    if (entry) {
-        store->release(entry->value);
-        entry->value = value;
-        entry->marked = false;
-        return 1;
-    }
-    entry = entry_new(namespace_, name, value);
-    if (!entry) {
-        store->release(value);
-        return -ENOMEM;
-    }
-    RB_INSERT(entries, &store->entries, entry);
-    store->size++;
-    return 0;
+    if (entry)
+        return entry->value;
+    entry = entry_new(namespace_, name, NULL, size);
+    if (!entry)
+        return NULL;
+    insert(store, entry);
+    return entry->value;
+}
+
+const char *kube_store_namespace_of(const void *value)
+{
+    return ns_of(entry_of(value));
+}
+
+const char *kube_store_name_of(const void *value)
+{
+    return name_of(entry_of(value));
 }
 
 bool kube_store_remove(struct kube_store *store, const char *namespace_, const char *name)
@@ -143,7 +188,7 @@ static struct entry *first_of(const struct kube_store *store, const char *ns)
     struct entry *entry = RB_ROOT(&store->entries), *first = NULL;
 
     while (entry) {
-        if (strcmp(entry->key, ns) < 0) {
+        if (strcmp(ns_of(entry), ns) < 0) {
             entry = RB_RIGHT(entry, link);
         } else {
             first = entry;
@@ -160,9 +205,9 @@ void kube_store_each(const struct kube_store *store, const char *namespace_,
     struct entry *entry = first_of(store, namespace_ ? namespace_ : "");
 
     for (; entry; entry = entries_RB_NEXT(entry)) {
-        if (namespace_ && strcmp(entry->key, namespace_) != 0)
+        if (namespace_ && strcmp(ns_of(entry), namespace_) != 0)
             return;
-        if (!each(data, entry->key, entry->name, entry->value))
+        if (!each(data, ns_of(entry), name_of(entry), entry->value))
             return;
     }
 }
@@ -172,7 +217,7 @@ void kube_store_mark(struct kube_store *store)
     struct entry *entry;
 
     RB_FOREACH(entry, entries, &store->entries)
-        entry->marked = true;
+        entry->marked = 1;
 }
 
 void kube_store_sweep(struct kube_store *store,
@@ -186,7 +231,7 @@ void kube_store_sweep(struct kube_store *store,
         if (!entry->marked)
             continue;
         if (gone)
-            gone(data, entry->key, entry->name, entry->value);
+            gone(data, ns_of(entry), name_of(entry), entry->value);
         drop(store, entry);
     }
 }

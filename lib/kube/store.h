@@ -1,4 +1,6 @@
-/* What a watch knows: namespace and name to a kept value, in order of the keys. */
+/* Values by namespace and name, in order of the keys: what a watch knows, and whatever else is
+ * found by a name. A value is a run of bytes that lies in the store, in one allocation with its
+ * key: there are tens of thousands. */
 #ifndef GITGATE_KUBE_STORE_H
 #define GITGATE_KUBE_STORE_H
 
@@ -7,19 +9,30 @@
 
 struct kube_store;
 
-/* `release` frees a value when it is replaced or removed. NULL when memory is short. */
+/* `release` ends a value that is replaced or removed: what it owns, not itself; NULL when values
+ * own nothing. NULL when memory is short. */
 struct kube_store *kube_store_new(void (*release)(void *value));
 void kube_store_free(struct kube_store *store); /* NULL is fine */
 
-/* The value, or NULL. `namespace_` is "" for cluster-scoped objects. Valid until the next change.
- */
+/* The value, or NULL. `namespace_` is "" for cluster-scoped objects. Valid, and in its place, until
+ * it is replaced or removed. */
 void *kube_store_get(const struct kube_store *store, const char *namespace_, const char *name);
 
-/* Takes `value`; an earlier one of that key is released. 1 when it replaced one, 0 when it is new,
- * -ENOMEM (the value is released then). */
-int kube_store_put(struct kube_store *store, const char *namespace_, const char *name, void *value);
+/* Takes a copy of value[0..size), with all that the value owns; an earlier one of that key is
+ * released. Aligned for pointers. NULL when memory is short: then `value` is released, and the
+ * earlier one stays. */
+void *kube_store_put(struct kube_store *store, const char *namespace_, const char *name,
+                     const void *value, size_t size);
 
-/* false when there was none. */
+/* Found, or made: `size` bytes of zero. NULL when memory is short. */
+void *kube_store_make(struct kube_store *store, const char *namespace_, const char *name,
+                      size_t size);
+
+/* The key under which a value lies in a store. */
+const char *kube_store_namespace_of(const void *value);
+const char *kube_store_name_of(const void *value);
+
+/* false when there was none. Both strings may be the value's own key. */
 bool kube_store_remove(struct kube_store *store, const char *namespace_, const char *name);
 
 size_t kube_store_size(const struct kube_store *store);

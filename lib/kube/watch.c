@@ -14,24 +14,13 @@
 #define BACKOFF_MAX_MS 10000u
 #define CONTINUE_MAX 4096
 #define QUERY_MAX 8192
+#define VALUE_MAX KUBE_LINE_MAX /* what is kept of an object is no more than it */
 
 #define ACCEPT_OBJECTS "application/json"
 /* https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches */
 #define ACCEPT_METADATA_LIST "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 /* ---- Objects into the store --------------------------------------------------------------- */
-
-static void release_whole(void *kept)
-{
-    json_decref(kept);
-}
-
-static void *keep(const struct kube_watch *watch, const struct node *object)
-{
-    if (watch->spec.keep)
-        return watch->spec.keep(object);
-    return object_to_json(object, watch->spec.resource);
-}
 
 static void tell(const struct kube_watch *watch, enum kube_change change, const char *ns,
                  const char *name, void *kept)
@@ -51,20 +40,25 @@ static void tell_replaced(const struct kube_watch *watch, const struct object_ke
 
 int watch_put(struct kube_watch *watch, const struct node *object, struct error *err)
 {
+    cleanup_buf struct buf value = BUF_INIT(VALUE_MAX);
+    enum kube_change change;
     struct object_key key;
     void *kept;
     int r = object_key_of(object, &key, err);
 
     if (r < 0)
         return r;
-    kept = keep(watch, object);
-    if (!kept)
-        return error_set(err, -ENOMEM, "memory is short");
-    tell_replaced(watch, &key);
-    r = kube_store_put(watch->store, key.ns, key.name, kept);
+    r = watch->spec.keep ? watch->spec.keep(object, &value) : 0;
+    if (r == -EBADMSG)
+        return error_set(err, r, "the API server sent an object that can't be read");
     if (r < 0)
         return error_set(err, r, "memory is short");
-    tell(watch, r ? KUBE_MODIFIED : KUBE_ADDED, key.ns, key.name, kept);
+    tell_replaced(watch, &key);
+    change = kube_store_get(watch->store, key.ns, key.name) ? KUBE_MODIFIED : KUBE_ADDED;
+    kept = kube_store_put(watch->store, key.ns, key.name, value.data, value.len);
+    if (!kept)
+        return error_set(err, -ENOMEM, "memory is short");
+    tell(watch, change, key.ns, key.name, kept);
     return 0;
 }
 
@@ -304,8 +298,6 @@ int kube_watch_start(struct kube_client *client, const struct kube_watch_spec *s
     watch->client = client;
     watch->spec = *spec;
     watch->log = log;
-    if (!watch->spec.keep)
-        watch->spec.release = release_whole;
     watch->decoder = KUBE_DECODER_INIT(KUBE_LINE_MAX, on_event, watch);
     watch->next_page = BUF_INIT(CONTINUE_MAX);
     watch->page = PAGE_OBJECTS;
@@ -330,15 +322,13 @@ void kube_watch_stop(struct kube_watch *watch)
     uv_close((uv_handle_t *)&watch->timer, free_watch);
 }
 
-int kube_watch_wrote(struct kube_watch *watch, const char *namespace_, const char *name, void *kept)
+int kube_watch_wrote(struct kube_watch *watch, const char *namespace_, const char *name,
+                     const void *kept, size_t size)
 {
-    int r = 0;
-
     if (kept)
-        r = kube_store_put(watch->store, namespace_, name, kept);
-    else
-        kube_store_remove(watch->store, namespace_, name);
-    return r < 0 ? r : 0;
+        return kube_store_put(watch->store, namespace_, name, kept, size) ? 0 : -ENOMEM;
+    kube_store_remove(watch->store, namespace_, name);
+    return 0;
 }
 
 const struct kube_store *kube_watch_store(const struct kube_watch *watch)

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "data/document.h"
 #include "kube/client.h"
@@ -26,10 +27,10 @@ struct kube_watch_spec {
         *field_selector; /* NULL: none; "metadata.name=x" is what RBAC's resourceNames allow */
     bool metadata_only;  /* PartialObjectMetadata: no spec, data or status crosses the wire */
 
-    /* What the store keeps of an object, as a new value; `object` is good for the call. NULL when
-     * memory is short. Without it the store keeps a json_t, see object_to_json (and `release` must
-     * be NULL too). */
-    void *(*keep)(const struct node *object);
+    /* What the store keeps of an object: adds the bytes of a value to `kept`. `object` is good for
+     * the call. 0, -ENOMEM, or -EBADMSG for an object that can't be read, as after which the watch
+     * fails. Without it only is kept that the object is there. `release`: see kube_store_new. */
+    int (*keep)(const struct node *object, struct buf *kept);
     void (*release)(void *kept);
 
     /* After the store changed (on KUBE_DELETED: just before the value is released). May be NULL. */
@@ -51,11 +52,11 @@ int kube_watch_start(struct kube_client *client, const struct kube_watch_spec *s
  * Call it before kube_client_free, and not from one of its own callbacks. */
 void kube_watch_stop(struct kube_watch *watch);
 
-/* What the caller's own write led to goes into the store (`kept` is taken; NULL: it is gone) before
- * the watch tells it, unless a change of that object was told since the write began: that is the
- * caller's to know. Nothing is told of it. */
+/* What the caller's own write led to goes into the store (as kube_store_put; `kept` NULL: it is
+ * gone) before the watch tells it, unless a change of that object was told since the write began:
+ * that is the caller's to know. Nothing is told of it. */
 int kube_watch_wrote(struct kube_watch *watch, const char *namespace_, const char *name,
-                     void *kept);
+                     const void *kept, size_t size);
 
 const struct kube_store *kube_watch_store(const struct kube_watch *watch);
 bool kube_watch_synced(const struct kube_watch *watch);

@@ -129,18 +129,28 @@ static void list_gone(void *data, const char *ns, const char *name, void *value)
     list_key(data, ns, name, value);
 }
 
+static void put(struct kube_store *store, const char *ns, const char *name, const char *text)
+{
+    const char *value = kube_store_put(store, ns, name, text, strlen(text) + 1);
+
+    assert_non_null(value);
+    assert_string_equal(value, text);
+    assert_string_equal(kube_store_namespace_of(value), ns);
+    assert_string_equal(kube_store_name_of(value), name);
+}
+
 static void a_store_replaces_lists_and_forgets(void **state)
 {
     cleanup_buf struct buf seen = BUF_INIT(1000);
-    struct kube_store *store = kube_store_new(free);
+    struct kube_store *store = kube_store_new(NULL);
 
     (void)state;
-    assert_int_equal(kube_store_put(store, "b", "x", strdup("1")), 0);
-    assert_int_equal(kube_store_put(store, "a", "y", strdup("2")), 0);
-    assert_int_equal(kube_store_put(store, "a", "x", strdup("3")), 0);
-    assert_int_equal(kube_store_put(store, "a-b", "x", strdup("4")), 0);
-    assert_int_equal(kube_store_put(store, "", "cluster", strdup("5")), 0);
-    assert_int_equal(kube_store_put(store, "a", "x", strdup("6")), 1);
+    put(store, "b", "x", "1");
+    put(store, "a", "y", "2");
+    put(store, "a", "x", "3");
+    put(store, "a-b", "x", "4");
+    put(store, "", "cluster", "5");
+    put(store, "a", "x", "6");
     assert_int_equal(kube_store_size(store), 5);
     assert_string_equal(kube_store_get(store, "a", "x"), "6");
     assert_null(kube_store_get(store, "a", "z"));
@@ -156,17 +166,61 @@ static void a_store_replaces_lists_and_forgets(void **state)
     kube_store_free(store);
 }
 
+static void count_released(void *value)
+{
+    ++*(unsigned *)*(void **)value;
+}
+
+/* What a value owns is ended once, also that of one that finds no room. */
+static void a_store_ends_what_its_values_own(void **state)
+{
+    struct kube_store *store = kube_store_new(count_released);
+    unsigned released[4] = {0}, *owned[4];
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++)
+        owned[i] = &released[i];
+    assert_non_null(kube_store_put(store, "a", "replaced", &owned[0], sizeof owned[0]));
+    assert_non_null(kube_store_put(store, "a", "replaced", &owned[1], sizeof owned[1]));
+    assert_int_equal(released[0], 1);
+    assert_int_equal(released[1], 0);
+    assert_null(kube_store_put(store, "a", "replaced", &owned[2], SIZE_MAX));
+    assert_int_equal(released[2], 1);
+    assert_ptr_equal(*(unsigned **)kube_store_get(store, "a", "replaced"), owned[1]);
+    assert_non_null(kube_store_put(store, "a", "removed", &owned[3], sizeof owned[3]));
+    assert_true(kube_store_remove(store, "a", "removed"));
+    assert_int_equal(released[3], 1);
+    kube_store_free(store);
+    assert_int_equal(released[1], 1);
+}
+
+static void what_is_made_is_found_again(void **state)
+{
+    struct kube_store *store = kube_store_new(NULL);
+    uint64_t *made = kube_store_make(store, "a", "x", sizeof *made);
+
+    (void)state;
+    assert_int_equal(*made, 0);
+    *made = 7;
+    put(store, "a", "w", "another");
+    assert_ptr_equal(kube_store_make(store, "a", "x", sizeof *made), made);
+    assert_int_equal(*made, 7);
+    assert_true(kube_store_remove(store, kube_store_namespace_of(made), kube_store_name_of(made)));
+    assert_null(kube_store_get(store, "a", "x"));
+    kube_store_free(store);
+}
+
 static void a_list_sweeps_out_what_it_does_not_hold(void **state)
 {
     cleanup_buf struct buf seen = BUF_INIT(1000);
-    struct kube_store *store = kube_store_new(free);
+    struct kube_store *store = kube_store_new(NULL);
 
     (void)state;
-    kube_store_put(store, "a", "kept", strdup("1"));
-    kube_store_put(store, "a", "gone", strdup("2"));
+    put(store, "a", "kept", "1");
+    put(store, "a", "gone", "2");
     kube_store_mark(store);
-    kube_store_put(store, "a", "kept", strdup("3"));
-    kube_store_put(store, "a", "new", strdup("4"));
+    put(store, "a", "kept", "3");
+    put(store, "a", "new", "4");
     kube_store_sweep(store, list_gone, &seen);
     assert_string_equal(seen.data, "a/gone=2 ");
     assert_int_equal(kube_store_size(store), 2);
@@ -353,6 +407,8 @@ int main(void)
         cmocka_unit_test(a_nul_character_stops_no_stream),
         cmocka_unit_test(what_is_no_object_or_too_long_is_an_error),
         cmocka_unit_test(a_store_replaces_lists_and_forgets),
+        cmocka_unit_test(a_store_ends_what_its_values_own),
+        cmocka_unit_test(what_is_made_is_found_again),
         cmocka_unit_test(a_list_sweeps_out_what_it_does_not_hold),
         cmocka_unit_test(paths_are_encoded),
         cmocka_unit_test(queries_are_encoded),

@@ -66,10 +66,66 @@ static void keys_that_end_at_once_do_not_keep_the_loop_from_its_timers(void **st
     assert_int_equal(uv_loop_close(&world.loop), 0);
 }
 
+/* ---- Keys that come again ------------------------------------------------------------------ */
+
+struct again {
+    struct queue *queue;
+    unsigned calls;
+};
+
+/* Fails, is added while in work, is to come later, and is done: by itself, each leads to the next.
+ */
+static void work_again(void *data, const char *ns, const char *name)
+{
+    struct again *again = data;
+
+    switch (++again->calls) {
+    case 1:
+        queue_done(again->queue, ns, name, QUEUE_FAILED, 0);
+        break;
+    case 2:
+        queue_add(again->queue, ns, name);
+        queue_done(again->queue, ns, name, QUEUE_OK, 0);
+        break;
+    case 3:
+        queue_add_later(again->queue, ns, name, 1);
+        queue_done(again->queue, ns, name, QUEUE_OK, 0);
+        break;
+    case 4:
+        queue_done(again->queue, ns, name, QUEUE_OK, 1);
+        break;
+    default:
+        queue_done(again->queue, ns, name, QUEUE_OK, 0);
+    }
+}
+
+static void a_key_comes_again_until_it_is_done(void **state)
+{
+    struct again again = {0};
+    uv_loop_t loop;
+
+    (void)state;
+    assert_int_equal(uv_loop_init(&loop), 0);
+    again.queue = queue_new(&loop, 1, work_again, &again);
+    assert_non_null(again.queue);
+    queue_pause(again.queue, false);
+    for (unsigned round = 1; round <= 2; round++) {
+        again.calls = 0;
+        queue_add(again.queue, "ns", "gate");
+        uv_run(&loop, UV_RUN_DEFAULT); /* ends: no timer is left */
+        assert_int_equal(again.calls, 5);
+    }
+    queue_add_later(again.queue, "ns", "never", 1000000);
+    queue_free(again.queue);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_that_end_at_once_do_not_keep_the_loop_from_its_timers),
+        cmocka_unit_test(a_key_comes_again_until_it_is_done),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
