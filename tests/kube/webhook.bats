@@ -163,6 +163,24 @@ start_at_every_address() {
 	wait_for 10 eval '[ "$(serial)" = "$serial" ]'
 }
 
+@test "a key that lies apart from its certificate and comes later is used, too" {
+	local serial
+	serial() { openssl s_client -connect "127.0.0.1:$(cat "$work/port")" </dev/null 2>/dev/null | openssl x509 -noout -serial; }
+	cp "$work"/{tls.crt,tls.key,kubeconfig} "$BATS_TEST_TMPDIR"
+	work=$BATS_TEST_TMPDIR
+	mkdir "$work/certificates" "$work/keys"
+	cp "$work/tls.crt" "$work/certificates"
+	cp "$work/tls.key" "$work/keys"
+	start 0 --tls-cert "$work/certificates/tls.crt" --tls-key "$work/keys/tls.key"
+	certificate
+	cp "$work/tls.crt" "$work/certificates"
+	wait_for 10 grep -q 'certificate kept' "$work/log"
+	cp "$work/tls.key" "$work/keys"
+	serial=$(openssl x509 -noout -serial -in "$work/tls.crt")
+	wait_for 10 eval '[ "$(serial)" = "$serial" ]'
+	stop
+}
+
 # ---- As the API server asks it
 
 @test "a pod that names its gate is injected, and the API server accepts it" {
