@@ -1,5 +1,5 @@
-/* Tells when the certificate's files may have changed: by events of their folders, because a mounted
- * Secret is exchanged as a whole (its ..data link is renamed), never written in place. */
+/* Tells when the certificate's files may have changed: by events of their folders, because a
+ * mounted Secret is exchanged as a whole (its ..data link is renamed), never written in place. */
 #ifndef GITGATE_WEBHOOK_CERTS_H
 #define GITGATE_WEBHOOK_CERTS_H
 
