@@ -82,7 +82,7 @@ static void write_metadata(struct buf *to, const struct node *metadata)
     buf_addc(to, '{');
     node_each(metadata, member)
     {
-        if (strcmp(member->key, "managedFields") == 0)
+        if (strcmp(member->key, "managedFields") == 0 || strcmp(member->key, "annotations") == 0)
             continue;
         json_write_key(to, member->key, member->key_len);
         node_write(to, member);
