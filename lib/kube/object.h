@@ -28,8 +28,8 @@ int object_key_of(const struct node *object, struct object_key *ret, struct erro
  * its type (objects of a list come without). NULL when memory is short. */
 json_t *object_to_json(const struct node *object, const struct kube_resource *resource);
 
-/* The same as text, and without metadata.annotations (`kubectl apply` keeps the object a second time
- * there). */
+/* The same as text, and without metadata.annotations (`kubectl apply` keeps the object a second
+ * time there). */
 void object_write(struct buf *to, const struct node *object, const struct kube_resource *resource);
 
 #endif
