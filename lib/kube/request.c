@@ -275,15 +275,14 @@ static void send_again(uv_timer_t *timer)
     uint64_t left = request->deadline > now ? request->deadline - now : 1;
 
     left = allowed_ms(request, left);
-    if (!left) { /* with the answer that it had */
-        request->done(request->data, &request->response);
+    curl_easy_setopt(request->easy, CURLOPT_TIMEOUT_MS, (long)left);
+    if (!left || curl_multi_add_handle(request->client->multi, request->easy) != CURLM_OK) {
+        request->done(request->data, &request->response); /* with the answer that it had */
         kube_request_cancel(request);
         return;
     }
     buf_reset(&request->answer);
     request->response = (struct kube_response){0};
-    curl_easy_setopt(request->easy, CURLOPT_TIMEOUT_MS, (long)left);
-    curl_multi_add_handle(request->client->multi, request->easy);
 }
 
 /* "Later", and later is still in time. */
