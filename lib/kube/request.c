@@ -36,10 +36,19 @@ static CURLcode keep_no_buffers(CURL *easy, void *context, void *data)
     return CURLE_OK;
 }
 
+/* The cluster's authority, and then no other: curl would trust those of the host's folder too. */
+static void set_authority(CURL *easy, const struct buf *ca)
+{
+    if (!ca->len)
+        return;
+    set_blob(easy, CURLOPT_CAINFO_BLOB, ca);
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+}
+
 static void set_tls(CURL *easy, const struct kube_config *config)
 {
     curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, keep_no_buffers);
-    set_blob(easy, CURLOPT_CAINFO_BLOB, &config->ca);
+    set_authority(easy, &config->ca);
     set_blob(easy, CURLOPT_SSLCERT_BLOB, &config->cert);
     set_blob(easy, CURLOPT_SSLKEY_BLOB, &config->key);
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);

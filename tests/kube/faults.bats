@@ -181,6 +181,34 @@ descriptors() {
 	controller_stop
 }
 
+# start_on_host KUBECONFIG LOG : a controller on a host that trusts the API server's authority
+start_on_host() {
+	log=$2
+	LD_PRELOAD=$BATS_TEST_TMPDIR/host.so HOST_AUTHORITIES=$BATS_TEST_TMPDIR/host ASAN_OPTIONS=verify_asan_link_order=0 \
+		"$GITGATE_BIN/gitgate-controller" --kubeconfig "$1" 2>"$log" 3>&- &
+	controller_pid=$!
+}
+
+@test "an authority that the host trusts counts only where the kubeconfig names none" {
+	mkdir "$BATS_TEST_TMPDIR/host"
+	cp "$bed/ca.crt" "$BATS_TEST_TMPDIR/host/ca-certificates.crt"
+	cp "$bed/ca.crt" "$BATS_TEST_TMPDIR/host/$(openssl x509 -noout -hash -in "$bed/ca.crt").0"
+	"${CC:-cc}" -shared -fPIC -o "$BATS_TEST_TMPDIR/host.so" "$GITGATE_SOURCE/tests/kube/host_authorities.c"
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null \
+		-out "$BATS_TEST_TMPDIR/other.crt" -subj /CN=other -days 1 2>/dev/null
+	jq 'del(.clusters[0].cluster."certificate-authority-data")' \
+		"$BATS_FILE_TMPDIR/controller.kubeconfig" >"$BATS_TEST_TMPDIR/none.kubeconfig"
+	jq --arg ca "$(base64 -w0 "$BATS_TEST_TMPDIR/other.crt")" '.clusters[0].cluster."certificate-authority-data" = $ca' \
+		"$BATS_FILE_TMPDIR/controller.kubeconfig" >"$BATS_TEST_TMPDIR/other.kubeconfig"
+	start_on_host "$BATS_TEST_TMPDIR/none.kubeconfig" "$BATS_TEST_TMPDIR/none.log"
+	logged 'all is listed'
+	controller_stop
+	start_on_host "$BATS_TEST_TMPDIR/other.kubeconfig" "$BATS_TEST_TMPDIR/other.log"
+	logged 'certificate'
+	lacks 'all is listed' <"$log"
+	controller_stop
+}
+
 # lease_time FIELD : of the lease, in seconds
 lease_time() {
 	date -d "$(kubectl -n gitgate-system get lease gitgate-controller -o jsonpath="{.spec.$1}")" +%s
