@@ -34,9 +34,9 @@ struct entry {
     struct tenant *tenant; /* whose look-up it is, while it is asking */
     unsigned holds;        /* namespaces */
     uint64_t since;
-    struct address addresses[ADDRESSES_MAX];
-    size_t n;
-    const char *ips[ADDRESSES_MAX + 1];
+    struct address *addresses;
+    size_t n, size;
+    const char **ips; /* as many, and a NULL; NULL while there never was one */
     char error[128];
     char host[];
 };
@@ -68,10 +68,34 @@ static int by_text(const void *a, const void *b)
 
 static void list_ips(struct entry *entry)
 {
+    if (!entry->ips)
+        return;
     qsort(entry->addresses, entry->n, sizeof *entry->addresses, by_text);
     for (size_t i = 0; i < entry->n; i++)
         entry->ips[i] = entry->addresses[i].ip;
     entry->ips[entry->n] = NULL;
+}
+
+/* For one more. Who may write GitGates chooses their hosts, thousands: most have an address or two.
+ * What `ips` points to is good again after list_ips. */
+static int make_room(struct entry *entry)
+{
+    size_t size = entry->size ? 2 * entry->size : 1;
+    struct address *addresses;
+    const char **ips;
+
+    if (entry->n < entry->size)
+        return 0;
+    addresses = reallocarray(entry->addresses, size, sizeof *addresses);
+    if (!addresses)
+        return -ENOMEM;
+    entry->addresses = addresses;
+    ips = reallocarray(entry->ips, size + 1, sizeof *ips);
+    if (!ips)
+        return -ENOMEM;
+    entry->ips = ips;
+    entry->size = size;
+    return 0;
 }
 
 /* True when it is new. */
@@ -88,7 +112,7 @@ static bool take(struct entry *entry, const struct sockaddr *address, uint64_t n
             entry->addresses[i].seen = now;
             return false;
         }
-    if (entry->n == ADDRESSES_MAX)
+    if (entry->n == ADDRESSES_MAX || make_room(entry) < 0)
         return false;
     snprintf(entry->addresses[entry->n].ip, IP_TEXT_MAX, "%s", canonical);
     entry->addresses[entry->n++].seen = now;
@@ -130,8 +154,11 @@ static bool set_error(struct entry *entry, const char *text)
 
 static void free_if_over(struct entry *entry)
 {
-    if (entry->gone && entry->timer_closed && !entry->asking)
-        free(entry);
+    if (!entry->gone || !entry->timer_closed || entry->asking)
+        return;
+    free(entry->addresses);
+    free(entry->ips);
+    free(entry);
 }
 
 static void free_resolver_if_over(struct resolver *resolver)
@@ -372,6 +399,6 @@ struct resolution resolver_get(const struct resolver *resolver, const char *host
         return (struct resolution){.ips = none, .error = "memory is short"};
     return (struct resolution){.pending = !entry->answered,
                                .since = entry->since,
-                               .ips = entry->ips,
+                               .ips = entry->ips ? entry->ips : none,
                                .error = entry->error};
 }

@@ -6,9 +6,12 @@
 
 #include <cmocka.h>
 
+#include <malloc.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "kube/store.h"
 #include "seen.h"
 #include "sources.h"
 
@@ -199,6 +202,30 @@ static void the_digest_changes_with_every_source(void **state)
     }
 }
 
+/* ---- Room ---------------------------------------------------------------------------------- */
+
+#define OBJECTS 1000u
+#define EACH 160u /* with its key of 40 and the allocator's own */
+
+/* There are five to a GitGate, and every Secret and ConfigMap of the cluster. (Under
+ * AddressSanitizer nothing is counted.) */
+static void what_is_known_of_an_object_takes_little(void **state)
+{
+    struct kube_store *store = kube_store_new(NULL);
+    json_auto_t *object = json_pack("{s:{s:s}}", "metadata", "uid", UID);
+    struct seen seen = see(object);
+    size_t before = mallinfo2().uordblks;
+    char name[64];
+
+    (void)state;
+    for (unsigned i = 0; i < OBJECTS; i++) {
+        snprintf(name, sizeof name, "agents-%06u-gitgate-internal", i);
+        assert_non_null(kube_store_put(store, "team-a", name, &seen, sizeof seen));
+    }
+    assert_true(mallinfo2().uordblks - before <= OBJECTS * EACH);
+    kube_store_free(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +234,7 @@ int main(void)
         cmocka_unit_test(what_is_no_digest_or_uid_equals_none),
         cmocka_unit_test(ids_are_printed_as_they_were_read),
         cmocka_unit_test(the_digest_changes_with_every_source),
+        cmocka_unit_test(what_is_known_of_an_object_takes_little),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
