@@ -10,11 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "backup.h"
 #include "event.h"
 #include "gate.h"
 #include "git.h"
 #include "lock.h"
+#include "mirror/backup.h"
 #include "pktline.h"
 #include "policy.h"
 #include "pushed.h"

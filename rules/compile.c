@@ -8,7 +8,7 @@
 
 #include "data/expression.h"
 #include "judgement.h"
-#include "rules.h"
+#include "scan/rules.h"
 
 #define META_MAX (16u << 20)
 #define REASON_MAX 400

@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "compile.h"
 #include "data/toml.h"
-#include "rules.h"
+#include "scan/rules.h"
 #include "source.h"
 
 #define INPUT_MAX (8u << 20)

@@ -19,6 +19,6 @@ int check_cidr(const char *text, struct error *err);
 int check_ref_pattern(const char *text, struct error *err);
 int check_image(const char *text, struct error *err);
 int check_rule_id(const char *text, struct error *err);
-int check_fingerprint(const char *text, struct error *err); /* of a finding (gate/judge.h) */
+int check_fingerprint(const char *text, struct error *err); /* of a finding (gate/scan/judge.h) */
 
 #endif

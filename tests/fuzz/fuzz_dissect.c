@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "dissect.h"
+#include "scan/dissect.h"
 #include "workdir.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

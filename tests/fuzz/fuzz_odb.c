@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "odb.h"
+#include "walk/odb.h"
 
 #define PACK_OBJECTS 4
 

@@ -2,8 +2,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "transcode.h"
-#include "unescape.h"
+#include "scan/transcode.h"
+#include "scan/unescape.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

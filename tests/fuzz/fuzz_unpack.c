@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "unpack.h"
+#include "scan/unpack.h"
 
 #define MEMBERS 100
 #define BYTES (4u << 20)

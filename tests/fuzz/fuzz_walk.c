@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "walk.h"
+#include "walk/walk.h"
 
 #define OBJECT_MAX 65536u
 

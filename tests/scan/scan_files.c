@@ -12,9 +12,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "dissect.h"
-#include "judge.h"
 #include "lock.h"
+#include "scan/dissect.h"
+#include "scan/judge.h"
 
 #define READ_AT_ONCE 65536
 /* No file may go unseen because another takes long: what is asked here is what is found. */

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "walk.h"
+#include "walk/walk.h"
 
 #define GIVES_WAY 3
 

@@ -20,7 +20,7 @@
 #include <zlib.h>
 
 #include "base/buf.h"
-#include "odb.h"
+#include "walk/odb.h"
 
 #define FILE_MAX (32u << 20)
 #define BLOB 0x30 /* a blob in a pack, shorter than 16 bytes */

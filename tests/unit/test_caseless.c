@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "caseless.h"
+#include "scan/caseless.h"
 
 #define KELVIN "\xe2\x84\xaa"
 #define LONG_S "\xc5\xbf"

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clean.h"
+#include "scan/clean.h"
 
 #define OBJECT "ce013625030ba8dba906f756967f9e9ca394464a a/b.txt"
 

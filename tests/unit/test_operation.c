@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "operation.h"
 #include "policy.h"
+#include "serve/operation.h"
 
 static void add(json_t *operation, const char *event)
 {

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "refs.h"
+#include "mirror/refs.h"
 
 #define A "1111111111111111111111111111111111111111"
 #define B "2222222222222222222222222222222222222222"

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "request.h"
+#include "serve/request.h"
 
 /* The state of a request with that payload. */
 static enum request_state read_text(const char *payload, size_t len, struct git_request *request)

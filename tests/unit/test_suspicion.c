@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "suspicion.h"
+#include "mirror/suspicion.h"
 
 static void what_git_says_of_a_damaged_repository_is_suspicious(void **state)
 {

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "turn.h"
+#include "serve/turn.h"
 
 #define MS 1000000u
 

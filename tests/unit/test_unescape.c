@@ -12,8 +12,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "transcode.h"
-#include "unescape.h"
+#include "scan/transcode.h"
+#include "scan/unescape.h"
 
 #define SEEN_MAX (64u << 20)
 

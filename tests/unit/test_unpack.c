@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "unpack.h"
+#include "scan/unpack.h"
 
 #define OUT_MAX (256u << 20)
 #define TEXT "the quick brown fox"

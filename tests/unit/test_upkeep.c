@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "upkeep.h"
+#include "mirror/upkeep.h"
 
 /* A repository in good order, looked after an hour ago. */
 static const struct upkeep_seen fine = {.packs = 3,

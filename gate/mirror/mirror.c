@@ -1,0 +1,129 @@
+#include "mirror/mirror.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "git.h"
+#include "lock.h"
+#include "mirror/damage.h"
+#include "mirror/fetch.h"
+#include "mirror/refs.h"
+#include "mirror/suspicion.h"
+#include "policy.h"
+#include "repo.h"
+#include "upstream.h"
+
+#define CHECK_LOCK_TIMEOUT_MS 600000 /* behind a first mirror, or a push of a large pack */
+#define REFS_MAX (2 * GIT_OUT_MAX)
+
+static int list_ours(const char *repo, struct refs *refs, struct error *err)
+{
+    cleanup_proc struct proc_result result = PROC_RESULT_INIT(GIT_OUT_MAX, GIT_ERR_MAX);
+    int r = git_run(repo, NULL, GIT("for-each-ref", "--format=%(objectname)%09%(refname)"), NULL, 0,
+                    GIT_LOCAL_TIMEOUT_MS, &result, err);
+
+    if (r < 0)
+        return r;
+    if (damage_suspected(result.err.data)) /* a broken ref is left out, with a warning */
+        return error_set(err, -EUCLEAN, "the gate's mirror is damaged");
+    if (result.exit_code != 0 || buf_error(&result.out))
+        return error_set(err, -EIO, "the gate can't read its mirror");
+    return refs_parse(result.out.data, refs, err);
+}
+
+/* ---- HEAD ---- */
+
+/* An upstream without a HEAD (empty, or its branch is gone) leaves ours: a clone is told the same
+ * by git. */
+static int follow_head(const char *repo, const struct refs *theirs, bool *changed,
+                       struct error *err)
+{
+    char head[PUSH_REF_MAX + 1];
+
+    repo_head(repo, head, sizeof head);
+    if (*theirs->head && strcmp(theirs->head, head) != 0) {
+        *changed = true;
+        return git_must(repo, GIT("symbolic-ref", "HEAD", theirs->head), err);
+    }
+    if (!*theirs->head && *theirs->head_oid) { /* detached there, so detached here */
+        *changed = *changed || *head;
+        return git_must(repo, GIT("update-ref", "--no-deref", "HEAD", theirs->head_oid), err);
+    }
+    return 0;
+}
+
+/* ---- the update ---- */
+
+/* -EUCLEAN when the mirror may be damaged. */
+static int bring_up(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                    struct mirror_update *update, struct error *err)
+{
+    struct refs theirs CLEANUP(refs_done) = REFS_INIT(REFS_MAX);
+    struct refs mine CLEANUP(refs_done) = REFS_INIT(REFS_MAX);
+    int r = list_ours(repo, &mine, err);
+
+    if (r == 0)
+        r = upstream_prepare(gate, upstream, repo, err);
+    update->asked_ns = clock_now_ns();
+    if (r == 0)
+        r = fetch_list(gate, upstream, repo, &theirs, err);
+    if (r < 0)
+        return r;
+    update->changed = !refs_equal(&theirs, &mine) || fetch_unfinished(repo);
+    if (update->changed)
+        r = fetch_all(gate, upstream, repo, &mine, &theirs, err);
+    return r < 0 ? r : follow_head(repo, &theirs, &update->changed, err);
+}
+
+/* Sets the mirror aside when it is damaged; `anew` tells. */
+static int begin_anew(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                      bool *anew, struct error *err)
+{
+    struct error why = ERROR_INIT;
+    int r = damage_look(repo, anew, &why);
+
+    if (r == 0 && !*anew)
+        return 0;
+    if (r == 0)
+        r = damage_set_aside(gate, upstream, repo, &why);
+    if (r < 0) {
+        log_error(&gate->log, "the mirror is damaged, and stays so",
+                  json_pack("{s:s, s:s}", "repo", upstream->name, "error", why.msg));
+        return error_set(err, r, "the gate's mirror is damaged; its log says more");
+    }
+    log_error(&gate->log, "a damaged mirror was set aside and is made anew",
+              json_pack("{s:s, s:s}", "repo", upstream->name, "kept_in", DAMAGE_DIR));
+    return 0;
+}
+
+int mirror_update(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                  struct mirror_update *update, struct error *err)
+{
+    int r = bring_up(gate, upstream, repo, update, err), was = r;
+    bool anew;
+
+    if (r != -EUCLEAN)
+        return r;
+    r = begin_anew(gate, upstream, repo, &anew, err);
+    if (r < 0 || !anew)
+        return r < 0 ? r : was; /* not ours: the upstream has it */
+    r = bring_up(gate, upstream, repo, update, err);
+    update->changed = true;
+    return r;
+}
+
+int mirror_check(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                 bool *anew, struct error *err)
+{
+    cleanup_close int lock = -1;
+    struct mirror_update update;
+    int r = damage_look(repo, anew, err); /* beside the clients */
+
+    if (r < 0 || !*anew)
+        return r;
+    r = lock_take(repo, CHECK_LOCK_TIMEOUT_MS, &lock, err);
+    if (r == 0)
+        r = begin_anew(gate, upstream, repo, anew, err); /* somebody may have been first */
+    return r < 0 || !*anew ? r : bring_up(gate, upstream, repo, &update, err);
+}

@@ -1,0 +1,119 @@
+#include "mirror/refs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void refs_done(struct refs *refs)
+{
+    free(refs->lines);
+    buf_done(&refs->text);
+}
+
+static bool ours(const char *name)
+{
+    return strncmp(name, "refs/gitgate/", 13) == 0;
+}
+
+static void take_head(struct refs *refs, const char *value, const char *name)
+{
+    const char *symref = strncmp(value, "ref: ", 5) == 0 ? value + 5 : NULL;
+
+    if (strcmp(name, "HEAD") != 0)
+        return;
+    if (symref && strncmp(symref, "refs/heads/", 11) == 0)
+        snprintf(refs->head, sizeof refs->head, "%s", symref);
+    else if (!symref)
+        snprintf(refs->head_oid, sizeof refs->head_oid, "%s", value);
+}
+
+/* An upstream may list what is no ref to git, which then does not fetch it. */
+static bool name_printable(const char *name)
+{
+    for (; *name; name++)
+        if ((unsigned char)*name <= ' ' || *name == 0x7f)
+            return false;
+    return true;
+}
+
+static void take_line(struct refs *refs, char *line)
+{
+    char *name = strchr(line, '\t');
+    size_t len;
+
+    if (!name)
+        return;
+    *name++ = '\0';
+    len = strlen(name);
+    take_head(refs, line, name);
+    if (strncmp(name, "refs/", 5) != 0 || ours(name) || !name_printable(name) ||
+        (len > 3 && strcmp(name + len - 3, "^{}") == 0))
+        return;
+    buf_addf(&refs->text, "%s %s", name, line);
+    buf_addc(&refs->text, '\0');
+    refs->n++;
+}
+
+static int compare_lines(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int refs_parse(char *list, struct refs *refs, struct error *err)
+{
+    char *at;
+
+    for (char *line = list, *end; *line; line = end) {
+        end = line + strcspn(line, "\n");
+        if (*end)
+            *end++ = '\0';
+        take_line(refs, line);
+    }
+    refs->lines = calloc(refs->n + 1, sizeof *refs->lines);
+    if (!refs->lines || buf_error(&refs->text))
+        return error_errno(err, -ENOMEM, "cannot list the refs");
+    at = refs->text.data;
+    for (size_t i = 0; i < refs->n; i++, at += strlen(at) + 1)
+        refs->lines[i] = at;
+    qsort(refs->lines, refs->n, sizeof *refs->lines, compare_lines);
+    return 0;
+}
+
+bool refs_equal(const struct refs *a, const struct refs *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++)
+        if (strcmp(a->lines[i], b->lines[i]) != 0)
+            return false;
+    return true;
+}
+
+/* A space sorts before all that a ref's name may hold, so lines are in the order of their names. */
+static int compare_names(const char *a, const char *b)
+{
+    size_t a_len = strcspn(a, " "), b_len = strcspn(b, " ");
+    int r = memcmp(a, b, a_len < b_len ? a_len : b_len);
+
+    return r ? r : (a_len > b_len) - (a_len < b_len);
+}
+
+size_t refs_delete_gone(const struct refs *mine, const struct refs *theirs, struct buf *to)
+{
+    size_t n = 0, there = 0;
+
+    for (size_t i = 0; i < mine->n; i++) {
+        const char *line = mine->lines[i];
+
+        while (there < theirs->n && compare_names(theirs->lines[there], line) < 0)
+            there++;
+        if (there < theirs->n && compare_names(theirs->lines[there], line) == 0)
+            continue;
+        buf_adds(to, "delete ");
+        buf_add(to, line, strcspn(line, " "));
+        buf_add(to, "\0", 2); /* no old value: not verified */
+        n++;
+    }
+    return n;
+}

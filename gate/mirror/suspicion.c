@@ -1,0 +1,99 @@
+#include "mirror/suspicion.h"
+
+#include <stddef.h>
+#include <string.h>
+
+/* fsck.c: 1 is a broken object or one that is found fault with; the others (something reachable is
+ * missing, a pack, a ref, an index) and 128 are what a whole repository has not got. */
+#define FSCK_ERROR_OBJECT 1
+
+static const char *const suspicious[] = {
+    "not a git repository",
+    "bad config",
+    "orrupt", /* corrupt, Corrupt */
+    "bad object",
+    "bad tree object",
+    "broken ref",
+    "reference broken",
+    "unable to resolve reference",
+    "invalid sha1 pointer",
+    "does not point to a valid object",
+    "did not send all necessary objects", /* or we have not got what our refs say that we have */
+    "object file ",
+    "loose object ",
+    "unable to read ",
+    "unable to unpack ",
+    "ould not read ", /* an object; of an upstream it says "from remote repository" */
+    "failed to read object",
+    "missing blob",
+    "missing tree",
+    "missing commit",
+    "missing object",
+    "inflate",
+    "packfile ",
+    "pack index",
+    "index-pack died",
+    "unresolved delta",
+    "unterminated line in ", /* packed-refs */
+    "unexpected line in ",
+};
+
+/* What a machine that is short of something has git say. Of more than a word each: no ref, which
+ * git names in what it says, has a space in its name. */
+static const char *const innocent[] = {
+    "ut of memory",     "llocate memory",
+    "virtual memory",   "memory exhausted",
+    "mmap failed",      "No space left",
+    "quota exceeded",   "Too many open files",
+    "ermission denied", "Resource temporarily unavailable",
+};
+
+static const char *const theirs[] = {"from remote repository",
+                                     "does not appear to be a git repository"};
+
+static bool has_any(const char *line, size_t len, const char *const *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (memmem(line, len, words[i], strlen(words[i])))
+            return true;
+    return false;
+}
+
+#define HAS_ANY(line, len, words) has_any(line, len, words, sizeof(words) / sizeof *(words))
+
+static bool begins(const char *line, size_t len, const char *with)
+{
+    return len >= strlen(with) && memcmp(line, with, strlen(with)) == 0;
+}
+
+bool damage_suspected(const char *said)
+{
+    bool found = false;
+
+    for (const char *line = said, *end; *line; line = *end ? end + 1 : end) {
+        size_t len = strcspn(line, "\n\r");
+
+        end = line + len;
+        if (begins(line, len, "remote: ") || HAS_ANY(line, len, theirs))
+            continue;
+        if (HAS_ANY(line, len, innocent))
+            return false;
+        found = found || HAS_ANY(line, len, suspicious);
+    }
+    return found;
+}
+
+bool fsck_tells_damage(int exit_code, const char *said)
+{
+    bool found = (exit_code & ~FSCK_ERROR_OBJECT) != 0;
+
+    for (const char *line = said, *end; *line; line = *end ? end + 1 : end) {
+        size_t len = strcspn(line, "\n\r");
+
+        end = line + len;
+        if (HAS_ANY(line, len, innocent))
+            return false;
+        found = found || begins(line, len, "error: ") || begins(line, len, "fatal: ");
+    }
+    return found && exit_code != 0;
+}

@@ -1,0 +1,277 @@
+#include "scan/unpack.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/memory.h"
+#include "scan/libarchive.h"
+
+/* A zip file ends with this record and a comment of at most 65,535 bytes (APPNOTE.TXT 4.3.16). */
+#define ZIP_END "PK\5\6"
+#define ZIP_END_LEN 22
+#define ZIP_COMMENT_MAX 65535
+
+/* What libarchive may take for one container. It has no cap for a sparse file's list of holes, and
+ * keeps 56 bytes for four of the file's; the largest windows of xz and zstd (128 MiB, as their
+ * programs make them) fit. */
+#define MEMORY_MAX (160u << 20)
+
+#define TAR_BLOCK 512
+#define TAR_SUM_AT 148
+#define TAR_SUM_LEN 8
+
+/* ---- what it is ---- */
+
+static bool starts(const char *data, size_t len, const char *magic, size_t n)
+{
+    return len >= n && memcmp(data, magic, n) == 0;
+}
+
+#define STARTS(data, len, magic) starts(data, len, magic, sizeof(magic) - 1)
+
+static bool is_zip(const char *data, size_t len)
+{
+    return STARTS(data, len, "PK\3\4") || STARTS(data, len, "PK\7\10PK\3\4");
+}
+
+static bool ends_as_zip(const char *data, size_t len)
+{
+    size_t tail = len < ZIP_COMMENT_MAX + ZIP_END_LEN ? len : ZIP_COMMENT_MAX + ZIP_END_LEN;
+
+    return len >= ZIP_END_LEN && memmem(data + len - tail, tail, ZIP_END, sizeof ZIP_END - 1);
+}
+
+/* The sum of the header's bytes, the sum's own place taken as spaces, stands in it in octal: that
+ * tells a tar file of any flavour (tar(5)), the one without a magic, too. */
+static bool is_tar(const char *data, size_t len)
+{
+    unsigned sum = 0, said = 0;
+    size_t at = TAR_SUM_AT;
+
+    if (len < TAR_BLOCK || !data[0])
+        return false;
+    while (data[at] == ' ' && at < TAR_SUM_AT + TAR_SUM_LEN)
+        at++;
+    if (data[at] < '0' || data[at] > '7')
+        return false;
+    for (; at < TAR_SUM_AT + TAR_SUM_LEN && data[at] >= '0' && data[at] <= '7'; at++)
+        said = said * 8 + (unsigned)(data[at] - '0');
+    for (size_t i = 0; i < TAR_BLOCK; i++)
+        sum += i >= TAR_SUM_AT && i < TAR_SUM_AT + TAR_SUM_LEN ? ' ' : (unsigned char)data[i];
+    return sum == said;
+}
+
+static bool is_skippable(const char *data, size_t len)
+{
+    return len >= 8 && (data[0] & 0xf0) == 0x50 && memcmp(data + 1, "\x2a\x4d\x18", 3) == 0;
+}
+
+static bool is_compressed(const char *data, size_t len)
+{
+    return STARTS(data, len, "\x1f\x8b\x08") ||
+           STARTS(data, len,
+                  "\xfd"
+                  "7zXZ\0") ||
+           STARTS(data, len, "\x28\xb5\x2f\xfd") || is_skippable(data, len) ||
+           (STARTS(data, len, "BZh") && len > 9 &&
+            (memcmp(data + 4, "1AY&SY", 6) == 0 || memcmp(data + 4, "\x17rE8P\x90", 6) == 0));
+}
+
+bool unpack_recognises(const char *data, size_t len)
+{
+    return is_zip(data, len) || is_compressed(data, len) || is_tar(data, len);
+}
+
+bool unpack_may(const char *data, size_t len)
+{
+    return unpack_recognises(data, len) || ends_as_zip(data, len);
+}
+
+/* ---- reading it ---- */
+
+/* One way of reading it. */
+struct unpacking {
+    const struct libarchive *lib;
+    struct archive *archive;
+    uint64_t in, out;
+    bool filters; /* a compressed file, no archive */
+    struct unpack_budget *budget;
+    const struct unpack_sink *sink;
+};
+
+static int charge(struct unpacking *u, size_t len, struct error *err)
+{
+    u->out += len;
+    if (u->out > UNPACK_RATIO_FROM && u->out / UNPACK_RATIO_MAX > u->in)
+        return error_set(err, -EFBIG,
+                         "a compressed file of this push unpacks to more than %u times its size",
+                         UNPACK_RATIO_MAX);
+    if (len > u->budget->bytes)
+        return error_set(err, -EFBIG,
+                         "the archives of this push unpack to more than the gate can scan");
+    u->budget->bytes -= len;
+    return 0;
+}
+
+static int charge_member(struct unpacking *u, struct error *err)
+{
+    if (u->budget->members == 0)
+        return error_set(err, -EFBIG,
+                         "the archives of this push have more members than the gate can scan");
+    u->budget->members--;
+    return 0;
+}
+
+static int give(struct unpacking *u, const char *data, size_t len, struct error *err)
+{
+    int r = charge(u, len, err);
+
+    return r < 0 ? r : u->sink->data_in(u->sink->data, data, len, err);
+}
+
+/* What is damaged has ended. What could be read with more memory has not. */
+static int judge_end(const struct unpacking *u, struct error *err)
+{
+    return u->lib->archive_errno(u->archive) == ENOMEM
+               ? error_set(err, -EFBIG,
+                           "a container of this push takes more memory to unpack than the gate "
+                           "gives it")
+               : 0;
+}
+
+/* A member's content; where it can't be read any more it ends. 1: nothing behind it can be read. */
+static int read_member(struct unpacking *u, struct archive_entry *entry, struct error *err)
+{
+    const char *target = u->lib->archive_entry_symlink(entry);
+    int r = target ? give(u, target, strlen(target), err) : 0, status = ARCHIVE_OK;
+
+    while (r == 0) {
+        const void *data;
+        size_t len;
+        la_int64_t offset;
+
+        status = u->lib->archive_read_data_block(u->archive, &data, &len, &offset);
+        if (status == ARCHIVE_EOF || status < ARCHIVE_WARN)
+            break;
+        r = give(u, data, len, err);
+    }
+    if (r == 0 && status == ARCHIVE_FATAL)
+        r = judge_end(u, err);
+    return r < 0 ? r : status == ARCHIVE_FATAL;
+}
+
+static int read_members(struct unpacking *u, struct error *err)
+{
+    const struct libarchive *lib = u->lib;
+    struct archive_entry *entry;
+    int r = 0, status = ARCHIVE_OK;
+
+    while (r == 0 && (status = lib->archive_read_next_header(u->archive, &entry)) != ARCHIVE_EOF &&
+           status != ARCHIVE_FATAL) {
+        const char *name = lib->archive_entry_pathname_utf8(entry);
+        size_t len;
+
+        if (u->filters && lib->archive_filter_code(u->archive, 0) == ARCHIVE_FILTER_NONE)
+            break; /* not compressed after all: it would come out as it is */
+        if (status < ARCHIVE_WARN)
+            continue;
+        name = name ? name : lib->archive_entry_pathname(entry);
+        len = name ? strnlen(name, UNPACK_NAME_MAX) : 0;
+        r = charge_member(u, err);
+        if (r == 0)
+            r = u->sink->begin(u->sink->data, name, len, err);
+        if (r == 0)
+            r = read_member(u, entry, err);
+        if (r == 0)
+            r = u->sink->end(u->sink->data, err);
+        else if (r > 0 && (status = u->sink->end(u->sink->data, err)) < 0)
+            r = status;
+    }
+    if (r == 0 && status == ARCHIVE_FATAL)
+        r = judge_end(u, err);
+    return r < 0 ? r : 0;
+}
+
+static void unpacking_done(struct unpacking *u)
+{
+    if (u->archive)
+        u->lib->archive_read_free(u->archive);
+}
+
+enum format { TAR, ZIP_STREAM, ZIP_DIRECTORY, COMPRESSED };
+
+static int set_format(const struct unpacking *u, enum format format)
+{
+    switch (format) {
+    case TAR:
+        return u->lib->archive_read_support_format_tar(u->archive);
+    case ZIP_STREAM:
+        return u->lib->archive_read_support_format_zip_streamable(u->archive);
+    case ZIP_DIRECTORY:
+        return u->lib->archive_read_support_format_zip_seekable(u->archive);
+    case COMPRESSED:
+        u->lib->archive_read_support_filter_gzip(u->archive);
+        u->lib->archive_read_support_filter_bzip2(u->archive);
+        u->lib->archive_read_support_filter_xz(u->archive);
+        u->lib->archive_read_support_filter_zstd(u->archive);
+        return u->lib->archive_read_support_format_raw(u->archive);
+    }
+    return ARCHIVE_FATAL;
+}
+
+static int read_as(const char *data, size_t len, enum format format, struct unpack_budget *budget,
+                   const struct unpack_sink *sink, struct error *err)
+{
+    struct memory_cap cap CLEANUP(memory_uncap) = {.capped = false};
+    struct unpacking u CLEANUP(unpacking_done) = {
+        .in = len, .filters = format == COMPRESSED, .budget = budget, .sink = sink};
+
+    u.lib = libarchive_load(err);
+    if (!u.lib)
+        return -ENOENT;
+    u.archive = u.lib->archive_read_new();
+    if (!u.archive || set_format(&u, format) != ARCHIVE_OK)
+        return error_errno(err, -ENOMEM, "cannot read an archive");
+    memory_cap(MEMORY_MAX, &cap);
+    if (u.lib->archive_read_open_memory(u.archive, data, len) != ARCHIVE_OK)
+        return judge_end(&u, err);
+    return read_members(&u, err);
+}
+
+/* zstd's frames of something else (RFC 8878, 3.1.2) may stand first; libarchive stumbles there. */
+static void pass_skippable(const char **data, size_t *len)
+{
+    while (is_skippable(*data, *len)) {
+        const unsigned char *p = (const unsigned char *)*data;
+        size_t frame =
+            8 + ((size_t)p[4] | (size_t)p[5] << 8 | (size_t)p[6] << 16 | (size_t)p[7] << 24);
+
+        frame = frame < *len ? frame : *len;
+        *data += frame;
+        *len -= frame;
+    }
+}
+
+/* A zip file is read by its directory, as unzip does, and from its start, as a stream is: what one
+ * of the two does not show is there all the same. */
+int unpack(const char *data, size_t len, struct unpack_budget *budget,
+           const struct unpack_sink *sink, struct error *err)
+{
+    int r = 0;
+
+    if (is_tar(data, len))
+        r = read_as(data, len, TAR, budget, sink, err);
+    if (r == 0 && is_compressed(data, len)) {
+        const char *from = data;
+        size_t left = len;
+
+        pass_skippable(&from, &left);
+        r = read_as(from, left, COMPRESSED, budget, sink, err);
+    }
+    if (r == 0 && is_zip(data, len))
+        r = read_as(data, len, ZIP_STREAM, budget, sink, err);
+    if (r == 0 && ends_as_zip(data, len))
+        r = read_as(data, len, ZIP_DIRECTORY, budget, sink, err);
+    return r;
+}
