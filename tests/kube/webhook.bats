@@ -23,6 +23,7 @@ teardown_file() {
 
 teardown() {
 	[ "${BATS_TEST_COMPLETED:-}" = 1 ] || tail -n 20 "$work/log"
+	[ "$work" = "$BATS_FILE_TMPDIR" ] || stop || : # one of the test's own
 }
 
 # ---- The bed
