@@ -145,6 +145,18 @@ static bool all_synced(const struct controller *controller)
     return pods_synced(&controller->pods);
 }
 
+static void on_lull(uv_timer_t *timer)
+{
+    (void)timer;
+    memory_give_back();
+}
+
+static void await_lull(struct controller *controller)
+{
+    if (!controller->jobs && controller->lull)
+        uv_timer_start(controller->lull, on_lull, LULL_MS, 0);
+}
+
 /* Before all is seen, what is missing can't be told from what was not listed yet. */
 void controller_synced(void *data)
 {
@@ -158,6 +170,7 @@ void controller_synced(void *data)
     log_info(controller->log, "all is listed",
              json_pack("{s:I}", "gitgates", (json_int_t)kube_store_size(gates)));
     kube_store_each(gates, NULL, add_each, controller);
+    await_lull(controller);
 }
 
 /* ---- Who works ---------------------------------------------------------------------------- */
@@ -231,18 +244,6 @@ static int ask_for_lease(struct controller *controller, const char *namespace_, 
     set_identity(controller);
     kube_client_guard(controller->client, time_to_write, controller);
     return kube_lease_start(controller->client, &spec, controller->log, &controller->lease, err);
-}
-
-static void on_lull(uv_timer_t *timer)
-{
-    (void)timer;
-    memory_give_back();
-}
-
-static void await_lull(struct controller *controller)
-{
-    if (!controller->jobs && controller->lull)
-        uv_timer_start(controller->lull, on_lull, LULL_MS, 0);
 }
 
 static void free_lull(uv_handle_t *timer)

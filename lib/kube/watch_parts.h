@@ -8,7 +8,9 @@
 #include "kube/watch.h"
 
 #define LIST_TIMEOUT_MS 60000 /* the API server's own limit for a list; and a stream's silence */
-#define PAGE_OBJECTS 500u     /* client-go's page */
+/* A fifth of client-go's page: it and its document are in memory while it is read, and several
+ * watches list at once. */
+#define PAGE_OBJECTS 100u
 #define PAGE_BYTES_MAX (64u << 20) /* a page past it is asked for again, half as long */
 
 struct kube_watch {

@@ -67,8 +67,8 @@ static void a_list_comes_in_pages_and_the_watch_goes_on_from_its_version(void **
 {
     static const struct exchange script[] = {
         PAGES,
-        {"GET /api/v1/namespaces?limit=500 ", LIST("5", "a+b/c=", ITEM("a", "1"))},
-        {"?limit=500&continue=a%2Bb%2Fc%3D ", LIST("5", "", ITEM("b", "2"))},
+        {"GET /api/v1/namespaces?limit=100 ", LIST("5", "a+b/c=", ITEM("a", "1"))},
+        {"?limit=100&continue=a%2Bb%2Fc%3D ", LIST("5", "", ITEM("b", "2"))},
         {"resourceVersion=5&",
          STREAM EVENT("ADDED", "c", "6") EVENT("MODIFIED", "a", "7") EVENT("DELETED", "b", "8")},
         {"resourceVersion=8&", SILENCE},
@@ -139,10 +139,10 @@ static void a_page_token_that_expired_starts_the_list_again(void **state)
 {
     static const struct exchange script[] = {
         PAGES,
-        {"?limit=500 ", LIST("5", "t", ITEM("a", "1"))},
+        {"?limit=100 ", LIST("5", "t", ITEM("a", "1"))},
         {"continue=t ", JSON("410 Gone", "{\"kind\":\"Status\",\"reason\":\"Expired\"}")},
         PAGES,
-        {"?limit=500 ", LIST("6", "", ITEM("b", "2"))},
+        {"?limit=100 ", LIST("6", "", ITEM("b", "2"))},
         {"resourceVersion=6&", SILENCE},
         {0}};
 
