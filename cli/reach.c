@@ -48,8 +48,10 @@ static int prepare(struct attempt *attempt, const struct url *url, const char *a
     curl_easy_setopt(curl, CURLOPT_PROXY, "");
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)TIMEOUT_S);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)TIMEOUT_S);
-    if (ca)
+    if (ca) { /* and no other, as in the gate */
         curl_easy_setopt(curl, CURLOPT_CAINFO, ca);
+        curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+    }
     return 0;
 }
 

@@ -16,7 +16,8 @@
 
 #define CONFIG_MAX (64u << 10)
 #define HEAD_MAX 4096
-#define LINK_FILE OWN_DIR "/link" /* where this repository is linked from, to undo it later */
+#define NOBODY_DIR OWN_DIR "/nobody" /* no authority is in it */
+#define LINK_FILE OWN_DIR "/link"    /* where this repository is linked from, to undo it later */
 /* https: no byte at all for so long is an upstream that stopped answering. A server that counts the
  * objects of a large repository says nothing for a minute; libcurl looks only once it is connected.
  */
@@ -52,8 +53,9 @@ static void add_upstream(struct buf *to, const struct gate *gate, const struct u
     if (address)
         buf_addf(to, "\tcurloptResolve = %s:%u:%s\n", upstream->url.host, upstream->url.port,
                  address);
+    /* And no other: libcurl goes on to trust the system's folder, unless it has another one. */
     if (upstream->ca_config_map)
-        buf_adds(to, "\tsslCAInfo = " OWN_DIR "/ca.crt\n");
+        buf_adds(to, "\tsslCAInfo = " OWN_DIR "/ca.crt\n\tsslCAPath = " NOBODY_DIR "\n");
     if (upstream->auth == AUTH_HTTP)
         buf_adds(to, "[include]\n\tpath = " OWN_DIR "/gitconfig\n");
 }
@@ -214,7 +216,7 @@ int repo_ensure(const struct gate *gate, const struct upstream *upstream, struct
     if (r == 0)
         r = init(repo, err);
     if (r == 0)
-        r = path_make(path, err, "%s/" OWN_DIR, repo);
+        r = path_make(path, err, "%s/" NOBODY_DIR, repo);
     if (r == 0)
         r = file_mkdirs(path, 0700, err);
     if (r == 0)

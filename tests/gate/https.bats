@@ -85,6 +85,26 @@ refused() {
     refused public "the certificate of 127.0.0.1 is not trusted"
 }
 
+# on_host COMMAND... : on a host that trusts the server's authority
+on_host() {
+    local host=$BATS_TEST_TMPDIR/host
+    mkdir -p "$host"
+    cp "$BED/ca/ours.crt" "$host/$(openssl x509 -noout -hash -in "$BED/ca/ours.crt").0"
+    cp "$BED/ca/ours.crt" "$host/ours.pem"
+    unshare --mount sh -c 'mount --bind "$0" /etc/ssl/certs; exec env -i "PATH=$PATH" "$@"' "$host" "$@"
+}
+
+@test "an authority that the host trusts counts only where the GitGate names none" {
+    { [ "$(id -u)" = 0 ] && unshare --mount true; } 2>/dev/null || skip "needs a mount namespace"
+    run git ls-remote "$(gate_url public.git)" # makes the gate's repository
+    run git ls-remote "$(gate_url distrusted.git)"
+    run -128 on_host git -C "$BED/state/git/public.git" ls-remote origin
+    [[ $output == *"not found"* ]] # it is asked
+    run -128 on_host git -C "$BED/state/git/distrusted.git" ls-remote origin
+    [[ $output == *"certificate verification failed"* ]]
+    run -0 git ls-remote "$(gate_url app.git)"
+}
+
 @test "an expired certificate, and one for another host, are refused" {
     refused expired "the certificate of 127.0.0.1 is not trusted, or has expired"
     refused misnamed "the certificate of localhost is for another host"
