@@ -144,7 +144,15 @@ static int with_found(struct gate_list known, struct gate_list found, struct gat
     return 0;
 }
 
-static void on_looked_up(void *data, struct gate_list found)
+/* Not by the watch, and the API server did not say: it may be there all the same. */
+static void tell_doubt(struct decision *decision)
+{
+    if (decision->missing)
+        buf_adds(&decision->reason,
+                 "; or try again: the API server didn't say whether it was made a moment ago");
+}
+
+static void on_looked_up(void *data, struct gate_list found, bool told)
 {
     cleanup_call struct call *call = data;
     cleanup_decision struct decision decision = DECISION_INIT;
@@ -155,6 +163,8 @@ static void on_looked_up(void *data, struct gate_list found)
         decision.err = with_found(known, found, &gates);
     if (!decision.err)
         decide(call, gates, &decision);
+    if (!told)
+        tell_doubt(&decision);
     answer(call, &decision);
     free((void *)gates.gates);
 }
@@ -174,9 +184,12 @@ static void run(struct call *given)
     decision.err = gates_of(call->admission->gates, call->review.namespace_, &gates);
     if (!decision.err)
         decide(call, gates, &decision);
-    if (decision.missing && gitgate_name_valid(decision.gate) && look_up(call, decision.gate)) {
-        call = NULL;
-        return;
+    if (decision.missing && gitgate_name_valid(decision.gate)) {
+        if (look_up(call, decision.gate)) {
+            call = NULL;
+            return;
+        }
+        tell_doubt(&decision);
     }
     answer(call, &decision);
 }

@@ -1,5 +1,6 @@
 #include "lookups.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -173,8 +174,8 @@ static void add_found(const struct queue *queue, const json_t *object, struct fo
     list[ret->n++] = TAKE_PTR(gate);
 }
 
-/* A GitGate, or a list of them; anything else is none. */
-static void read_answer(const struct queue *queue, const struct kube_response *response,
+/* A GitGate, or a list of them. False when it is neither, nor that there is none. */
+static bool read_answer(const struct queue *queue, const struct kube_response *response,
                         struct found *ret)
 {
     json_auto_t *answer =
@@ -187,6 +188,7 @@ static void read_answer(const struct queue *queue, const struct kube_response *r
         add_found(queue, item, ret);
     if (answer && !items)
         add_found(queue, answer, ret);
+    return answer || response->err.code == -ENOENT;
 }
 
 static void go_on(struct queue *queue);
@@ -198,13 +200,14 @@ static void on_answer(void *data, const struct kube_response *response)
     CLEANUP(found_done) struct found found = {0};
     struct waiters answered = STAILQ_HEAD_INITIALIZER(answered);
     struct waiter *waiter;
+    bool told;
 
     queue->request = NULL;
-    read_answer(queue, response, &found);
+    told = read_answer(queue, response, &found);
     STAILQ_CONCAT(&answered, &queue->asking);
     go_on(queue);
     STAILQ_FOREACH(waiter, &answered, next)
-        waiter->done(waiter->data, (struct gate_list){found.list, found.n});
+        waiter->done(waiter->data, (struct gate_list){found.list, found.n}, told);
     drop(&answered);
 }
 

@@ -30,9 +30,10 @@ struct lookups *lookups_new(struct kube_client *client);
  * fine. */
 void lookups_free(struct lookups *lookups);
 
-/* `found`, good for the call: the gates that those who wait asked for, as many as there are; none
- * when the API server didn't answer. Called later, never from within lookups_ask. */
-typedef void lookups_done_fn(void *data, struct gate_list found);
+/* `found`, good for the call: the gates that those who wait asked for, as many as there are.
+ * `told` is false when the API server didn't say: then none is. Called later, never from within
+ * lookups_ask. */
+typedef void lookups_done_fn(void *data, struct gate_list found, bool told);
 
 /* The strings must stay until `done`. False, and no `done`, when as many namespaces as may wait
  * already, or memory is short: then what the watch knows counts. */

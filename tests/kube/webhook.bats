@@ -319,6 +319,19 @@ crowd_refused() {
 	rm -r "$work/crowd"
 }
 
+# verbs LIST : what the webhook may do with GitGates
+verbs() {
+	kubectl patch clusterrole gitgate-webhook --type=json \
+		-p "[{\"op\": \"replace\", \"path\": \"/rules/0/verbs\", \"value\": [$1]}]"
+}
+
+@test "when the API server doesn't say whether there is such a GitGate, that is what the pod's maker reads" {
+	verbs '"list", "watch"'
+	wait_for 20 eval 'ns=team-a pod doubt none --dry-run=server 2>&1 | grep -q "the API server didn.t say"'
+	verbs '"get", "list", "watch"'
+	wait_for 20 eval 'ns=team-a pod doubt none --dry-run=server 2>&1 | grep -q "create it first, or correct the label$"'
+}
+
 @test "a pod that would get around the gate is refused with what to change" {
 	ns=team-a spec=$'hostNetwork: true\n  containers: [{name: agent, image: agent}]' run ! pod refused agents
 	[[ $output == *'spec.hostNetwork: remove it'* ]]
