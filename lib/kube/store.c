@@ -62,12 +62,17 @@ struct kube_store *kube_store_new(void (*release)(void *value))
     return store;
 }
 
+static void release(const struct kube_store *store, void *value)
+{
+    if (store->release)
+        store->release(value);
+}
+
 static void drop(struct kube_store *store, struct entry *entry)
 {
     RB_REMOVE(entries, &store->entries, entry);
     store->size--;
-    if (store->release)
-        store->release(entry->value);
+    release(store, entry->value);
     free(entry);
 }
 
@@ -127,15 +132,28 @@ static void insert(struct kube_store *store, struct entry *entry)
     store->size++;
 }
 
+/* Most values have one size: then nothing is moved. */
+static bool replace(struct kube_store *store, struct entry *entry, const void *value, size_t size)
+{
+    if (!entry || entry->size != size)
+        return false;
+    release(store, entry->value);
+    if (size)
+        memcpy(entry->value, value, size);
+    entry->marked = 0;
+    return true;
+}
+
 void *kube_store_put(struct kube_store *store, const char *namespace_, const char *name,
                      const void *value, size_t size)
 {
-    struct entry *earlier = find(store, namespace_, name);
-    struct entry *entry = entry_new(namespace_, name, value, size);
+    struct entry *earlier = find(store, namespace_, name), *entry;
 
+    if (replace(store, earlier, value, size))
+        return earlier->value;
+    entry = entry_new(namespace_, name, value, size);
     if (!entry) {
-        if (store->release)
-            store->release((void *)value);
+        release(store, (void *)value);
         return NULL;
     }
     if (earlier)
