@@ -18,6 +18,10 @@
 #define RULES_MAX 500      /* twice gitleaks' own */
 #define EGRESS_MAX 64      /* rules of one NetworkPolicy that a person still reads */
 #define REGEX_MAX 2048
+#define KEYWORDS_MAX 64 /* of one rule, where a word or two are usual */
+/* Of a label selector: more than anybody writes, and so little that a namespace's GitGates fill
+ * nobody's memory: the smallest value is three bytes in etcd, and a hundred here. */
+#define SELECTOR_MAX 64
 #define TIMEOUT_MIN_MS 1000    /* gitleaks alone takes 50 ms to start */
 #define TIMEOUT_MAX_MS 3600000 /* a push that waits for longer is a broken push */
 #define PUSH_MIN_BYTES 1024
@@ -99,7 +103,7 @@ static const struct field rule_fields[] = {
     FIELD("id", STRING, FIELD_NOWHERE, .flags = FIELD_REQUIRED, .check = check_rule_id),
     FIELD("description", STRING, FIELD_NOWHERE, .flags = FIELD_QUOTES),
     FIELD("regex", STRING, FIELD_NOWHERE, .flags = FIELD_REQUIRED | FIELD_QUOTES, .max = REGEX_MAX),
-    FIELD("keywords", STRINGS, FIELD_NOWHERE, .flags = FIELD_QUOTES),
+    FIELD("keywords", STRINGS, FIELD_NOWHERE, .flags = FIELD_QUOTES, .max = KEYWORDS_MAX),
     FIELD_END,
 };
 
@@ -187,13 +191,14 @@ static const struct field gate_fields[] = {
 static const struct field expression_fields[] = {
     FIELD("key", STRING, FIELD_NOWHERE, .flags = FIELD_REQUIRED),
     FIELD("operator", CHOICE, FIELD_NOWHERE, .flags = FIELD_REQUIRED, .choices = operators),
-    FIELD("values", STRINGS, FIELD_NOWHERE, .flags = FIELD_MAY_BE_EMPTY),
+    FIELD("values", STRINGS, FIELD_NOWHERE, .flags = FIELD_MAY_BE_EMPTY, .max = SELECTOR_MAX),
     FIELD_END,
 };
 
 static const struct field selector_fields[] = {
-    FIELD("matchLabels", MAP, FIELD_NOWHERE, .flags = FIELD_MAY_BE_EMPTY),
-    FIELD("matchExpressions", ARRAY, FIELD_NOWHERE, .fields = expression_fields),
+    FIELD("matchLabels", MAP, FIELD_NOWHERE, .flags = FIELD_MAY_BE_EMPTY, .max = SELECTOR_MAX),
+    FIELD("matchExpressions", ARRAY, FIELD_NOWHERE, .max = SELECTOR_MAX,
+          .fields = expression_fields),
     FIELD_END,
 };
 

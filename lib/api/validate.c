@@ -8,7 +8,8 @@
 #include "api/ip.h"
 #include "data/expression.h"
 
-#define PATH_SIZE 512 /* longest: an upstream's extraHosts with a host name of 253 bytes */
+#define RESOURCES_MAX 16 /* kinds of them: cpu, memory, storage, a node's devices */
+#define PATH_SIZE 512    /* longest: an upstream's extraHosts with a host name of 253 bytes */
 
 __attribute__((format(printf, 4, 5))) static void complain(struct problems *problems, size_t i,
                                                            const char *field, const char *fmt, ...)
@@ -182,6 +183,21 @@ static void validate_extra_hosts(const struct gitgate *gate, size_t i, struct pr
 
 /* ---- the gate ---- */
 
+static void validate_resources(const struct gitgate *gate, struct problems *problems)
+{
+    static const char *const maps[] = {"requests", "limits"};
+
+    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
+        size_t n = json_object_size(json_object_get(gate->resources, maps[i]));
+        char path[64];
+
+        if (n <= RESOURCES_MAX)
+            continue;
+        snprintf(path, sizeof path, "spec.gate.resources.%s", maps[i]);
+        problems_add(problems, path, "has %zu entries; at most %d are allowed", n, RESOURCES_MAX);
+    }
+}
+
 static void validate_ports(const struct gitgate *gate, struct problems *problems)
 {
     json_t *rule, *port;
@@ -298,6 +314,7 @@ void gitgate_validate(struct gitgate *gate, struct problems *problems)
         validate_host(gate, i, problems);
         validate_extra_hosts(gate, i, problems);
     }
+    validate_resources(gate, problems);
     validate_ports(gate, problems);
     validate_rules(gate, problems);
     validate_allow(gate, problems);
