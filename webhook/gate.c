@@ -28,6 +28,48 @@ static char *first_problems(const struct problems *problems)
     return buf_take(&text);
 }
 
+static void drop_members_but(json_t *object, const char *const *kept)
+{
+    const char *key;
+    json_t *value;
+    void *next;
+
+    json_object_foreach_safe(object, next, key, value) {
+        const char *const *name = kept;
+
+        while (*name && strcmp(*name, key) != 0)
+            name++;
+        if (!*name)
+            json_object_del(object, key);
+    }
+}
+
+static void drop_unasked_of(struct upstream *upstream, json_t *object)
+{
+    upstream->known_host_keys[0] = NULL;
+    upstream->push.refs[0] = NULL;
+    json_object_del(json_object_get(object, "ssh"), "knownHostKeys");
+    json_object_del(object, "push");
+}
+
+/* What injection never asks for is most of a large GitGate, and all are kept of which there is any
+ * number: whoever writes GitGates in one namespace must not fill the memory that serves all. */
+static void drop_unasked(struct gitgate *gate)
+{
+    static const char *const identity[] = {"name", "namespace", "uid", NULL};
+    json_t *spec = json_object_get(gate->source, "spec");
+    json_t *upstreams = json_object_get(spec, "upstreams");
+
+    drop_members_but(json_object_get(gate->source, "metadata"), identity);
+    json_object_del(gate->source, "status");
+    json_object_del(spec, "scan");
+    json_object_del(spec, "network");
+    gate->scan = (struct scan_policy){0};
+    gate->agent_egress = NULL;
+    for (size_t i = 0; i < gate->n_upstreams; i++)
+        drop_unasked_of(&gate->upstreams[i], json_array_get(upstreams, i));
+}
+
 /* What is not usable is kept with its problem; only short memory is an error. */
 static int decode(const json_t *object, struct gate *gate)
 {
@@ -37,6 +79,7 @@ static int decode(const json_t *object, struct gate *gate)
     if (r == 0) {
         gate->decoded = true;
         gate->version = render_version(&gate->spec);
+        drop_unasked(&gate->spec);
         return *gate->version.text ? 0 : -ENOMEM;
     }
     if (r == -EINVAL)

@@ -289,6 +289,56 @@ static void a_group_that_cannot_have_been_drawn_is_drawn_again(void **state)
                      GROUP_MIN + 7);
 }
 
+static json_t *many(const char *before, int n)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < n; i++)
+        json_array_append_new(list, json_sprintf("%s%d", before, i));
+    return list;
+}
+
+/* As large as a namespace's owner can make one, but for what injection puts into pods. */
+static json_t *large_gate(void)
+{
+    json_t *rules = json_array(), *ports = json_array(), *egress = json_array();
+    char note[20001];
+
+    for (int i = 0; i < 300; i++)
+        json_array_append_new(rules, json_pack("{s:o, s:s, s:o}", "id", json_sprintf("r%d", i),
+                                               "regex", "abc", "keywords", many("k", 64)));
+    for (int i = 0; i < 64; i++)
+        json_array_append_new(ports, json_pack("{s:i}", "port", 1000 + i));
+    for (int i = 0; i < 64; i++)
+        json_array_append_new(egress,
+                              json_pack("{s:s, s:O}", "cidr", "10.0.0.0/8", "ports", ports));
+    json_decref(ports);
+    memset(note, 'x', sizeof note - 1);
+    note[sizeof note - 1] = '\0';
+    return json_pack("{s:s, s:s, s:{s:s, s:s, s:{s:s}}, s:{s:[{s:s, s:s, s:{s:o}}], s:{s:o},"
+                     " s:{s:{s:o}}}, s:{s:s}}",
+                     "apiVersion", GITGATE_API_VERSION, "kind", GITGATE_KIND, "metadata", "name",
+                     "agents", "namespace", "team-a", "annotations", "note", note, "spec",
+                     "upstreams", "name", "app", "url", "https://git.example.com/team/app.git",
+                     "push", "refs", many("refs/heads/", 64), "scan", "rules", rules, "network",
+                     "agentEgress", "to", egress, "status", "note", note);
+}
+
+static void of_a_gate_is_kept_what_injection_asks_for(void **state)
+{
+    json_auto_t *object = large_gate();
+    cleanup_free char *before = json_dumps(object, JSON_COMPACT), *after = NULL;
+    struct gate *gate = gate_new(object);
+
+    (void)state;
+    assert_non_null(gate);
+    assert_null(gate->problem);
+    after = json_dumps(gate->spec.source, JSON_COMPACT);
+    assert_true(strlen(before) > 200000);
+    assert_in_range(strlen(after), 1, 500);
+    gate_free(gate);
+}
+
 /* The text of a part has a place for the group: nothing that a GitGate says is taken for it. */
 static void what_a_gitgate_says_is_not_taken_for_the_group(void **state)
 {
@@ -389,6 +439,7 @@ int main(void)
         cmocka_unit_test(a_patch_grows_with_what_is_injected_not_with_the_pod),
         cmocka_unit_test(a_group_is_drawn_from_what_the_pod_has_room_for),
         cmocka_unit_test(a_group_that_cannot_have_been_drawn_is_drawn_again),
+        cmocka_unit_test(of_a_gate_is_kept_what_injection_asks_for),
         cmocka_unit_test(what_a_gitgate_says_is_not_taken_for_the_group),
         cmocka_unit_test(pointers_escape_what_would_end_a_token),
         cmocka_unit_test(a_pointer_that_is_too_long_spoils_the_patch),
