@@ -6,8 +6,11 @@
 
 #include "base/parse.h"
 
-/* More pairs than anybody has; git itself takes any number. */
+/* More pairs than anybody has, ours included; git itself takes any number. */
 #define GIT_CONFIG_COUNT_MAX 1000
+#define BAD_COUNT                                                                                  \
+    "GIT_CONFIG_COUNT is not a plain number below 1000, so gitgate can't add to it: write the "    \
+    "number itself"
 
 /* The split lets the gate's user out. With these a process could become that user, make a file that
  * does, or write packets that have no user. Containers get the first five by default. */
@@ -42,54 +45,55 @@ static void append(const struct agent *agent, const char *member, bool *exists, 
 
 /* ---- The git configuration ----------------------------------------------------------------- */
 
-/* The last one counts, as in the container. */
-static const struct node *find_env(const struct node *env, const char *name, size_t *index)
-{
-    const struct node *entry, *found = NULL;
-    size_t i = 0;
+#define PREFIX "GIT_CONFIG_"
 
-    node_each(env, entry)
-    {
-        if (node_is_text(node_get(entry, "name"), name)) {
-            found = entry;
-            *index = i;
-        }
-        i++;
-    }
-    return found;
+/* What the pod's variables tell git, the last of each name, as in the container. Found in one pass,
+ * however many there are: who makes a pod must not keep the webhook from all others. */
+struct git_config {
+    const struct node *count; /* GIT_CONFIG_COUNT, or NULL */
+    size_t count_at;          /* where it is in the list */
+    const char *keys[GIT_CONFIG_COUNT_MAX], *values[GIT_CONFIG_COUNT_MAX]; /* by number; or NULL */
+};
+
+/* git writes the number without zeros before it. */
+static void note_pair(const char *number, const struct node *entry, const char **list)
+{
+    uint64_t i;
+
+    if ((number[0] != '0' || !number[1]) && parse_u64(number, GIT_CONFIG_COUNT_MAX - 1, &i) == 0)
+        list[i] = node_string(node_get(entry, "value"));
 }
 
-/* Of the pod's variables those that git reads its configuration from: most pods have none, and a
- * list of a thousand is searched once. */
-static bool has_git_config(const struct node *env)
+static void read_git_config(const struct node *env, struct git_config *ret)
 {
-    static const char prefix[] = "GIT_CONFIG_";
     const struct node *entry;
+    size_t at = 0;
 
+    *ret = (struct git_config){0};
     node_each(env, entry)
     {
         const char *name = node_string(node_get(entry, "name"));
 
-        if (name && strncmp(name, prefix, sizeof prefix - 1) == 0)
-            return true;
+        if (name && strncmp(name, PREFIX, sizeof PREFIX - 1) == 0) {
+            name += sizeof PREFIX - 1;
+            if (strcmp(name, "COUNT") == 0) {
+                ret->count = entry;
+                ret->count_at = at;
+            } else if (strncmp(name, "KEY_", 4) == 0) {
+                note_pair(name + 4, entry, ret->keys);
+            } else if (strncmp(name, "VALUE_", 6) == 0) {
+                note_pair(name + 6, entry, ret->values);
+            }
+        }
+        at++;
     }
-    return false;
 }
 
-static bool env_is(const struct node *env, const char *prefix, uint64_t n, const char *expected)
-{
-    char name[64];
-    size_t at;
-
-    snprintf(name, sizeof name, "%s%llu", prefix, (unsigned long long)n);
-    return node_is_text(node_get(find_env(env, name, &at), "value"), expected);
-}
-
-static bool includes_ours(const struct node *env, uint64_t count)
+static bool includes_ours(const struct git_config *config, uint64_t count)
 {
     for (uint64_t i = 0; i < count; i++)
-        if (env_is(env, "GIT_CONFIG_KEY_", i, "include.path") &&
-            env_is(env, "GIT_CONFIG_VALUE_", i, CLIENT_GITCONFIG))
+        if (config->keys[i] && strcmp(config->keys[i], "include.path") == 0 && config->values[i] &&
+            strcmp(config->values[i], CLIENT_GITCONFIG) == 0)
             return true;
     return false;
 }
@@ -125,25 +129,28 @@ static void set_count(const struct agent *agent, const struct node *present, siz
 static void add_git_config(const struct agent *agent)
 {
     const struct node *env = node_get(agent->container->node, "env");
-    bool exists = node_is(env, NODE_ARRAY), configured = has_git_config(env);
-    size_t index = 0;
-    const struct node *present = configured ? find_env(env, "GIT_CONFIG_COUNT", &index) : NULL;
-    const char *text = node_string(node_get(present, "value"));
+    bool exists = node_is(env, NODE_ARRAY);
+    struct git_config config;
+    const struct node *present;
+    const char *text;
     uint64_t count = 0;
 
+    read_git_config(env, &config);
+    present = config.count;
+    text = node_string(node_get(present, "value"));
     if (present && text && *text && parse_u64(text, GIT_CONFIG_COUNT_MAX, &count) < 0)
-        add_problem(agent, "env",
-                    "GIT_CONFIG_COUNT is not a plain number, so gitgate can't add to "
-                    "it: write the number itself");
+        add_problem(agent, "env", BAD_COUNT);
     if (node_get(present, "valueFrom"))
         add_problem(agent, "env",
                     "GIT_CONFIG_COUNT comes from elsewhere (valueFrom), so gitgate "
                     "can't add to it: write the number itself");
-    if (configured && includes_ours(env, count))
+    if (includes_ours(&config, count))
         return;
+    if (count == GIT_CONFIG_COUNT_MAX)
+        add_problem(agent, "env", BAD_COUNT);
     add_env(agent, "GIT_CONFIG_KEY_", count, "include.path", &exists);
     add_env(agent, "GIT_CONFIG_VALUE_", count, CLIENT_GITCONFIG, &exists);
-    set_count(agent, present, index, count + 1, &exists);
+    set_count(agent, present, config.count_at, count + 1, &exists);
 }
 
 static void add_client_mount(const struct agent *agent)

@@ -51,6 +51,34 @@ void pod_other_containers(const struct node *pod, const struct parts *parts, con
     }
 }
 
+#define LIST_MAX 1000
+
+static void check_length(const char *field, size_t n, struct problems *problems)
+{
+    char path[64];
+
+    if (n <= LIST_MAX)
+        return;
+    snprintf(path, sizeof path, "spec.%s", field);
+    problems_add(problems, path, "has %zu entries; a gated pod may have %d: remove some", n,
+                 LIST_MAX);
+}
+
+void guard_size(const struct node *pod, struct problems *problems)
+{
+    static const char *const lists[] = {"initContainers", "containers", "ephemeralContainers"};
+    const struct node *spec = node_get(pod, "spec"), *alias;
+    size_t aliases = 0;
+
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        check_length(lists[i], node_count(node_get(spec, lists[i])), problems);
+    node_each(node_get(spec, "hostAliases"), alias)
+    {
+        aliases += 1 + node_count(node_get(alias, "hostnames"));
+    }
+    check_length("hostAliases", aliases, problems);
+}
+
 static void check_namespaces(const struct node *spec, struct problems *problems)
 {
     static const struct {

@@ -467,9 +467,10 @@ void inject(const struct review *review, struct gate_list gates,
     }
     in.group = group_of(in.pod, in.parts, options->random);
     in.outdated = is_outdated(in.pod, in.gate);
-    if (create)
+    guard_size(in.pod, &in.problems);
+    if (in.problems.total == 0 && create)
         inject_pod(&in);
-    else
+    else if (in.problems.total == 0)
         pod_other_containers(in.pod, in.parts, treat_new_ephemeral, &in);
     decide(&in, ret);
     problems_done(&in.problems);

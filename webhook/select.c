@@ -4,6 +4,9 @@
 
 #include "api/selector.h"
 
+/* Each is searched for by each requirement of a namespace's podSelectors; nobody has so many. */
+#define LABELS_MAX 1000
+
 static const struct node *labels_of(const struct node *pod)
 {
     return node_get(node_get(pod, "metadata"), "labels");
@@ -72,6 +75,10 @@ enum selection select_gate(const struct node *pod, const char *namespace_, bool 
 
     if (label && !found)
         return refuse_missing(label, namespace_, reason);
+    if (namespace_enabled && gates.n > 0 && node_count(labels_of(pod)) > LABELS_MAX) {
+        buf_addf(reason, "the pod has more than %d labels: remove some", LABELS_MAX);
+        return SELECT_REFUSED;
+    }
     /* A label must not lead a pod around the gate that its namespace's owner selected for it. */
     for (size_t i = 0; namespace_enabled && i < gates.n; i++) {
         struct gate *gate = gates.gates[i];

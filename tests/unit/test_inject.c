@@ -19,6 +19,8 @@
 #include <glob.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -237,6 +239,118 @@ static void a_patch_grows_with_what_is_injected_not_with_the_pod(void **state)
     free_fixture(&fixture);
 }
 
+/* ---- Pods that are made to keep the webhook from others ----------------------------------- */
+
+static json_t *repeated(json_t *value, int n)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < n; i++)
+        json_array_append(list, value);
+    json_decref(value);
+    return list;
+}
+
+/* What is said of one-container's pod, with `value` in its spec. */
+static json_t *ask_with(const char *path, const char *field, json_t *value)
+{
+    struct fixture fixture;
+    json_auto_t *review = load("inject/one-container", "review.json");
+    json_t *object = json_object_get(json_object_get(review, "request"), "object"), *answer;
+
+    load_fixture("inject/one-container", &fixture);
+    json_object_set_new(json_object_get(object, "spec"), field, value);
+    answer = ask(&fixture, path, review);
+    free_fixture(&fixture);
+    return answer;
+}
+
+static void lists_that_nobody_has_so_long_are_refused(void **state)
+{
+    static const char *const lists[] = {"containers", "initContainers"};
+
+    (void)state;
+    for (int n = 1000; n <= 1001; n++) {
+        for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+            json_auto_t *answer =
+                ask_with("/mutate-pod", lists[i], repeated(json_pack("{s:s}", "name", "x"), n));
+
+            assert_int_equal(allowed(answer), n == 1000);
+        }
+        json_auto_t *answer = ask_with("/mutate-pod", "hostAliases",
+                                       json_pack("[{s:s, s:o}]", "ip", "192.0.2.1", "hostnames",
+                                                 repeated(json_string("a"), n - 1)));
+
+        assert_int_equal(allowed(answer), n == 1000);
+    }
+}
+
+static void more_labels_than_anybody_has_are_refused_where_selectors_count(void **state)
+{
+    struct fixture fixture;
+    json_auto_t *review = load("inject/one-container", "review.json");
+    json_t *metadata =
+        json_object_get(json_object_get(json_object_get(review, "request"), "object"), "metadata");
+
+    (void)state;
+    load_fixture("inject/one-container", &fixture);
+    while (json_object_size(json_object_get(metadata, "labels")) <= 1000) {
+        char key[32];
+
+        snprintf(key, sizeof key, "l%zu", json_object_size(json_object_get(metadata, "labels")));
+        json_object_set_new(json_object_get(metadata, "labels"), key, json_string(""));
+    }
+    for (int enabled = 0; enabled < 2; enabled++) {
+        json_auto_t *answer =
+            ask(&fixture, enabled ? "/mutate-pod/enabled" : "/mutate-pod", review);
+
+        assert_int_equal(allowed(answer), !enabled);
+    }
+    free_fixture(&fixture);
+}
+
+#define CPU_MAX_S 20 /* read once they take half a second, looked up by name more than these */
+
+static void variables_are_read_once_however_many_there_are(void **state)
+{
+    struct rlimit before, limit;
+    json_t *env = repeated(json_pack("{s:s}", "name", "a"), 150000);
+    json_t *count = json_pack("{s:s, s:s}", "name", "GIT_CONFIG_COUNT", "value", "999");
+
+    (void)state;
+    json_array_append_new(env, count);
+    assert_int_equal(getrlimit(RLIMIT_CPU, &before), 0);
+    limit = before;
+    limit.rlim_cur = (rlim_t)clock() / CLOCKS_PER_SEC + CPU_MAX_S;
+    assert_int_equal(setrlimit(RLIMIT_CPU, &limit), 0);
+    for (int i = 0; i < 5; i++) {
+        json_auto_t *answer = ask_with("/mutate-pod", "containers",
+                                       json_pack("[{s:s, s:O}]", "name", "agent", "env", env));
+
+        assert_true(allowed(answer));
+    }
+    assert_int_equal(setrlimit(RLIMIT_CPU, &before), 0);
+    json_decref(env);
+}
+
+static void git_gets_no_pair_that_it_would_not_count(void **state)
+{
+    static const struct {
+        const char *count;
+        bool allowed;
+    } counts[] = {{"0", true}, {"999", true}, {"1000", false}, {"1001", false}, {"x", false}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        json_auto_t *answer =
+            ask_with("/mutate-pod", "containers",
+                     json_pack("[{s:s, s:[{s:s, s:s}]}]", "name", "agent", "env", "name",
+                               "GIT_CONFIG_COUNT", "value", counts[i].count));
+
+        assert_int_equal(allowed(answer), counts[i].allowed);
+    }
+}
+
 static uint32_t drawn(const char *pod, uint64_t random)
 {
     cleanup_free char *body = strdup(pod);
@@ -439,6 +553,10 @@ int main(void)
         cmocka_unit_test(a_patch_grows_with_what_is_injected_not_with_the_pod),
         cmocka_unit_test(a_group_is_drawn_from_what_the_pod_has_room_for),
         cmocka_unit_test(a_group_that_cannot_have_been_drawn_is_drawn_again),
+        cmocka_unit_test(lists_that_nobody_has_so_long_are_refused),
+        cmocka_unit_test(more_labels_than_anybody_has_are_refused_where_selectors_count),
+        cmocka_unit_test(variables_are_read_once_however_many_there_are),
+        cmocka_unit_test(git_gets_no_pair_that_it_would_not_count),
         cmocka_unit_test(of_a_gate_is_kept_what_injection_asks_for),
         cmocka_unit_test(what_a_gitgate_says_is_not_taken_for_the_group),
         cmocka_unit_test(pointers_escape_what_would_end_a_token),
