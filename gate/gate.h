@@ -28,6 +28,8 @@
 /* Inside each bare repository: what belongs to us and not to git. Relative, as git and ssh run with
  * the repository as their folder: no path of the machine gets into a configuration or a message. */
 #define OWN_DIR "gitgate"
+/* And the refs that are ours and not the upstream's: hidden, and nothing is known by them. */
+#define OWN_REFS "refs/gitgate"
 
 struct gate {
     char config_dir[PATH_MAX];

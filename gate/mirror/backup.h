@@ -10,7 +10,7 @@
 #include "gate.h"
 #include "policy.h"
 
-#define BACKUP_REFS "refs/gitgate/backup/"
+#define BACKUP_REFS OWN_REFS "/backup/"
 
 /* A month, as long as git's own reflogs reach back for what nothing else has. */
 #define BACKUP_S (30 * 24 * 3600)

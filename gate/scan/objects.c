@@ -73,7 +73,8 @@ static int write_tips(const struct objects *o, const struct push *push, struct e
 }
 
 /* Lines "<oid>" of commits and "<oid> <path>" of all else, an object behind the first commit that
- * has it (oldest first). */
+ * has it (oldest first). Known is what the upstream's refs reach: our own are at what it has no
+ * longer, or at whatever a client said that a ref of its had been. */
 static int list_objects(struct objects *o, const struct push *push, struct error *err)
 {
     cleanup_child struct child child = CHILD_INIT;
@@ -90,7 +91,7 @@ static int list_objects(struct objects *o, const struct push *push, struct error
         return -EIO;
     r = objects_start_git(o,
                           GIT("rev-list", "--objects", "--in-commit-order", "--topo-order",
-                              "--reverse", "--stdin", "--not", "--all"),
+                              "--reverse", "--stdin", "--not", "--exclude=" OWN_REFS "/*", "--all"),
                           in, &child, err);
     if (r < 0)
         return r;

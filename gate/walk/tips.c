@@ -55,9 +55,15 @@ static bool packed_is(const struct tips *tips, const char *ref, const char *id)
     return !buf_error(&line) && memmem(tips->packed.data, tips->packed.len, line.data, line.len);
 }
 
+static bool is_own(const char *ref)
+{
+    return strncmp(ref, OWN_REFS "/", strlen(OWN_REFS "/")) == 0;
+}
+
+/* Of the upstream's refs: ours are at what it may never have had (mirror/backup.h). */
 static bool ref_is(const struct tips *tips, const char *ref, const char *id)
 {
-    int r = loose_is(tips->repo, ref, id);
+    int r = is_own(ref) ? 0 : loose_is(tips->repo, ref, id);
 
     return r == -ENOENT ? packed_is(tips, ref, id) : r == 1;
 }

@@ -1,0 +1,77 @@
+#!/usr/bin/env bats
+# Pushes that no git would make: a client says what it likes of a ref's old value, and sends objects that nothing leads to.
+
+bats_require_minimum_version 1.5.0
+load lib
+load scan
+
+setup_file() {
+    start_bed
+    new_upstream app
+    write_gitgate app -- '.spec.upstreams[].push |= {allowForce: true, allowDelete: true}'
+    start_gate
+}
+
+# send PACK COMMAND... : a push of these commands ("<old> <new> <ref>") with the pack, "" for none; prints the answer
+send() {
+    python3 - "$GATE_PORT" "$@" 3>&- <<-'END'
+	import socket, sys
+	port, pack, *commands = sys.argv[1:]
+	def packet(data):
+	    return b"%04x%s" % (len(data) + 4, data)
+	gate = socket.create_connection(("127.0.0.1", int(port)), 60)
+	gate.sendall(packet(b"git-receive-pack /app.git\0host=x\0"))
+	answers = gate.makefile("rb")
+	def packets():
+	    while (length := int(answers.read(4) or b"0", 16)) > 0:
+	        yield answers.read(length - 4)
+	for _ in packets():
+	    pass
+	for i, command in enumerate(commands):
+	    gate.sendall(packet(command.encode() + (b"" if i else b"\0report-status delete-refs")))
+	gate.sendall(b"0000" + (open(pack, "rb").read() if pack else b""))
+	for answer in packets():
+	    print(answer.decode().strip())
+	END
+}
+
+# pack_of OBJECT... : these alone
+pack_of() {
+    git rev-parse "$@" | git pack-objects -q --stdout >"$BATS_TEST_TMPDIR/pack"
+}
+
+zero=0000000000000000000000000000000000000000
+
+@test "nothing is known for being what a client calls a ref's old value" {
+    clean=$(commit . clean)
+    git checkout -q --detach HEAD~1
+    bad=$(commit . config.txt "$secret")
+    # Both arrive, though nobody asks for the second.
+    pack_of "$clean" "$clean^{tree}" "$clean:clean" "$bad" "$bad^{tree}" "$bad:config.txt"
+    run send "$BATS_TEST_TMPDIR/pack" "$zero $clean refs/heads/clean"
+    [[ $output == *"ok refs/heads/clean"* ]]
+    gate_git app cat-file -e "$bad"
+    # What a deletion takes away is kept, whatever it is.
+    send "" "$bad $zero refs/heads/none"
+    gate_git app for-each-ref --points-at "$bad" | grep -q refs/gitgate/backup/
+    git pack-objects -q --stdout </dev/null >"$BATS_TEST_TMPDIR/pack"
+    for packed in false true; do
+        ! $packed || gate_git app pack-refs --all
+        run send "$BATS_TEST_TMPDIR/pack" "$zero $bad refs/heads/bad"
+        echo "$output"
+        [[ $output == *"ng refs/heads/bad pre-receive hook declined"* ]]
+        agree app refs/heads/bad ""
+    done
+    run ! grep -F "$secret" "$BED/gate.log" "$BED/gate.err"
+}
+
+@test "what went from the upstream is new to it, though the gate has kept it" {
+    # Somebody's mistake, that is put right through the gate.
+    bad=$(commit . config.txt "$secret")
+    git push -q "$BED/srv/app.git" HEAD:refs/heads/mistake
+    own app
+    git push -q origin :refs/heads/mistake
+    gate_git app for-each-ref --points-at "$bad" | grep -q refs/gitgate/backup/
+    refused HEAD:refs/heads/again
+    agree app refs/heads/again ""
+}
