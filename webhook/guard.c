@@ -290,6 +290,13 @@ static void check_security_context(const struct container *container, const stru
                      "remove it: a gated pod keeps the default /proc");
 }
 
+/* A volume of ours that is none of theirs; the client's configuration is everybody's. */
+static bool is_gate_volume(const char *name)
+{
+    return name && strncmp(name, PARTS_PREFIX "-", sizeof PARTS_PREFIX) == 0 &&
+           strcmp(name, VOLUME_CLIENT) != 0;
+}
+
 static void check_mount_list(const struct container *container, const char *list,
                              struct problems *problems)
 {
@@ -300,8 +307,7 @@ static void check_mount_list(const struct container *container, const char *list
     {
         const char *volume = node_string(node_get(mount, "name"));
 
-        if (volume && strncmp(volume, PARTS_PREFIX "-", sizeof PARTS_PREFIX) == 0 &&
-            strcmp(volume, VOLUME_CLIENT) != 0)
+        if (is_gate_volume(volume))
             problems_add(problems, path_of(container, ".%s[%zu]", list, i).text,
                          "remove it: volume \"%.63s\" is the gate's own", volume);
         i++;
@@ -312,6 +318,25 @@ static void check_mounts(const struct container *container, struct problems *pro
 {
     check_mount_list(container, "volumeMounts", problems);
     check_mount_list(container, "volumeDevices", problems);
+}
+
+/* The kubelet reads such a variable from a file in an emptyDir of the pod, mounted or not
+ * (KEP-3721). */
+static void check_env_files(const struct container *container, struct problems *problems)
+{
+    const struct node *variables = node_get(container->node, "env"), *variable;
+    size_t i = 0;
+
+    node_each(variables, variable)
+    {
+        const struct node *file = node_get(node_get(variable, "valueFrom"), "fileKeyRef");
+        const char *volume = node_string(node_get(file, "volumeName"));
+
+        if (is_gate_volume(volume))
+            problems_add(problems, path_of(container, ".env[%zu]", i).text,
+                         "remove it: volume \"%.63s\" is the gate's own", volume);
+        i++;
+    }
 }
 
 static void check_target(const struct container *container, struct problems *problems)
@@ -340,6 +365,7 @@ void guard_container(const struct container *container, const struct gitgate *ga
     check_name(container, problems);
     check_security_context(container, gate, group, problems);
     check_mounts(container, problems);
+    check_env_files(container, problems);
     check_target(container, problems);
     if (secret)
         problems_add(problems, path_of(container, "%s", "").text,
