@@ -351,11 +351,15 @@ static bool same_but(const struct node *ours, const struct node *theirs, const c
     return true;
 }
 
+/* Plugins of the API server go over the pod once more after the webhooks: AlwaysPullImages has each
+ * image pulled anew, which is what a container of ours may have too. */
 bool parts_same_container(const struct node *ours, const struct node *theirs, const char **field)
 {
     static const char *const ignored[] = {"resources", "resizePolicy", NULL};
+    static const char *const anew[] = {"resources", "resizePolicy", "imagePullPolicy", NULL};
+    bool always = node_is_text(node_get(theirs, "imagePullPolicy"), "Always");
 
-    return same_but(ours, theirs, ignored, field);
+    return same_but(ours, theirs, always ? anew : ignored, field);
 }
 
 bool parts_same_volume(const struct node *ours, const struct node *theirs, const char **field)

@@ -45,6 +45,30 @@ gate() {
 	END
 }
 
+# ---- As a real API server asks it
+
+# webhook_configurations : those of manifests/webhook.yaml, each service replaced by this process's address
+webhook_configurations() {
+	kubectl create --dry-run=client -o json -f "$GITGATE_SOURCE/manifests/webhook.yaml" |
+		jq --arg url "$(url)" --arg ca "$(base64 -w0 "$work/tls.crt")" '
+			(.items? // [.])[] | .webhooks |=
+			map(.clientConfig = {url: ($url + .clientConfig.service.path), caBundle: $ca})' |
+		kubectl apply --server-side --force-conflicts -f -
+	wait_for 20 eval 'ns=team-a pod probe none --dry-run=server 2>&1 | grep -q "no GitGate"'
+}
+
+# pod NAME GATE [OPTION...] : in $ns, with $spec if it is set
+pod() {
+	local default='containers: [{name: agent, image: agent}]'
+	kubectl create --namespace "${ns:-default}" "${@:3}" -f - <<-END
+		apiVersion: v1
+		kind: Pod
+		metadata: {name: "$1", labels: {gitgate.dev/gate: "$2"}}
+		spec:
+		  ${spec:-$default}
+	END
+}
+
 # ---- The webhook's own client
 
 url() { echo "https://127.0.0.1:$(cat "$work/port")${1:-}"; }

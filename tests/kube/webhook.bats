@@ -28,15 +28,6 @@ teardown() {
 
 # ---- The bed
 
-webhook_configurations() {
-	kubectl create --dry-run=client -o json -f "$GITGATE_SOURCE/manifests/webhook.yaml" |
-		jq --arg url "$(url)" --arg ca "$(base64 -w0 "$work/tls.crt")" '
-			(.items? // [.])[] | .webhooks |=
-			map(.clientConfig = {url: ($url + .clientConfig.service.path), caBundle: $ca})' |
-		kubectl apply --server-side --force-conflicts -f -
-	wait_for 20 eval 'ns=team-a pod probe none --dry-run=server 2>&1 | grep -q "no GitGate"'
-}
-
 namespaces() {
 	kubectl create namespace enabled
 	for ns in team-a enabled; do
@@ -44,18 +35,6 @@ namespaces() {
 		gate "$ns" agents '{"matchLabels": {"app": "coding-agent"}}' | kubectl create -f -
 	done
 	kubectl label namespace enabled gitgate.dev/injection=enabled
-}
-
-# pod NAME GATE [OPTION...] : in $ns, with $spec if it is set
-pod() {
-	local default='containers: [{name: agent, image: agent}]'
-	kubectl create --namespace "${ns:-default}" "${@:3}" -f - <<-END
-		apiVersion: v1
-		kind: Pod
-		metadata: {name: "$1", labels: {gitgate.dev/gate: "$2"}}
-		spec:
-		  ${spec:-$default}
-	END
 }
 
 # ungated NAME LABELS [OPTION...] : in $ns, with no word of a gate
