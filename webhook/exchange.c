@@ -18,6 +18,7 @@
 #define ANSWER_MAX (64u << 20)
 
 static const char too_large[] = "the request is larger than 7 MiB";
+static const char too_many[] = "too many requests are being read: try again";
 
 struct exchange {
     struct exchanges *all;
@@ -25,12 +26,14 @@ struct exchange {
     const struct server_route *route;
     struct buf body;
     size_t body_size; /* its part of all->body_size */
-    int refused;      /* status that the request gets when it has been read, or 0 */
+    bool reading;     /* in all->reading, as `next` says */
+    LIST_ENTRY(exchange) next;
+    int refused; /* status that the request gets when it has been read, or 0 */
     const char *reason;
     uint64_t left; /* of the body, in bytes, read or dropped */
     bool timed;    /* its time runs */
     bool handed;   /* to the handler, whose answer is awaited */
-    bool reading;  /* within a call of libwebsockets for it: an answer is written there */
+    bool in_call;  /* of libwebsockets for it: an answer is written there */
     bool close;    /* the connection ends with the answer */
     int status;
     const char *content_type;
@@ -53,13 +56,27 @@ static struct exchange *exchange_new(struct exchanges *all, struct lws *wsi)
     return exchange;
 }
 
+static void stop_reading(struct exchange *exchange)
+{
+    if (exchange->reading)
+        LIST_REMOVE(exchange, next);
+    exchange->reading = false;
+}
+
+static void drop_body(struct exchange *exchange)
+{
+    stop_reading(exchange);
+    exchange->all->body_size -= exchange->body_size;
+    exchange->body_size = 0;
+    buf_done(&exchange->body);
+}
+
 static void exchange_free(struct exchange *exchange)
 {
     struct exchanges *all = exchange->all;
 
     all->open--;
-    all->body_size -= exchange->body_size;
-    buf_done(&exchange->body);
+    drop_body(exchange);
     buf_done(&exchange->answer);
     free(exchange);
     all->closed(all->data);
@@ -99,7 +116,7 @@ void exchange_answer(struct exchange *exchange, int status, const char *content_
         answer->len = LWS_PRE + HEAD_MAX;
         buf_add(answer, body, len);
     }
-    if (!exchange->reading)
+    if (!exchange->in_call)
         lws_callback_on_writable(exchange->wsi);
 }
 
@@ -191,15 +208,45 @@ static bool is_json(struct lws *wsi)
     return strcasecmp(type, json) == 0;
 }
 
+static struct exchange *largest_reading(const struct exchanges *all)
+{
+    struct exchange *exchange, *largest = NULL;
+
+    LIST_FOREACH(exchange, &all->reading, next)
+        if (!largest || exchange->body_size > largest->body_size)
+            largest = exchange;
+    return largest;
+}
+
+/* Whoever reaches the port may announce large bodies and send nothing more, with no certificate: a
+ * few would keep the API server's reviews out. So the largest that isn't whole gives way to a
+ * smaller one. */
+static bool make_room(struct exchanges *all, size_t len)
+{
+    while (len > BODIES_MAX - all->body_size) {
+        struct exchange *largest = largest_reading(all);
+
+        if (!largest || largest->body_size <= len)
+            return false;
+        refuse(largest, 503, too_many);
+        drop_body(largest);
+    }
+    return true;
+}
+
 /* Room for the body at once, or none. */
 static void reserve(struct exchange *exchange, size_t len)
 {
-    if (len > BODIES_MAX - exchange->all->body_size || !buf_reserve(&exchange->body, len)) {
-        refuse(exchange, 503, "too many requests are being read: try again");
+    struct exchanges *all = exchange->all;
+
+    if (!make_room(all, len) || !buf_reserve(&exchange->body, len)) {
+        refuse(exchange, 503, too_many);
         return;
     }
     exchange->body_size = len;
-    exchange->all->body_size += len;
+    all->body_size += len;
+    LIST_INSERT_HEAD(&all->reading, exchange, next);
+    exchange->reading = true;
 }
 
 /* What can be said of a POST before its body has come. Its length in `*len`. */
@@ -261,7 +308,7 @@ int exchange_start(struct exchanges *exchanges, struct session *session, struct 
     if (!exchange)
         return -1;
     session->exchange = exchange;
-    exchange->reading = true;
+    exchange->in_call = true;
     if (lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0) {
         start_post(exchange, wsi, path);
     } else if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0) {
@@ -270,7 +317,7 @@ int exchange_start(struct exchanges *exchanges, struct session *session, struct 
         exchange->close = true; /* its body, if any, is not read */
         answer_text(exchange, 405, "POST only");
     }
-    exchange->reading = false;
+    exchange->in_call = false;
     if (exchange->status)
         lws_callback_on_writable(wsi);
     return 0;
@@ -309,7 +356,8 @@ int exchange_body_end(struct session *session, struct lws *wsi)
         return -1;
     if (exchange->status) /* answered without it */
         return 0;
-    exchange->reading = true;
+    stop_reading(exchange);
+    exchange->in_call = true;
     if (exchange->refused) {
         answer_text(exchange, exchange->refused, exchange->reason);
     } else {
@@ -317,6 +365,6 @@ int exchange_body_end(struct session *session, struct lws *wsi)
         exchange->route->handle(exchange->route->data, exchange, exchange->body.data,
                                 exchange->body.len);
     }
-    exchange->reading = false;
+    exchange->in_call = false;
     return exchange_write(session, wsi);
 }

@@ -190,6 +190,13 @@ closed() {
 	restart
 }
 
+@test "large requests that don't go on keep no smaller one out" {
+	stalls large 20
+	injects
+	kill "$client_pid"
+	client_pid=
+}
+
 @test "more connections than the cap wait, and are served when others have gone" {
 	restart --max-connections 30 --network-timeout 3 --idle-timeout 4
 	stalls silent 100
