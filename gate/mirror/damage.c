@@ -17,6 +17,28 @@
 #define LOOK_TIMEOUT_MS 1200000 /* fsck of a history of gigabytes */
 #define ASIDE_S (7 * 24 * 3600) /* time for whoever wants to know what had happened */
 
+/* Whether what refs lead to can't be read, each byte of it. A client's pack may hold besides what
+ * no ref leads to, and what nobody can read: fsck complains of that, and by a commit that calls a
+ * file its folder is led to complain of the file. */
+static int look_at_reachable(const char *repo, bool *damaged, struct error *err)
+{
+    cleanup_proc struct proc_result result = PROC_RESULT_INIT(0, GIT_ERR_MAX);
+    int r = git_run(repo, NULL,
+                    GIT("-c", "pack.threads=1", "-c", "pack.compression=0", "pack-objects",
+                        "--quiet", "--revs", "--all", "--stdout", "--window=0", "--no-reuse-object",
+                        "--no-reuse-delta", "--no-use-bitmap-index"),
+                    NULL, 0, LOOK_TIMEOUT_MS, &result, err);
+
+    if (r < 0)
+        return r;
+    if (result.exit_code < 0)
+        return error_set(err, -EIO, "git pack-objects did not come to an end");
+    /* Of a ref that can't be read there is only a warning. */
+    *damaged =
+        fsck_tells_damage(result.exit_code, result.err.data) || damage_suspected(result.err.data);
+    return 0;
+}
+
 int damage_look(const char *repo, bool *damaged, struct error *err)
 {
     cleanup_proc struct proc_result result = PROC_RESULT_INIT(0, GIT_ERR_MAX);
@@ -30,7 +52,9 @@ int damage_look(const char *repo, bool *damaged, struct error *err)
     if (result.exit_code < 0)
         return error_set(err, -EIO, "git fsck did not come to an end");
     *damaged = fsck_tells_damage(result.exit_code, result.err.data);
-    return 0;
+    return *damaged && fsck_leaves_doubt(result.exit_code, result.err.data)
+               ? look_at_reachable(repo, damaged, err)
+               : 0;
 }
 
 static void close_dir(DIR **dir)

@@ -9,7 +9,7 @@
 #include "gate.h"
 
 /* Reads all that is there, which may take minutes (git fsck). What older programs wrote in a way
- * that today's git finds fault with is no damage. */
+ * that today's git finds fault with is no damage, nor is anything that no ref leads to. */
 int damage_look(const char *repo, bool *damaged, struct error *err);
 
 #define DAMAGE_DIR OWN_DIR "/damaged" /* below the repository */

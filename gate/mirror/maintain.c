@@ -208,8 +208,10 @@ static int keep_up(struct maintenance *m, bool collect_now, struct error *err)
         r = trim_backups(m, err);
     if (r == 0 && need.pack_refs)
         r = pack_refs(m, err);
-    if (r == 0 && (need.roll || need.collect)) /* loose objects are collected as packed ones */
-        r = roll(m, err);
+    /* Loose objects are collected as packed ones. What a client has sent besides its push may be
+     * such as can't be rolled up; what is reachable can be packed anew, and the rest goes. */
+    if (r == 0 && (need.roll || need.collect) && roll(m, err) < 0)
+        need.collect = true;
     if (r == 0 && need.collect)
         r = collect(&m->gate, m->upstream, m->repo, err);
     if (need.collect) { /* also where it failed: not again and again */

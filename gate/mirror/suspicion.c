@@ -3,9 +3,11 @@
 #include <stddef.h>
 #include <string.h>
 
-/* fsck.c: 1 is a broken object or one that is found fault with; the others (something reachable is
- * missing, a pack, a ref, an index) and 128 are what a whole repository has not got. */
+/* fsck.c: 1 is a broken object or one that is found fault with, 2 and 4 are one that is missing,
+ * and a pack with a broken one; the others (a ref, an index) and 128 are what a whole repository
+ * has not got. */
 #define FSCK_ERROR_OBJECT 1
+#define FSCK_ERRORS_OF_OBJECTS (FSCK_ERROR_OBJECT | 2 | 4)
 
 static const char *const suspicious[] = {
     "not a git repository",
@@ -96,4 +98,21 @@ bool fsck_tells_damage(int exit_code, const char *said)
         found = found || begins(line, len, "error: ") || begins(line, len, "fatal: ");
     }
     return found && exit_code != 0;
+}
+
+/* An object is what its name says that it is, whoever sent it. */
+static const char *const certain[] = {"error: hash mismatch for ", "error: packed "};
+
+bool fsck_leaves_doubt(int exit_code, const char *said)
+{
+    bool doubt = (exit_code & ~FSCK_ERRORS_OF_OBJECTS) == 0;
+
+    for (const char *line = said, *end; *line; line = *end ? end + 1 : end) {
+        size_t len = strcspn(line, "\n\r");
+
+        end = line + len;
+        for (size_t i = 0; i < sizeof certain / sizeof *certain; i++)
+            doubt = doubt && !begins(line, len, certain[i]);
+    }
+    return doubt;
 }

@@ -13,4 +13,8 @@ bool damage_suspected(const char *said);
  * machine that is short of something. */
 bool fsck_tells_damage(int exit_code, const char *said);
 
+/* Of damage that fsck tells: whether it may be about objects that no ref leads to, or by them, with
+ * none of those that matter damaged. */
+bool fsck_leaves_doubt(int exit_code, const char *said);
+
 #endif

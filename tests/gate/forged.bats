@@ -75,3 +75,39 @@ zero=0000000000000000000000000000000000000000
     refused HEAD:refs/heads/again
     agree app refs/heads/again ""
 }
+
+# object TYPE : an object of the input, whatever that is
+object() {
+    git hash-object -w -t "$1" --stdin --literally
+}
+
+@test "what nothing leads to and nobody can read costs no mirror, and goes" {
+    # A commit that is none, a tree, a tag; commits that call a file of the upstream's their tree.
+    junk=$(printf 'junk\n' | object commit)
+    lies=$(for i in {1..20}; do
+        printf 'tree %s\nauthor A <a@example.com> %d +0000\ncommitter A <a@example.com> 1 +0000\n\nx\n' "$(git rev-parse main:README)" "$i" | object commit
+    done)
+    clean=$(commit . readable)
+    # shellcheck disable=SC2086 # a list
+    pack_of "$clean" "$clean^{tree}" "$clean:readable" "$junk" "$(printf '100644 x\0x' | object tree)" "$(printf 'x\n' | object tag)" $lies
+    run send "$BATS_TEST_TMPDIR/pack" "$zero $clean refs/heads/readable"
+    [[ $output == *"ok refs/heads/readable"* ]]
+    gate_git app cat-file -e "$junk"
+    run ! gate_git app fsck --full
+    run maintain --check app
+    [[ $output == *'"result":"ok"'* ]]
+    # In a pack they can't be rolled up with another's.
+    gate_git app repack --geometric=2 -d -l -n -q
+    for i in {1..40}; do
+        echo "$i" | gate_git app hash-object -w --stdin >/dev/null
+    done
+    gate_git app repack --geometric=2 -d -l -n -q
+    run ! gate_git app repack --geometric=2 -d -l -n -q
+    run maintain --check app
+    [[ $output == *'"result":"ok"'* ]]
+    run maintain --collect app
+    [[ $output == *'"result":"ok"'* ]]
+    run ! gate_git app cat-file -e "$junk"
+    [ ! -e "$BED/state/git/app.git/gitgate/damaged" ]
+    agree app refs/heads/readable "$clean"
+}

@@ -63,6 +63,17 @@ static void what_fsck_finds_fault_with_is_no_damage(void **state)
     assert_false(fsck_tells_damage(128, "fatal: mmap failed: Cannot allocate memory\n"));
 }
 
+static void what_fsck_says_of_objects_alone_may_be_about_what_nothing_leads_to(void **state)
+{
+    (void)state;
+    assert_true(fsck_leaves_doubt(1 | 2 | 4, "error: 1234: object corrupt or missing\n"));
+    assert_true(fsck_leaves_doubt(1, "error: unknown tag type 'error: packed ' in 1234\n"));
+    assert_false(fsck_leaves_doubt(1, "error: hash mismatch for objects/12/34 (expected 1234)\n"));
+    assert_false(fsck_leaves_doubt(5, "error: bad\nerror: packed 12 from 34.pack is corrupt\n"));
+    assert_false(fsck_leaves_doubt(1 | 8, ""));
+    assert_false(fsck_leaves_doubt(128, ""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -70,6 +81,7 @@ int main(void)
         cmocka_unit_test(what_it_says_of_an_upstream_or_of_a_short_machine_is_not),
         cmocka_unit_test(fsck_finds_damage_by_its_code_or_its_words),
         cmocka_unit_test(what_fsck_finds_fault_with_is_no_damage),
+        cmocka_unit_test(what_fsck_says_of_objects_alone_may_be_about_what_nothing_leads_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
