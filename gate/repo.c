@@ -43,7 +43,8 @@ static void add_upstream(struct buf *to, const struct gate *gate, const struct u
     add_quoted(to, upstream->url_text);
     /* Canonical places, as `remote add --mirror=fetch` has it; not remote.origin.mirror, which
      * makes `git push` drop refs of our own first. */
-    buf_adds(to, "\n\tfetch = +refs/*:refs/*\n\tfetch = ^refs/gitgate/*\n");
+    buf_adds(to,
+             "\n\tfetch = +refs/*:refs/*\n\tfetch = ^" OWN_REFS "\n\tfetch = ^" OWN_REFS "/*\n");
     if (upstream->url.scheme == URL_SSH)
         return;
     /* An upstream is what the GitGate names: git would carry the credential (http.extraHeader is
@@ -74,7 +75,7 @@ static void compose_config(const struct gate *gate, const struct upstream *upstr
                  "[protocol \"ssh\"]\n\tallow = always\n"
                  "[protocol \"https\"]\n\tallow = always\n"
                  "[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"
-                 "[transfer]\n\thideRefs = refs/gitgate\n"
+                 "[transfer]\n\thideRefs = " OWN_REFS "\n"
                  "[uploadpack]\n\tallowFilter = true\n\tallowAnySHA1InWant = true\n"
                  "[receive]\n\tprocReceiveRefs = refs\n\tdenyCurrentBranch = ignore\n"
                  "\tdenyDeleteCurrent = ignore\n\tadvertisePushOptions = true\n\tautogc = false\n");

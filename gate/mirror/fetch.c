@@ -110,7 +110,8 @@ static int run_fetch(const struct upstream *upstream, const char *repo, uint32_t
     argv[n++] = "--";
     argv[n++] = upstream->url_text;
     argv[n++] = "+refs/*:refs/*";
-    argv[n++] = "^refs/gitgate/*";
+    argv[n++] = "^" OWN_REFS;
+    argv[n++] = "^" OWN_REFS "/*";
     return git_run(repo, NULL, argv, NULL, 0, FETCH_TIMEOUT_MS, result, err);
 }
 

@@ -5,15 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gate.h"
+
 void refs_done(struct refs *refs)
 {
     free(refs->lines);
     buf_done(&refs->text);
 }
 
+/* Below it, or the name itself: where a ref has it, none can be below. */
 static bool ours(const char *name)
 {
-    return strncmp(name, "refs/gitgate/", 13) == 0;
+    size_t len = strlen(OWN_REFS);
+
+    return strncmp(name, OWN_REFS, len) == 0 && (name[len] == '/' || name[len] == '\0');
 }
 
 static void take_head(struct refs *refs, const char *value, const char *name)

@@ -24,7 +24,7 @@ struct refs {
 void refs_done(struct refs *refs);
 
 /* `list` is what `git ls-remote --symref` prints: "<value>\t<name>" a line. It is cut up. The
- * gate's own refs (refs/gitgate/) and what tags point to ("^{}") are left out. */
+ * gate's own refs (OWN_REFS) and what tags point to ("^{}") are left out. */
 int refs_parse(char *list, struct refs *refs, struct error *err);
 
 bool refs_equal(const struct refs *a, const struct refs *b);

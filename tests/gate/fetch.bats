@@ -224,6 +224,20 @@ fewer_refs() {
     gate_git app update-ref -d refs/gitgate/backup/1
 }
 
+@test "an upstream's ref of the gate's own name is in nobody's way" {
+    git ls-remote "$(gate_url app.git)" >/dev/null
+    gate_git app update-ref refs/gitgate/backup/1 refs/heads/main
+    up app update-ref refs/gitgate refs/heads/main
+    run git ls-remote --exit-code "$(gate_url app.git)" refs/heads/main
+    echo "$output"
+    [ "$status" = 0 ]
+    gate_git app update-ref -d refs/gitgate/backup/1
+    commit_upstream app main
+    git ls-remote "$(gate_url app.git)" >/dev/null
+    run ! gate_git app rev-parse -q --verify refs/gitgate
+    up app update-ref -d refs/gitgate
+}
+
 # count_fetches [FILTER] : a fetch has its line once its connection has ended, soon after the client
 count_fetches() {
     log_count ".msg == \"fetch\" and (${1:-true})"

@@ -26,10 +26,10 @@ static struct refs parse(const char *list)
 
 static void a_list_is_its_refs_in_order(void **state)
 {
-    struct refs refs CLEANUP(refs_done) =
-        parse("ref: refs/heads/main\tHEAD\n" A "\tHEAD\n" B "\trefs/tags/v1\n" A
-              "\trefs/tags/v1^{}\n" A "\trefs/gitgate/backup/1\n" A "\trefs/heads/main\n"
-              "no ref\n" A "\tODD_HEAD\n");
+    struct refs refs CLEANUP(refs_done) = parse(
+        "ref: refs/heads/main\tHEAD\n" A "\tHEAD\n" B "\trefs/tags/v1\n" A "\trefs/tags/v1^{}\n" A
+        "\trefs/gitgate/backup/1\n" A "\trefs/gitgate\n" A "\trefs/heads/main\n"
+        "no ref\n" A "\tODD_HEAD\n");
 
     (void)state;
     assert_int_equal(refs.n, 2);
