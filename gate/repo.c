@@ -250,17 +250,32 @@ int repo_remove(const struct gate *gate, const char *name, struct error *err)
     return 0;
 }
 
+static int read_head(const char *repo, struct buf *to)
+{
+    char path[PATH_MAX];
+    int r = path_make(path, NULL, "%s/HEAD", repo);
+
+    return r < 0 ? r : file_read(path, to, NULL);
+}
+
 void repo_head(const char *repo, char *ref, size_t size)
 {
     cleanup_buf struct buf text = BUF_INIT(HEAD_MAX);
-    char path[PATH_MAX];
     int len;
 
     ref[0] = '\0';
-    if (path_make(path, NULL, "%s/HEAD", repo) < 0 || file_read(path, &text, NULL) < 0 ||
-        strncmp(text.data, "ref: refs/heads/", 16) != 0)
+    if (read_head(repo, &text) < 0 || strncmp(text.data, "ref: refs/heads/", 16) != 0)
         return;
     len = (int)strcspn(text.data + 5, "\r\n");
     if ((size_t)len < size)
         snprintf(ref, size, "%.*s", len, text.data + 5);
+}
+
+bool repo_head_is(const char *repo, const char *oid)
+{
+    cleanup_buf struct buf text = BUF_INIT(HEAD_MAX);
+    size_t len = strlen(oid);
+
+    return read_head(repo, &text) == 0 && strncmp(text.data, oid, len) == 0 &&
+           text.data[len] == '\n';
 }

@@ -11,6 +11,9 @@ int repo_ensure(const struct gate *gate, const struct upstream *upstream, struct
 /* The ref that HEAD names, "" when it names none ("refs/heads/" and what follows). */
 void repo_head(const char *repo, char *ref, size_t size);
 
+/* Whether HEAD names no ref and has this id. */
+bool repo_head_is(const char *repo, const char *oid);
+
 /* Removes the repository of an upstream that there is no more, with the link to it and the
  * connections that were kept for it. Nobody is at work in it: presence_none said so, and the
  * repository's lock is held. */

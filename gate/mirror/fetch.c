@@ -379,3 +379,19 @@ int fetch_all(const struct gate *gate, const struct upstream *upstream, const ch
     prune(repo, mine, theirs);
     return fetch(gate, upstream, repo, 0, err);
 }
+
+int fetch_head(const struct gate *gate, const struct upstream *upstream, const char *repo,
+               struct error *err)
+{
+    cleanup_proc struct proc_result result = PROC_RESULT_INIT(GIT_ERR_MAX, GIT_ERR_MAX);
+    int r = git_run(repo, NULL,
+                    GIT("fetch", "--quiet", "--no-tags", "--no-auto-maintenance",
+                        "--no-write-fetch-head", "--no-recurse-submodules", "--",
+                        upstream->url_text, "HEAD"),
+                    NULL, 0, FETCH_TIMEOUT_MS, &result, err);
+
+    if (r < 0 || result.exit_code == 0)
+        return r;
+    r = refuse(gate, upstream, "cannot fetch the upstream's HEAD", &result, err);
+    return damage_suspected(result.err.data) ? -EUCLEAN : r;
+}

@@ -20,4 +20,8 @@ bool fetch_unfinished(const char *repo);
 int fetch_all(const struct gate *gate, const struct upstream *upstream, const char *repo,
               const struct refs *mine, const struct refs *theirs, struct error *err);
 
+/* What the upstream's HEAD is at, where that names no branch. No ref is made. */
+int fetch_head(const struct gate *gate, const struct upstream *upstream, const char *repo,
+               struct error *err);
+
 #endif

@@ -34,10 +34,24 @@ static int list_ours(const char *repo, struct refs *refs, struct error *err)
 
 /* ---- HEAD ---- */
 
+/* Detached there, so detached here; at what perhaps no ref leads to. */
+static int detach_head(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                       const struct refs *theirs, bool *changed, struct error *err)
+{
+    int r;
+
+    if (repo_head_is(repo, theirs->head_oid))
+        return 0;
+    *changed = true;
+    r = fetch_head(gate, upstream, repo, err);
+    return r < 0 ? r
+                 : git_must(repo, GIT("update-ref", "--no-deref", "HEAD", theirs->head_oid), err);
+}
+
 /* An upstream without a HEAD (empty, or its branch is gone) leaves ours: a clone is told the same
  * by git. */
-static int follow_head(const char *repo, const struct refs *theirs, bool *changed,
-                       struct error *err)
+static int follow_head(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                       const struct refs *theirs, bool *changed, struct error *err)
 {
     char head[PUSH_REF_MAX + 1];
 
@@ -46,11 +60,9 @@ static int follow_head(const char *repo, const struct refs *theirs, bool *change
         *changed = true;
         return git_must(repo, GIT("symbolic-ref", "HEAD", theirs->head), err);
     }
-    if (!*theirs->head && *theirs->head_oid) { /* detached there, so detached here */
-        *changed = *changed || *head;
-        return git_must(repo, GIT("update-ref", "--no-deref", "HEAD", theirs->head_oid), err);
-    }
-    return 0;
+    return !*theirs->head && *theirs->head_oid
+               ? detach_head(gate, upstream, repo, theirs, changed, err)
+               : 0;
 }
 
 /* ---- the update ---- */
@@ -73,7 +85,7 @@ static int bring_up(const struct gate *gate, const struct upstream *upstream, co
     update->changed = !refs_equal(&theirs, &mine) || fetch_unfinished(repo);
     if (update->changed)
         r = fetch_all(gate, upstream, repo, &mine, &theirs, err);
-    return r < 0 ? r : follow_head(repo, &theirs, &update->changed, err);
+    return r < 0 ? r : follow_head(gate, upstream, repo, &theirs, &update->changed, err);
 }
 
 /* Sets the mirror aside when it is damaged; `anew` tells. */

@@ -160,6 +160,20 @@ setup_file() {
     up other branch -D stem
 }
 
+@test "a HEAD that no ref leads to is had, too" {
+    git ls-remote "$(gate_url other.git)" >/dev/null
+    for message in one two; do
+        head=$(up other -c user.name=x -c user.email=x commit-tree -p main -m "$message" "main^{tree}")
+        up other update-ref --no-deref HEAD "$head"
+        clone other "$work-$message"
+        [ "$(git -C "$work-$message" rev-parse HEAD)" = "$head" ]
+    done
+    maintain --collect other
+    [ "$(git ls-remote "$(gate_url other.git)" HEAD | cut -f1)" = "$head" ]
+    up other symbolic-ref HEAD refs/heads/main
+    [[ $(git ls-remote --symref "$(gate_url other.git)" HEAD) == "ref: refs/heads/main"* ]]
+}
+
 @test "an empty upstream is empty, until it isn't" {
     clone empty "$work"
     [ -z "$(git ls-remote "$(gate_url empty.git)")" ]
