@@ -135,13 +135,13 @@ static void check_pod_ids(const struct node *context, uint32_t group, struct pro
     }
 }
 
-/* The Secret that holds the gate's copy of the credentials, or one that it is copied from. */
-static bool is_gate_secret(const struct node *name, const struct gitgate *gate,
-                           const struct name *creds)
+/* A Secret that holds a gate's copy of credentials, another gate's too, or one that this gate's is
+ * copied from. */
+static bool is_gate_secret(const struct node *name, const struct gitgate *gate)
 {
     if (!node_is(name, NODE_STRING))
         return false;
-    if (node_is_text(name, creds->text))
+    if (gitgate_is_creds_name(name->text))
         return true;
     for (size_t i = 0; i < gate->n_upstreams; i++)
         if (node_is_text(name, gate->upstreams[i].secret))
@@ -150,19 +150,17 @@ static bool is_gate_secret(const struct node *name, const struct gitgate *gate,
 }
 
 /* Whether such a name stands anywhere in it: seldom, and then it is worth a closer look. */
-static bool names_gate_secret(const struct node *node, const struct gitgate *gate,
-                              const struct name *creds)
+static bool names_gate_secret(const struct node *node, const struct gitgate *gate)
 {
     for (uint32_t i = 0; node && i < node->span; i++)
-        if (is_gate_secret(&node[i], gate, creds))
+        if (is_gate_secret(&node[i], gate))
             return true;
     return false;
 }
 
 /* Any member called ...secret... that names such a Secret, at any depth: secret, projected sources,
  * env, envFrom, CSI and the older volume drivers, and what later API versions bring. */
-static const char *search(const struct node *node, const struct gitgate *gate,
-                          const struct name *creds)
+static const char *search(const struct node *node, const struct gitgate *gate)
 {
     const struct node *value;
 
@@ -171,9 +169,9 @@ static const char *search(const struct node *node, const struct gitgate *gate,
         const struct node *name = node_is(value, NODE_OBJECT) ? node_get(value, "name") : value;
         const char *found;
 
-        if (value->key && strcasestr(value->key, "secret") && is_gate_secret(name, gate, creds))
+        if (value->key && strcasestr(value->key, "secret") && is_gate_secret(name, gate))
             return node_string(name);
-        found = search(value, gate, creds);
+        found = search(value, gate);
         if (found)
             return found;
     }
@@ -182,9 +180,7 @@ static const char *search(const struct node *node, const struct gitgate *gate,
 
 static const char *find_gate_secret(const struct node *node, const struct gitgate *gate)
 {
-    struct name creds = gitgate_owned_name(gate->name, NAME_CREDS);
-
-    return names_gate_secret(node, gate, &creds) ? search(node, gate, &creds) : NULL;
+    return names_gate_secret(node, gate) ? search(node, gate) : NULL;
 }
 
 static void check_volumes(const struct node *spec, const struct gitgate *gate,
@@ -208,7 +204,7 @@ static void check_volumes(const struct node *spec, const struct gitgate *gate,
         if (secret && !(name && strcmp(name, VOLUME_CREDS) == 0))
             problems_add(
                 problems, path,
-                "remove it: Secret \"%.253s\" holds a credential of the gate, which alone may "
+                "remove it: Secret \"%.253s\" holds a credential of a gate, which alone may "
                 "mount it",
                 secret);
     }
@@ -369,7 +365,7 @@ void guard_container(const struct container *container, const struct gitgate *ga
     check_target(container, problems);
     if (secret)
         problems_add(problems, path_of(container, "%s", "").text,
-                     "container \"%.63s\" reads Secret \"%.253s\", which holds a credential of the "
+                     "container \"%.63s\" reads Secret \"%.253s\", which holds a credential of a "
                      "gate: remove it from env and envFrom",
                      container->name, secret);
 }

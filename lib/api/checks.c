@@ -63,10 +63,7 @@ int check_object_name(const char *text, struct error *err)
 /* Each write of one would be a change of what it is made from: it would be written for ever. */
 int check_source_secret(const char *text, struct error *err)
 {
-    struct name made = gitgate_owned_name("", NAME_CREDS);
-    size_t len = strlen(text), suffix = strlen(made.text);
-
-    if (len >= suffix && strcmp(text + len - suffix, made.text) == 0)
+    if (gitgate_is_creds_name(text))
         return error_set(err, -EINVAL,
                          "names a Secret that gitgate makes: name the one that you keep the "
                          "credential in");

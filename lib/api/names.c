@@ -32,6 +32,11 @@ static bool ends_with(const char *text, const char *end)
     return len >= n && strcmp(text + len - n, end) == 0;
 }
 
+bool gitgate_is_creds_name(const char *name)
+{
+    return ends_with(name, suffixes[NAME_CREDS]);
+}
+
 bool upstream_name_valid(const char *name)
 {
     size_t len = strlen(name);

@@ -21,6 +21,9 @@ struct name {
 
 struct name gitgate_owned_name(const char *gate, enum owned_name which);
 
+/* Whether a Secret of that name is some GitGate's copy of its credentials. */
+bool gitgate_is_creds_name(const char *name);
+
 /* An upstream's name: ^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$, not ending in .git or .lock, without
  * "..": it is a file name, a path component and a git configuration value. */
 bool upstream_name_valid(const char *name);
