@@ -169,6 +169,7 @@ void controller_synced(void *data)
     controller->synced = true;
     log_info(controller->log, "all is listed",
              json_pack("{s:I}", "gitgates", (json_int_t)kube_store_size(gates)));
+    memory_give_back(); /* what starting and listing took, before work takes more */
     kube_store_each(gates, NULL, add_each, controller);
     await_lull(controller);
 }
