@@ -154,7 +154,7 @@ int check_ip(const char *text, struct error *err)
         return error_set(err, -EINVAL, "must be an IPv4 or IPv6 address");
     if (ip_is_never(&ip))
         return error_set(err, -EINVAL,
-                         "is a link-local address (the cloud's metadata service is "
+                         "is link-local or a cloud's own address (its metadata service is "
                          "there); it is never reachable");
     return 0;
 }
@@ -167,10 +167,10 @@ int check_cidr(const char *text, struct error *err)
         return error_set(err, -EINVAL,
                          "must be an address range (\"10.0.0.0/8\") whose bits behind "
                          "the prefix are 0");
-    if (ip_is_never(&cidr.ip))
+    if (cidr_is_never(&cidr))
         return error_set(err, -EINVAL,
-                         "lies in a link-local range (the cloud's metadata service "
-                         "is there); it is never reachable");
+                         "is link-local or a cloud's own address (its metadata service is "
+                         "there); it is never reachable");
     return 0;
 }
 

@@ -7,7 +7,8 @@
 
 #include "base/parse.h"
 
-const char *const ip_never[] = {"169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", NULL};
+const char *const ip_never[] = {"169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32",
+                                "fe80::/10",      "fd00:ec2::254/128",  NULL};
 
 static bool is_mapped(const struct ip *ip)
 {
@@ -79,13 +80,19 @@ bool cidr_contains(const struct cidr *range, const struct ip *ip)
     return true;
 }
 
-bool ip_is_never(const struct ip *ip)
+bool cidr_is_never(const struct cidr *inner)
 {
     for (size_t i = 0; ip_never[i]; i++) {
         struct cidr range;
 
-        if (cidr_parse(ip_never[i], &range) == 0 && cidr_contains(&range, ip))
+        if (cidr_parse(ip_never[i], &range) == 0 && range.prefix <= inner->prefix &&
+            cidr_contains(&range, &inner->ip))
             return true;
     }
     return false;
+}
+
+bool ip_is_never(const struct ip *ip)
+{
+    return cidr_is_never(&(struct cidr){.ip = *ip, .prefix = ip_bits(ip)});
 }

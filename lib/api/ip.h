@@ -35,10 +35,12 @@ bool ip_equal(const struct ip *a, const struct ip *b);
 int cidr_parse(const char *text, struct cidr *ret);
 bool cidr_contains(const struct cidr *range, const struct ip *ip);
 
-/* What no workload may ever reach: the link-local ranges 169.254.0.0/16 (RFC 3927; every cloud's
- * metadata service) and fe80::/10 (RFC 4291), and fd00:ec2::254, EC2's metadata service over IPv6.
- * NULL-terminated, canonical. */
+/* What no workload may ever reach: the link-local ranges 169.254.0.0/16 (RFC 3927; most clouds'
+ * metadata service) and fe80::/10 (RFC 4291), and where else clouds hand out what a node may know:
+ * 100.100.100.200 (Alibaba Cloud's metadata service), 168.63.129.16 (Azure's WireServer),
+ * fd00:ec2::254 (EC2's metadata service over IPv6). NULL-terminated, canonical. */
 extern const char *const ip_never[];
 bool ip_is_never(const struct ip *ip);
+bool cidr_is_never(const struct cidr *range); /* all of it */
 
 #endif

@@ -44,7 +44,7 @@ static void validate_url(struct upstream *u, size_t i, struct problems *problems
         complain(problems, i, "url", "%s", err.msg);
     else if (host_is_never(&u->url))
         complain(problems, i, "url",
-                 "names a link-local address (the cloud's metadata service is "
+                 "names a link-local or a cloud's own address (its metadata service is "
                  "there); it is never reachable");
 }
 

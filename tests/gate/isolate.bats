@@ -27,7 +27,7 @@ setup_file() {
     ip -n "$pod" addr add fd09::2/64 dev eth0 nodad
     ip -n "$pod" route add default via 10.9.0.1
     ip -n "$pod" route add default via fd09::1
-    for address in 10.9.0.1/24 10.8.0.1/32 10.8.0.53/32 169.254.169.254/32; do
+    for address in 10.9.0.1/24 10.8.0.1/32 10.8.0.53/32 169.254.169.254/32 100.100.100.200/32 168.63.129.16/32; do
         ip -n "$world" addr add "$address" dev eth0
     done
     for address in fd09::1/64 fd00:ec2::254/128 fd08::1/128; do
@@ -79,7 +79,7 @@ reaches() {
 
 @test "before the split everybody reaches everything" {
     ip netns exec "$pod" nft delete table inet gitgate 2>/dev/null || true
-    for address in 10.8.0.1 10.9.0.1 169.254.169.254 '[fd08::1]' '[fd00:ec2::254]'; do
+    for address in 10.8.0.1 10.9.0.1 169.254.169.254 100.100.100.200 168.63.129.16 '[fd08::1]' '[fd00:ec2::254]'; do
         reaches $agent "$address" 443
     done
 }
@@ -140,6 +140,8 @@ reaches() {
     isolate '.spec.network.agentEgress.to = [{cidr: "0.0.0.0/0"}, {cidr: "::/0"}]'
     for who in $gate $agent 0; do
         run ! reaches $who 169.254.169.254 80
+        run ! reaches $who 100.100.100.200 80
+        run ! reaches $who 168.63.129.16 80
         run ! reaches $who '[fd00:ec2::254]' 80
     done
     reaches $agent 10.8.0.1 80

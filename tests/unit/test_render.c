@@ -214,6 +214,8 @@ static void pods_reach_their_upstreams_addresses_and_nothing_else(void **state)
                                           "::ffff:169.254.169.254",
                                           "fe80::1",
                                           "fd00:ec2::254",
+                                          "100.100.100.200",
+                                          "168.63.129.16",
                                           "203.0.113.9",
                                           "rubbish",
                                           NULL};
@@ -264,7 +266,8 @@ static void agent_egress_never_opens_the_metadata_service(void **state)
                 "{" SELECTOR ",'policyTypes':['Egress'],'egress':[" TO(
                     "10.3.3.3/32",
                     "443") "," //
-                           "{'to':[{'ipBlock':{'cidr':'0.0.0.0/0','except':['169.254.0.0/16']}}]},"
+                           "{'to':[{'ipBlock':{'cidr':'0.0.0.0/0','except':['169.254.0.0/"
+                           "16','100.100.100.200/32','168.63.129.16/32']}}]},"
                            "{'to':[{'ipBlock':{'cidr':'::/0','except':['fe80::/10','fd00:ec2::254/"
                            "128']}}]},"
                            "{'to':[{'ipBlock':{'cidr':'10.0.0.0/"

@@ -233,13 +233,18 @@ static void addresses_have_one_text_and_ranges_hold_them(void **state)
                                    "::ffff:10.0.0.0/104", "2001:db8::1/64", "x/8", "/8", NULL};
          *p; p++)
         assert_true(cidr_parse(*p, &range) < 0);
-    for (const char *const *p = (const char *const[]){"169.254.169.254", "::ffff:169.254.169.254",
-                                                      "fe80::1", "fd00:ec2::254", NULL};
+    for (const char *const *p =
+             (const char *const[]){"169.254.169.254", "::ffff:169.254.169.254", "fe80::1",
+                                   "fd00:ec2::254", "100.100.100.200", "168.63.129.16", NULL};
          *p; p++) {
         assert_int_equal(ip_parse(*p, &a), 0);
         assert_true(ip_is_never(&a));
     }
     assert_false(ip_is_never(&b));
+    assert_int_equal(cidr_parse("100.100.100.200/29", &range), 0);
+    assert_false(cidr_is_never(&range));
+    assert_int_equal(cidr_parse("169.254.169.0/24", &range), 0);
+    assert_true(cidr_is_never(&range));
 }
 
 int main(void)
