@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "git.h"
+#include "sweep.h"
 
 #define SECOND_DIGITS 10 /* until the year 2286: the names sort as their times do */
 
@@ -27,6 +28,7 @@ static int update_refs(const char *repo, const struct buf *input, struct error *
         return error_errno(err, buf_error(input), "cannot move the backups");
     if (input->len == 0)
         return 0;
+    sweep_ref_locks(repo); /* a killed git's: the repository's lock is held */
     r = git_run(repo, NULL, GIT("update-ref", "--no-deref", "--stdin"), input->data, input->len,
                 GIT_LOCAL_TIMEOUT_MS, &result, err);
     if (r == 0 && result.exit_code != 0)

@@ -289,8 +289,10 @@ static int write_shallow(const char *repo, const struct buf *ends, struct error 
     if (r < 0)
         return r;
     if (ends->len > 0)
-        return file_write(path, ends->data, ends->len, 0600, err);
-    return unlink(path) < 0 ? error_errno(err, -errno, "the gate can't write to its mirror") : 0;
+        r = file_write(path, ends->data, ends->len, 0600, NULL);
+    else
+        r = unlink(path) < 0 ? -errno : 0;
+    return r < 0 ? error_errno(err, r, "the gate can't write to its mirror") : 0;
 }
 
 /* Ends to which no ref leads any more, as the branch that did went from the upstream since: the

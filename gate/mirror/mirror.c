@@ -12,6 +12,7 @@
 #include "mirror/suspicion.h"
 #include "policy.h"
 #include "repo.h"
+#include "sweep.h"
 #include "upstream.h"
 
 #define CHECK_LOCK_TIMEOUT_MS 600000 /* behind a first mirror, or a push of a large pack */
@@ -34,6 +35,23 @@ static int list_ours(const char *repo, struct refs *refs, struct error *err)
 
 /* ---- HEAD ---- */
 
+/* A lock that a killed git left would be in the way; ours is held. git's words hold paths, and are
+ * for the log. */
+static int move_head(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                     const char *const *argv, struct error *err)
+{
+    struct error why = ERROR_INIT;
+    int r;
+
+    sweep_ref_locks(repo);
+    r = git_must(repo, argv, &why);
+    if (r == 0)
+        return 0;
+    log_error(&gate->log, "cannot move the mirror's HEAD",
+              json_pack("{s:s, s:s}", "repo", upstream->name, "error", why.msg));
+    return error_set(err, r, "the gate can't write to its mirror; its log says why");
+}
+
 /* Detached there, so detached here; at what perhaps no ref leads to. */
 static int detach_head(const struct gate *gate, const struct upstream *upstream, const char *repo,
                        const struct refs *theirs, bool *changed, struct error *err)
@@ -45,7 +63,8 @@ static int detach_head(const struct gate *gate, const struct upstream *upstream,
     *changed = true;
     r = fetch_head(gate, upstream, repo, err);
     return r < 0 ? r
-                 : git_must(repo, GIT("update-ref", "--no-deref", "HEAD", theirs->head_oid), err);
+                 : move_head(gate, upstream, repo,
+                             GIT("update-ref", "--no-deref", "HEAD", theirs->head_oid), err);
 }
 
 /* An upstream without a HEAD (empty, or its branch is gone) leaves ours: a clone is told the same
@@ -58,7 +77,7 @@ static int follow_head(const struct gate *gate, const struct upstream *upstream,
     repo_head(repo, head, sizeof head);
     if (*theirs->head && strcmp(theirs->head, head) != 0) {
         *changed = true;
-        return git_must(repo, GIT("symbolic-ref", "HEAD", theirs->head), err);
+        return move_head(gate, upstream, repo, GIT("symbolic-ref", "HEAD", theirs->head), err);
     }
     return !*theirs->head && *theirs->head_oid
                ? detach_head(gate, upstream, repo, theirs, changed, err)

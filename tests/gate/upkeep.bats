@@ -240,3 +240,23 @@ broken_push() {
     [ "$status" = 0 ]
     [[ $output == *"$theirs"*refs/heads/main* && $output != *locked* ]]
 }
+
+@test "a lock that a killed git left on HEAD keeps no refresh out" {
+    up app branch trunk main
+    git ls-remote "$(gate_url app.git)" >/dev/null
+    : >"$BED/state/git/app.git/HEAD.lock"
+    up app symbolic-ref HEAD refs/heads/trunk
+    [[ $(git ls-remote --symref "$(gate_url app.git)" HEAD) == "ref: refs/heads/trunk"* ]]
+    up app symbolic-ref HEAD refs/heads/main
+}
+
+@test "a lock that a killed git left on the packed refs keeps no push out" {
+    up strict branch no-way main
+    clone strict "$work"
+    for _ in 1 2; do
+        run git -C "$work" push origin :refs/heads/no-way
+        echo "$output"
+        [[ $output == *"(upstream: "* ]]
+        : >"$BED/state/git/strict.git/packed-refs.lock"
+    done
+}
