@@ -85,6 +85,20 @@ bool damage_suspected(const char *said)
     return found;
 }
 
+/* fsck quotes what is in objects, which is anybody's word: a tag may be called "Permission denied".
+ */
+static const char *const quotes[] = {"error in ", "warning in ", "error: unknown tag type "};
+
+static bool begins_any(const char *line, size_t len, const char *const *with, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (begins(line, len, with[i]))
+            return true;
+    return false;
+}
+
+#define BEGINS_ANY(line, len, with) begins_any(line, len, with, sizeof(with) / sizeof *(with))
+
 bool fsck_tells_damage(int exit_code, const char *said)
 {
     bool found = (exit_code & ~FSCK_ERROR_OBJECT) != 0;
@@ -93,7 +107,7 @@ bool fsck_tells_damage(int exit_code, const char *said)
         size_t len = strcspn(line, "\n\r");
 
         end = line + len;
-        if (HAS_ANY(line, len, innocent))
+        if (!BEGINS_ANY(line, len, quotes) && HAS_ANY(line, len, innocent))
             return false;
         found = found || begins(line, len, "error: ") || begins(line, len, "fatal: ");
     }
@@ -111,8 +125,7 @@ bool fsck_leaves_doubt(int exit_code, const char *said)
         size_t len = strcspn(line, "\n\r");
 
         end = line + len;
-        for (size_t i = 0; i < sizeof certain / sizeof *certain; i++)
-            doubt = doubt && !begins(line, len, certain[i]);
+        doubt = doubt && !BEGINS_ANY(line, len, certain);
     }
     return doubt;
 }

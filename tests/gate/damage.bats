@@ -8,10 +8,10 @@ setup_file() {
     start_bed
     git init -q "$BED" # a gate's folder may lie in somebody's repository
     git -C "$BED" commit -q --allow-empty -m "Not the gate's"
-    for name in app heads refs loose pack push whole theirs; do
+    for name in app heads refs loose pack push whole theirs named; do
         new_upstream "$name"
     done
-    write_gitgate app heads refs loose pack push whole theirs
+    write_gitgate app heads refs loose pack push whole theirs named
     start_gate
 }
 
@@ -157,6 +157,18 @@ can_clone() {
     [[ $output == *'"result":"ok"'* ]]
     [ "$(find "$(mirror whole)/objects" -type f | sort)" = "$before" ]
     [ ! -e "$(mirror whole)/gitgate/damaged" ]
+}
+
+@test "a damaged mirror is found beside a tag that is called as a machine that is short of something" {
+    tag=$(printf 'object %s\ntype commit\ntag Permission denied\ntagger A <a@example.com> 1700000000 +0000\n\nx\n' \
+        "$(up named rev-parse main)" | git -C "$BED/seed-named" hash-object --literally -t tag -w --stdin)
+    git -C "$BED/seed-named" push -q "$BED/srv/named.git" "$tag:refs/tags/named"
+    own named
+    git ls-remote --exit-code "$(gate_url named.git)" refs/tags/named
+    rm "$(loose named main:README)"
+    run check named
+    [[ $output == *'"result":"anew"'* ]]
+    whole named
 }
 
 @test "what older programs wrote wrongly is no damage" {

@@ -54,6 +54,19 @@ static void fsck_finds_damage_by_its_code_or_its_words(void **state)
     assert_true(fsck_tells_damage(2, "error: refs/heads/memory: invalid sha1 pointer 1234\n"));
 }
 
+static void no_object_can_say_that_the_machine_is_short_of_something(void **state)
+{
+    static const char *const quoted[] = {
+        "warning in tag 12: badTagName: invalid 'tag' name: Permission denied\nerror: 34: broken\n",
+        "error in tag 12: badType: invalid 'type' value: mmap failed\nerror: 34: broken\n",
+        "error: unknown tag type 'Permission denied' in 12\nerror: 34: broken\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof quoted / sizeof *quoted; i++)
+        assert_true(fsck_tells_damage(1, quoted[i]));
+}
+
 static void what_fsck_finds_fault_with_is_no_damage(void **state)
 {
     (void)state;
@@ -80,6 +93,7 @@ int main(void)
         cmocka_unit_test(what_git_says_of_a_damaged_repository_is_suspicious),
         cmocka_unit_test(what_it_says_of_an_upstream_or_of_a_short_machine_is_not),
         cmocka_unit_test(fsck_finds_damage_by_its_code_or_its_words),
+        cmocka_unit_test(no_object_can_say_that_the_machine_is_short_of_something),
         cmocka_unit_test(what_fsck_finds_fault_with_is_no_damage),
         cmocka_unit_test(what_fsck_says_of_objects_alone_may_be_about_what_nothing_leads_to),
     };
