@@ -1,6 +1,7 @@
 #include "data/problems.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +18,14 @@ void problems_done(struct problems *problems)
     *problems = PROBLEMS_INIT;
 }
 
+/* Of ASCII, or U+0080 to U+009F, by which some terminals take commands, too. */
+static bool is_control(const char *p)
+{
+    const unsigned char *b = (const unsigned char *)p;
+
+    return b[0] < 0x20 || b[0] == 0x7f || (b[0] == 0xc2 && b[1] >= 0x80 && b[1] < 0xa0);
+}
+
 /* A copy without control characters, cut at TEXT_MAX bytes but never inside a UTF-8 sequence. */
 static char *printable(const char *text)
 {
@@ -27,8 +36,11 @@ static char *printable(const char *text)
         len--;
     copy = strndup(text, len);
     for (char *p = copy; p && *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+        if (is_control(p)) {
+            if (*p == '\xc2') /* two bytes, two marks: still UTF-8 */
+                *p++ = '?';
             *p = '?';
+        }
     return copy;
 }
 

@@ -212,11 +212,15 @@ static void what_was_read_reaches_a_terminal_only_as_text(void **state)
 
     (void)state;
     problems_add(&problems, "a\x1b[2J", "b\r\nc\x7f");
+    problems_add(&problems,
+                 "a\xc2\x9b"
+                 "2J",
+                 "caf\u00e9");
     memset(huge, 'h', sizeof huge - 1);
     huge[sizeof huge - 1] = '\0';
     problems_add(&problems, huge, "%s", huge);
     problems_print(&problems, "f.yaml", &out);
-    assert_memory_equal(out.data, "f.yaml: a?[2J: b??c?\n", 21);
+    assert_memory_equal(out.data, "f.yaml: a?[2J: b??c?\nf.yaml: a??2J: caf\u00e9\n", 42);
     assert_true(out.len < 1500);
 }
 
