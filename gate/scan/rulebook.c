@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -199,20 +198,6 @@ static int open_own(const struct gate *gate, struct rulebook *book, struct error
     return r;
 }
 
-/* "marker" is ours to choose, however it is spelt there. */
-static int set_marker(json_t *config, const char *letter)
-{
-    const char *name;
-    json_t *value;
-    void *next;
-
-    json_object_foreach_safe(config, next, name, value) {
-        if (strcasecmp(name, "marker") == 0)
-            json_object_del(config, name);
-    }
-    return json_object_set_new(config, "marker", json_string(letter));
-}
-
 static int read_config(const struct gate *gate, json_t **ret, struct error *err)
 {
     cleanup_buf struct buf text = BUF_INIT(GITLEAKS_CONFIG_MAX + 1);
@@ -264,7 +249,8 @@ int rulebook_open(const struct gate *gate, struct rulebook *ret, struct error *e
     json_auto_t *config = NULL;
     int r = gate->spec.scan.config_map ? read_config(gate, &config, err) : 0;
 
-    if (r == 0 && config && set_marker(config, "r") < 0)
+    /* "marker" is ours to choose, however it is spelt there. */
+    if (r == 0 && config && gitleaks_config_set_new(config, "marker", json_string("r")) < 0)
         r = error_errno(err, -ENOMEM, "cannot compile the rules");
     if (r == 0)
         r = config ? open_config(gate, config, ret, err) : open_own(gate, ret, err);

@@ -19,6 +19,19 @@ json_t *gitleaks_config_get(const json_t *object, const char *key)
     return NULL;
 }
 
+int gitleaks_config_set_new(json_t *object, const char *key, json_t *value)
+{
+    const char *name;
+    json_t *other;
+    void *next;
+
+    json_object_foreach_safe(object, next, name, other) {
+        if (strcasecmp(name, key) == 0)
+            json_object_del(object, name);
+    }
+    return json_object_set_new(object, key, value);
+}
+
 static int check_members(const json_t *value, struct error *err);
 
 /* gitleaks takes either of two keys that are the same to it, now this one, now that. */
@@ -214,18 +227,6 @@ static int add_own(const json_t *config, const json_t *base, json_t *to)
     return r;
 }
 
-static void remove_member(json_t *object, const char *key)
-{
-    const char *name;
-    json_t *value;
-    void *next;
-
-    json_object_foreach_safe(object, next, name, value) {
-        if (strcasecmp(name, key) == 0)
-            json_object_del(object, name);
-    }
-}
-
 json_t *gitleaks_config_extend(const json_t *config, const json_t *base)
 {
     json_auto_t *rules = json_array(), *extended = json_copy((json_t *)config);
@@ -233,8 +234,9 @@ json_t *gitleaks_config_extend(const json_t *config, const json_t *base)
     if (!rules || !extended || add_base(config, base, rules) < 0 ||
         add_own(config, base, rules) < 0)
         return NULL;
-    remove_member(extended, "rules");
-    return json_object_set(extended, "rules", rules) < 0 ? NULL : json_incref(extended);
+    if (gitleaks_config_set_new(extended, "rules", json_incref(rules)) < 0)
+        return NULL;
+    return json_incref(extended);
 }
 
 /* ---- what is used otherwise ---- */

@@ -14,6 +14,10 @@
  * configuration without regard to the case of keys (it uses viper). */
 json_t *gitleaks_config_get(const json_t *object, const char *key);
 
+/* Makes `value` the only one of that key, however it was spelt. Steals `value`, and fails for NULL.
+ * -1 when there is no memory. */
+int gitleaks_config_set_new(json_t *object, const char *key, json_t *value);
+
 /* Reads it, as TOML; *ret is the caller's (decref). -EINVAL for what can't be used: no TOML, a rule
  * that is none, one that is continued in a file or at a URL (extend.path, extend.url), keys of one
  * table that are the same to gitleaks. */
