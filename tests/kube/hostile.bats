@@ -16,11 +16,6 @@ setup_file() {
 	REVIEW=$(review 1 10 | jq -c '.request.object.metadata.labels = {"gitgate.dev/gate": "agents"}')
 }
 
-teardown_file() {
-	stop || :
-	bed_down
-}
-
 teardown() {
 	[ -z "${client_pid:-}" ] || kill "$client_pid" 2>/dev/null || :
 	[ "${BATS_TEST_COMPLETED:-}" = 1 ] || tail -n 20 "$work/log"

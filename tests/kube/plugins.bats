@@ -17,15 +17,6 @@ setup_file() {
 	webhook_configurations
 }
 
-teardown_file() {
-	stop || :
-	bed_down
-}
-
-teardown() {
-	[ "${BATS_TEST_COMPLETED:-}" = 1 ] || tail -n 20 "$work/log"
-}
-
 @test "where the cluster pulls every image anew it does so for the gate" {
 	ns=team-a pod anew agents
 	run -0 kubectl -n team-a get pod anew -o json

@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
-# A gitgate-webhook with a certificate from files, and a client of it. $work is its folder, which the test sets.
+# A gitgate-webhook with a certificate from files, and a client of it. $work is its folder, which the test sets; its end
+# is the same for all, unless a file has its own.
 
 certificate() {
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=webhook \
@@ -30,6 +31,15 @@ stop() {
 	kill -TERM "$pid"
 	wait_for 20 test -s "$work/status" || { kill -KILL "$pid"; false; }
 	[ "$(cat "$work/status")" = 0 ]
+}
+
+teardown_file() {
+	stop || :
+	bed_down
+}
+
+teardown() {
+	[ "${BATS_TEST_COMPLETED:-}" = 1 ] || tail -n 20 "$work/log"
 }
 
 # gate NAMESPACE NAME SELECTOR : to standard output

@@ -16,11 +16,6 @@ setup_file() {
 	webhook_configurations
 }
 
-teardown_file() {
-	stop || :
-	bed_down
-}
-
 teardown() {
 	[ "${BATS_TEST_COMPLETED:-}" = 1 ] || tail -n 20 "$work/log"
 	[ "$work" = "$BATS_FILE_TMPDIR" ] || stop || : # one of the test's own
