@@ -70,6 +70,12 @@ static bool owns_content(const struct node *entry)
     return false;
 }
 
+/* See object_mend: nobody writes such fields but to hide something. */
+static bool is_unreadable(const struct node *entry)
+{
+    return node_is(node_get(entry, "fieldsV1"), NODE_NULL);
+}
+
 static size_t keys_of(const struct node *entry)
 {
     const struct node *fields = node_get(node_get(entry, "fieldsV1"), "f:data"), *field;
@@ -90,7 +96,9 @@ static struct managed managed_of(const struct node *metadata)
 
     node_each(node_get(metadata, "managedFields"), entry)
     {
-        if (is_ours(entry, "Apply")) {
+        if (is_unreadable(entry)) {
+            managed.others = true;
+        } else if (is_ours(entry, "Apply")) {
             managed.applied = true;
             managed.keys += keys_of(entry);
         } else if (is_ours(entry, "Update") && owns_content(entry)) {

@@ -105,6 +105,16 @@ static size_t sequence(const char *p, size_t left)
     return len;
 }
 
+bool json_text_is_utf8(const char *text, size_t len)
+{
+    for (size_t at = 0, n; at < len; at += n) {
+        n = sequence(text + at, len - at);
+        if (n == 0)
+            return false;
+    }
+    return true;
+}
+
 /* Writes a code point that is no surrogate. */
 static char *encode(char *to, uint32_t point)
 {

@@ -2,6 +2,7 @@
 #ifndef GITGATE_DATA_JSON_TEXT_H
 #define GITGATE_DATA_JSON_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,9 @@ int json_text_number(struct json_text *text, const char **ret, uint32_t *len);
 /* Unescaped in place and NUL-terminated (over the closing quote). Bytes that are not UTF-8, control
  * characters, NUL and lone surrogates are refused. */
 int json_text_string(struct json_text *text, const char **ret, uint32_t *len);
+
+/* RFC 3629: no surrogates, nothing overlong. */
+bool json_text_is_utf8(const char *text, size_t len);
 
 /* Adds `text` as a JSON string, quotes included; bytes that are not UTF-8 become U+FFFD. */
 void json_text_write(struct buf *to, const char *text, size_t len);

@@ -1,18 +1,85 @@
 #include "kube/object.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
+#include "data/json_span.h"
+#include "data/json_text.h"
 #include "data/json_write.h"
 
+/* ---- Mending ------------------------------------------------------------------------------- */
+
+#define FIELDS "\"fieldsV1\":" /* within a string its quotes would be escaped */
+#define FIELDS_DEPTH_MAX 64    /* a pod's are 12 deep; what lies around them is 6 */
+
 /* In JSON a backslash stands in strings alone, and always before what it escapes. */
-void object_mend(char *text, size_t len)
+static char *next_escape(char *at, const char *end)
+{
+    return memchr(at, '\\', (size_t)(end - at));
+}
+
+static bool is_escape(const char *at, const char *end, const char *begins)
+{
+    size_t n = strlen(begins);
+
+    return (size_t)(end - at) >= n && strncasecmp(at, begins, n) == 0;
+}
+
+/* A NUL or a surrogate: the API server writes neither but as it got them. */
+static bool has_odd_escape(struct json_span fields)
+{
+    const char *end = fields.at + fields.len;
+    char *at = fields.at;
+
+    while ((at = next_escape(at, end)) && end - at > 1) {
+        if (is_escape(at, end, "\\u0000") || is_escape(at, end, "\\ud"))
+            return true;
+        at += 2;
+    }
+    return false;
+}
+
+/* Brackets in names count too: there are few. */
+static bool is_deep(struct json_span fields)
+{
+    size_t depth = 0, deepest = 0;
+
+    for (size_t i = 0; i < fields.len; i++) {
+        depth += fields.at[i] == '{';
+        depth -= fields.at[i] == '}' && depth > 0;
+        deepest = depth > deepest ? depth : deepest;
+    }
+    return deepest > FIELDS_DEPTH_MAX;
+}
+
+static void close_unreadable_fields(char *text, size_t len)
+{
+    const char *end = text + len;
+    struct json_span fields;
+    char *at = text;
+
+    while ((at = memmem(at, (size_t)(end - at), FIELDS, sizeof FIELDS - 1))) {
+        at += sizeof FIELDS - 1;
+        fields = json_span_of(at, (size_t)(end - at));
+        if (!fields.at)
+            return;
+        at = fields.at + fields.len;
+        if (fields.len < 4 || (!is_deep(fields) && !has_odd_escape(fields) &&
+                               json_text_is_utf8(fields.at, fields.len)))
+            continue;
+        memset(fields.at, ' ', fields.len);
+        memcpy(fields.at, "null", 4);
+    }
+}
+
+static void replace_nul(char *text, size_t len)
 {
     static const char nul[] = "\\u0000", mended[] = "\\ufffd";
     const size_t n = sizeof nul - 1;
     char *end = text + len, *at = text;
 
-    while ((at = memchr(at, '\\', (size_t)(end - at)))) {
+    while ((at = next_escape(at, end))) {
         if ((size_t)(end - at) >= n && memcmp(at, nul, n) == 0)
             memcpy(at, mended, n);
         if (end - at < 2)
@@ -20,6 +87,14 @@ void object_mend(char *text, size_t len)
         at += 2;
     }
 }
+
+void object_mend(char *text, size_t len)
+{
+    close_unreadable_fields(text, len);
+    replace_nul(text, len);
+}
+
+/* ---- What an object is ---------------------------------------------------------------------- */
 
 int object_key_of(const struct node *object, struct object_key *ret, struct error *err)
 {

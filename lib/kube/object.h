@@ -10,9 +10,13 @@
 #include "data/document.h"
 #include "kube/resource.h"
 
-/* Before a document of the API server is read: NUL characters in strings become U+FFFD, in place.
- * Whoever may annotate any one object can put one there; no program should fall over it, and a C
- * string can't hold it. */
+/* Before a document of the API server is read: what whoever may write any one object can put there,
+ * and no program should fall over, in place.
+ *
+ * NUL characters in strings become U+FFFD: a C string can't hold them. A `fieldsV1` becomes null
+ * that no strict reader takes. The API server sends it as it was given: nested a thousand deep,
+ * bytes that are no UTF-8, names that differ in a NUL alone. All else it has read and checked by a
+ * schema. */
 void object_mend(char *text, size_t len);
 
 struct object_key {

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "kube/config.h"
 #include "kube/decoder.h"
+#include "kube/object.h"
 #include "kube/resource.h"
 #include "kube/store.h"
 
@@ -85,6 +86,56 @@ static void a_nul_character_stops_no_stream(void **state)
         assert_string_equal(seen.data, cases[i][1]);
         kube_decoder_done(&decoder);
     }
+}
+
+/* A thousand deep: the API server takes it. */
+static char *deep_fields(void)
+{
+    static char text[8000];
+    size_t at = 0;
+
+    for (int i = 0; i < 1000; i++)
+        at += (size_t)snprintf(text + at, sizeof text - at, "{\"f:\":");
+    memset(text + at, '{', 1);
+    memset(text + at + 1, '}', 1001);
+    return text;
+}
+
+/* Anybody who may write an object can send these to all who watch it. */
+static void fields_that_no_reader_takes_stop_no_stream(void **state)
+{
+    const char *const fields[] = {deep_fields(),
+                                  "{\"f:\xff\xfe\":{}}",
+                                  "{\"f:\xed\xa0\x80\":{}}",
+                                  "{\"f:\\u0000\":{},\"f:\xef\xbf\xbd\":{}}",
+                                  "{\"f:\\uD800\":{}}",
+                                  "{\"f:\\\"}\\\\\":{\"f:\xff\":{}}}"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        cleanup_buf struct buf seen = BUF_INIT(100), line = BUF_INIT(10000);
+        struct kube_decoder decoder = KUBE_DECODER_INIT(10000, note, &seen);
+        struct error err = ERROR_INIT;
+
+        buf_addf(&line, "{\"object\":{\"fieldsV1\":%s, \"fieldsV1b\":{}},\"type\":\"a\"}\n",
+                 fields[i]);
+        assert_int_equal(kube_decoder_feed(&decoder, line.data, line.len, &err), 0);
+        assert_string_equal(seen.data, "a;");
+        kube_decoder_done(&decoder);
+    }
+}
+
+static void fields_that_can_be_read_stay(void **state)
+{
+    static const char text[] = "[{\"fieldsV1\":{\"f:caf\xc3\xa9 \\u003c\":{\".\":{}}}},"
+                               "\"\\\"fieldsV1\\\":\\\"\\\\u0000\",{\"fieldsV1\":null},"
+                               "{\"fieldsV1\":";
+    char copy[sizeof text];
+
+    (void)state;
+    memcpy(copy, text, sizeof text);
+    object_mend(copy, sizeof text - 1);
+    assert_string_equal(copy, text);
 }
 
 static void what_is_no_object_or_too_long_is_an_error(void **state)
@@ -405,6 +456,8 @@ int main(void)
         cmocka_unit_test(any_split_gives_the_same_events),
         cmocka_unit_test(an_object_cut_in_the_middle_is_forgotten),
         cmocka_unit_test(a_nul_character_stops_no_stream),
+        cmocka_unit_test(fields_that_no_reader_takes_stop_no_stream),
+        cmocka_unit_test(fields_that_can_be_read_stay),
         cmocka_unit_test(what_is_no_object_or_too_long_is_an_error),
         cmocka_unit_test(a_store_replaces_lists_and_forgets),
         cmocka_unit_test(a_store_ends_what_its_values_own),

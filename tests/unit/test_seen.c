@@ -58,6 +58,8 @@ static void an_edit_shows_in_the_managed_fields(void **state)
         {"[{\"manager\":\"gitgate-controller\",\"operation\":\"Apply\",\"fieldsV1\":"
          "{\"f:data\":{\"f:a\":{}},\"f:metadata\":{}}}]",
          false},
+        {"[{\"manager\":\"gitgate-controller\",\"operation\":\"Apply\",\"fieldsV1\":null}]",
+         true}, /* as object_mend leaves what can't be read */
         {"[{\"manager\":\"kubectl-edit\",\"operation\":\"Update\",\"fieldsV1\":"
          "{\"f:data\":{\"f:a\":{}}}}]",
          true},

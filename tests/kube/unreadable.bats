@@ -1,0 +1,84 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2034 # bed, log and controller_pid are lib.bash's
+# Objects that a strict reader refuses, as an API server takes and sends them: who may write one ConfigMap somewhere must not
+# stop what is done for all others.
+
+load lib
+
+setup_file() {
+	bed_up
+	service_account_config gitgate-controller "$BATS_FILE_TMPDIR/controller.kubeconfig"
+}
+teardown_file() { bed_down; }
+
+setup() {
+	controller_pid=
+	ns=t$BATS_TEST_NUMBER
+	kubectl create namespace "$ns" >/dev/null
+}
+
+teardown() {
+	controller_kill
+	lease_free
+}
+
+# fields KIND : managedFields' content that no strict reader takes, or that is larger than any
+fields() {
+	case $1 in
+	deep) printf '{"f:data":%s{}%s}' "$(printf '{"f:a":%.0s' {1..1000})" "$(printf '}%.0s' {1..1000})" ;;
+	bytes) printf '{"f:data":{"f:\377\376":{}}}' ;;
+	twice) printf '{"f:data":{"f:a\\u0000":{},"f:a\357\277\275":{}}}' ;;
+	large) printf '{"f:data":{"f:%s":{}}}' "$(head -c 1400000 /dev/zero | tr '\0' '<')" ;; # comes as \u003c
+	esac
+}
+
+# config_map NAME KIND : a ConfigMap with these
+config_map() {
+	{
+		printf '{"metadata": {"name": "%s", "managedFields": [{"manager": "m", "operation": "Update", "apiVersion": "v1",
+			"time": "2026-01-01T00:00:00Z", "fieldsType": "FieldsV1", "fieldsV1": ' "$1"
+		fields "$2"
+		printf '}]}}'
+	} | kubectl create --raw "/api/v1/namespaces/$ns/configmaps" -f - >/dev/null
+}
+
+@test "managedFields that nobody can read stop nothing, at start and while it runs" {
+	for kind in deep bytes twice; do config_map "before-$kind" $kind; done
+	controller_start
+	for kind in deep bytes twice; do config_map "while-$kind" $kind; done
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	lacks 'watch failed' <"$log"
+	controller_stop
+}
+
+@test "they hide no edit of what a GitGate owns" {
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	controller_start
+	condition agents Ready True
+	for kind in deep bytes twice; do
+		{
+			kubectl -n "$ns" get configmap agents-gitgate-hooks --show-managed-fields -o json |
+				jq --arg kind "$kind" '.data["pre-receive"] = "#!/bin/true" | .data[$kind] = "more" |
+					.metadata.managedFields = [{manager: "gitgate-controller", operation: "Apply", apiVersion: "v1",
+						time: "2026-01-01T00:00:00Z", fieldsType: "FieldsV1", fieldsV1: "FIELDS"}]' |
+				while IFS= read -r line; do
+					[[ $line == *'"FIELDS"'* ]] || { printf '%s\n' "$line"; continue; }
+					printf '"fieldsV1": '
+					fields "$kind"
+				done
+		} >"$BATS_TEST_TMPDIR/edited.json"
+		kubectl replace --raw "/api/v1/namespaces/$ns/configmaps/agents-gitgate-hooks" -f "$BATS_TEST_TMPDIR/edited.json" >/dev/null
+		wait_for 30 is_right "$kind"
+	done
+	lacks 'watch failed' <"$log"
+	controller_stop
+}
+
+# is_right KEY : the hooks are the GitGate's own, and nothing is beside them
+is_right() {
+	kubectl -n "$ns" get configmap agents-gitgate-hooks -o json |
+		jq -e --arg key "$1" '.data | (has($key) | not) and .["pre-receive"] != "#!/bin/true"' >/dev/null
+}
