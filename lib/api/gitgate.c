@@ -7,6 +7,7 @@
 #include "api/checks.h"
 #include "api/ip.h"
 #include "api/validate.h"
+#include "base/cleanup.h"
 #include "data/decode.h"
 
 #define IN_GATE(member) FIELD_AT(struct gitgate, member)
@@ -322,28 +323,38 @@ const char *gitgate_extra_ip(const struct gitgate *gate, const char *host)
     return NULL;
 }
 
-static bool listed(const struct extra_host *list, size_t n, const char *host)
+/* Each host once, the first of them: 0, or -ENOMEM. */
+static int add_extra_hosts(const struct upstream *upstream, json_t *seen, struct extra_host *list,
+                           size_t *n)
 {
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(list[i].host, host) == 0)
-            return true;
-    return false;
+    for (size_t i = 0; i < upstream->n_extra_hosts; i++) {
+        const struct extra_host *host = &upstream->extra_hosts[i];
+
+        if (json_object_get(seen, host->host))
+            continue;
+        if (json_object_set_new(seen, host->host, json_true()) < 0)
+            return -ENOMEM;
+        list[(*n)++] = *host;
+    }
+    return 0;
 }
 
 int gitgate_extra_hosts(const struct gitgate *gate, struct extra_host **ret, struct error *err)
 {
-    struct extra_host *list;
-    size_t n = 0, max = 0;
+    cleanup_free struct extra_host *list = NULL;
+    json_auto_t *seen = json_object();
+    size_t n = 0, max = 1;
+    int r = 0;
 
     for (size_t i = 0; i < gate->n_upstreams; i++)
         max += gate->upstreams[i].n_extra_hosts;
-    list = calloc(max + 1, sizeof *list);
-    if (!list)
-        return error_errno(err, -ENOMEM, "cannot list the extra hosts of %s", gate->name);
-    for (size_t i = 0; i < gate->n_upstreams; i++)
-        for (size_t j = 0; j < gate->upstreams[i].n_extra_hosts; j++)
-            if (!listed(list, n, gate->upstreams[i].extra_hosts[j].host))
-                list[n++] = gate->upstreams[i].extra_hosts[j];
-    *ret = list;
+    list = calloc(max, sizeof *list);
+    if (!list || !seen)
+        r = -ENOMEM;
+    for (size_t i = 0; r == 0 && i < gate->n_upstreams; i++)
+        r = add_extra_hosts(&gate->upstreams[i], seen, list, &n);
+    if (r < 0)
+        return error_errno(err, r, "cannot list the extra hosts of %s", gate->name);
+    *ret = TAKE_PTR(list);
     return (int)n;
 }

@@ -155,30 +155,45 @@ static const char *name_or_unknown(const struct upstream *u)
     return u->name ? u->name : "?";
 }
 
-static void compare_extra_hosts(const struct gitgate *gate, size_t i, size_t j,
-                                struct problems *problems)
+static void compare_extra_hosts(const struct upstream *first, const struct extra_host *x,
+                                const struct upstream *second, const struct extra_host *y,
+                                size_t at, struct problems *problems)
 {
-    const struct upstream *a = &gate->upstreams[j], *b = &gate->upstreams[i];
+    char field[PATH_SIZE - 64];
 
-    for (size_t k = 0; k < a->n_extra_hosts; k++)
-        for (size_t l = 0; l < b->n_extra_hosts; l++) {
-            const struct extra_host *x = &a->extra_hosts[k], *y = &b->extra_hosts[l];
-            char field[PATH_SIZE - 64];
-
-            if (strcmp(x->host, y->host) != 0 || same_address(x->ip, y->ip))
-                continue;
-            snprintf(field, sizeof field, "extraHosts[%s]", y->host);
-            complain(problems, i, field,
-                     "%s is %s in upstream \"%s\" and %s in upstream \"%s\"; the gate has one "
-                     "/etc/hosts; pick one IP",
-                     x->host, x->ip, name_or_unknown(a), y->ip, name_or_unknown(b));
-        }
+    if (same_address(x->ip, y->ip))
+        return;
+    snprintf(field, sizeof field, "extraHosts[%s]", y->host);
+    complain(problems, at, field,
+             "%s is %s in upstream \"%s\" and %s in upstream \"%s\"; the gate has one "
+             "/etc/hosts; pick one IP",
+             x->host, x->ip, name_or_unknown(first), y->ip, name_or_unknown(second));
 }
 
-static void validate_extra_hosts(const struct gitgate *gate, size_t i, struct problems *problems)
+/* In `seen` stands where each host was first: "host" is [upstream, place]. One look-up a host, as
+ * each review of a GitGate and each verb of a gate comes by here. */
+static int validate_extra_host(const struct gitgate *gate, size_t i, size_t j, json_t *seen,
+                               struct problems *problems)
 {
-    for (size_t j = 0; j < i; j++)
-        compare_extra_hosts(gate, i, j, problems);
+    const struct upstream *upstream = &gate->upstreams[i], *first;
+    const struct extra_host *host = &upstream->extra_hosts[j];
+    const json_t *place = json_object_get(seen, host->host);
+
+    if (!place)
+        return json_object_set_new(seen, host->host,
+                                   json_pack("[I, I]", (json_int_t)i, (json_int_t)j));
+    first = &gate->upstreams[json_integer_value(json_array_get(place, 0))];
+    compare_extra_hosts(first, &first->extra_hosts[json_integer_value(json_array_get(place, 1))],
+                        upstream, host, i, problems);
+    return 0;
+}
+
+static void validate_extra_hosts(const struct gitgate *gate, size_t i, json_t *seen,
+                                 struct problems *problems)
+{
+    for (size_t j = 0; j < gate->upstreams[i].n_extra_hosts; j++)
+        if (validate_extra_host(gate, i, j, seen, problems) < 0)
+            complain(problems, i, "extraHosts", "can't be compared: out of memory");
 }
 
 /* ---- the gate ---- */
@@ -300,6 +315,7 @@ static void validate_allow(const struct gitgate *gate, struct problems *problems
 void gitgate_validate(struct gitgate *gate, struct problems *problems)
 {
     json_t *list = json_object_get(json_object_get(gate->source, "spec"), "upstreams");
+    json_auto_t *seen = json_object();
 
     if (gate->placement == PLACEMENT_GATEWAY)
         problems_add(problems, "spec.placement",
@@ -312,7 +328,7 @@ void gitgate_validate(struct gitgate *gate, struct problems *problems)
         validate_name(gate, i, problems);
         validate_place(gate, i, problems);
         validate_host(gate, i, problems);
-        validate_extra_hosts(gate, i, problems);
+        validate_extra_hosts(gate, i, seen, problems);
     }
     validate_resources(gate, problems);
     validate_ports(gate, problems);
