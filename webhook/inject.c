@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "agent.h"
-#include "data/json_text.h"
 #include "group.h"
 #include "guard.h"
 #include "select.h"
@@ -14,6 +13,7 @@ struct injection {
     const struct node *pod;
     const struct node *spec;
     const struct node *old_pod; /* of an UPDATE */
+    const char *namespace_;
     struct gate *gate;
     const struct parts *parts;
     uint32_t group; /* the gate's, in this pod */
@@ -230,118 +230,6 @@ static void patch_pull_secrets(struct injection *in)
     }
 }
 
-/* ---- Host aliases -------------------------------------------------------------------------- */
-
-static bool has_text(const struct node *list, const char *text)
-{
-    const struct node *element;
-
-    node_each(list, element)
-    {
-        if (node_is_text(element, text))
-            return true;
-    }
-    return false;
-}
-
-/* What the pod's own aliases say of `host`: its address, or NULL. */
-static const char *alias_of(const struct node *aliases, const char *host)
-{
-    const struct node *alias;
-
-    node_each(aliases, alias)
-    {
-        if (has_text(node_get(alias, "hostnames"), host))
-            return node_string(node_get(alias, "ip"));
-    }
-    return NULL;
-}
-
-/* The pod has it already, or has another address for it. */
-static bool is_settled(struct injection *in, const struct node *theirs,
-                       const struct extra_host *host)
-{
-    const char *present = alias_of(theirs, host->host);
-
-    if (present && strcmp(present, host->ip) != 0)
-        problems_add(
-            &in->problems, "spec.hostAliases",
-            "\"%.253s\" is %.64s here and %s in GitGate \"%s\": the pod has one /etc/hosts; "
-            "remove one of them",
-            host->host, present, host->ip, in->gate->name);
-    return present != NULL;
-}
-
-/* `ip` is the list's key in the API: a name joins the entry of its address that the pod has. */
-static void join_alias(struct injection *in, const struct node *entry, struct pointer at,
-                       const struct extra_host *host)
-{
-    struct pointer names = pointer_member(&at, "hostnames");
-    bool exists = node_is(node_get(entry, "hostnames"), NODE_ARRAY);
-    cleanup_buf struct buf text = BUF_INIT(1024);
-
-    json_text_write(&text, host->host, strlen(host->host));
-    patch_append(in->patch, &names, &exists, text.data);
-}
-
-/* One new entry for hosts[0] and all behind it that share its address; these are taken (host "").
- */
-static void new_alias(struct injection *in, struct pointer *list, bool *exists,
-                      struct extra_host *hosts, size_t n)
-{
-    cleanup_buf struct buf text = BUF_INIT(PATCH_MAX);
-    const char *ip = hosts[0].ip;
-
-    buf_addf(&text, "{\"ip\":\"%s\",\"hostnames\":", ip);
-    for (size_t i = 0; i < n; i++) {
-        if (!*hosts[i].host || strcmp(hosts[i].ip, ip) != 0)
-            continue;
-        buf_addc(&text, i ? ',' : '[');
-        json_text_write(&text, hosts[i].host, strlen(hosts[i].host));
-        hosts[i].host = "";
-    }
-    buf_adds(&text, "]}");
-    patch_append(in->patch, list, exists, buf_error(&text) ? NULL : text.data);
-}
-
-static void add_aliases(struct injection *in, struct extra_host *hosts, size_t n)
-{
-    const struct node *theirs = node_get(in->spec, "hostAliases");
-    struct pointer list = pointer_to_list("hostAliases");
-    bool exists = node_is(theirs, NODE_ARRAY);
-    size_t at;
-
-    for (size_t i = 0; i < n; i++) {
-        const struct node *entry;
-
-        if (!*hosts[i].host || is_settled(in, theirs, &hosts[i]))
-            hosts[i].host = "";
-        else if ((entry = find(theirs, "ip", hosts[i].ip, &at))) {
-            join_alias(in, entry, pointer_index(&list, at), &hosts[i]);
-            hosts[i].host = "";
-        }
-    }
-    for (size_t i = 0; i < n; i++)
-        if (*hosts[i].host)
-            new_alias(in, &list, &exists, hosts + i, n - i);
-}
-
-static void patch_host_aliases(struct injection *in)
-{
-    cleanup_free struct extra_host *hosts = NULL, *all = NULL;
-    int n = gitgate_extra_hosts(&in->gate->spec, &hosts, NULL);
-
-    all = n < 0 ? NULL : calloc((size_t)n + 1, sizeof *all);
-    if (!all) {
-        in->patch->err = -ENOMEM;
-        return;
-    }
-    all[0] = (struct extra_host){GITGATE_HOSTNAME, "127.0.0.1"};
-    for (int i = 0; i < n; i++)
-        all[i + 1] = hosts[i];
-    add_aliases(in, all, (size_t)n + 1);
-}
-
 /* ---- The pod ------------------------------------------------------------------------------- */
 
 /* A label or an annotation: its map is made when it isn't there. */
@@ -397,7 +285,8 @@ static void inject_pod(struct injection *in)
     patch_containers(in, &in->parts->containers);
     patch_containers(in, &in->parts->init_containers);
     patch_volumes(in);
-    patch_host_aliases(in);
+    hosts_guard(in->parts->hosts, in->pod, in->namespace_, &in->problems);
+    hosts_patch(in->parts->hosts, in->spec, in->patch, &in->problems);
     patch_pull_secrets(in);
     patch_mark(in, "labels", GITGATE_LABEL_GATE, in->gate->name);
     patch_mark(in, "annotations", GITGATE_ANNOTATION_VERSION, in->gate->version.text);
@@ -438,6 +327,7 @@ void inject(const struct review *review, struct gate_list gates,
     struct injection in = {.pod = review->object,
                            .spec = node_get(review->object, "spec"),
                            .old_pod = review->old_object,
+                           .namespace_ = review->namespace_,
                            .patch = &ret->patch};
     bool create = strcmp(review->operation, "CREATE") == 0;
     enum selection selection;

@@ -262,7 +262,9 @@ struct parts *parts_new(const struct gitgate *gate, const struct parts_options *
     parts->init_containers.list = "initContainers";
     parts->containers.list = "containers";
     parts->volumes.list = "volumes";
-    if (add_containers(parts, gate, options) == 0 && add_volumes(&parts->volumes, gate) == 0 &&
+    parts->hosts = hosts_new(gate);
+    if (parts->hosts && add_containers(parts, gate, options) == 0 &&
+        add_volumes(&parts->volumes, gate) == 0 &&
         fill_whole(&parts->client_mount, client_mount()) == 0)
         return parts;
     parts_free(parts);
@@ -291,6 +293,7 @@ void parts_free(struct parts *parts)
     done_list(&parts->containers);
     done_list(&parts->volumes);
     done(&parts->client_mount);
+    hosts_free(parts->hosts);
     free(parts);
 }
 

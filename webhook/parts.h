@@ -1,5 +1,5 @@
-/* What a pod gets from its gate: containers, volumes, mounts. All of it is written out to the
- * fields that the API server would fill in by default, so that what comes back can be compared.
+/* What a pod gets from its gate: containers, volumes, mounts, hosts. All of it is written out to
+ * the fields that the API server would fill in by default, so that what comes back can be compared.
  *
  * Made once for a gate, as text for patches and as a document to compare with: a pod then costs no
  * more than the copy. What differs from pod to pod is the gate's group alone (group.h). */
@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "data/document.h"
+#include "hosts.h"
 
 #define CONTAINER_GATE "gitgate"
 #define CONTAINER_ISOLATE "gitgate-isolate"
@@ -56,9 +57,10 @@ struct parts {
     struct part_list containers;      /* empty but for parts_options.plain_container */
     struct part_list volumes;
     struct part client_mount; /* of every other container */
+    struct hosts *hosts;
 };
 
-/* NULL when memory is short. */
+/* Borrows the gate's strings. NULL when memory is short. */
 struct parts *parts_new(const struct gitgate *gate, const struct parts_options *options);
 void parts_free(struct parts *parts);
 

@@ -309,18 +309,27 @@ static void more_labels_than_anybody_has_are_refused_where_selectors_count(void 
 
 #define CPU_MAX_S 20 /* read once they take half a second, looked up by name more than these */
 
-static void variables_are_read_once_however_many_there_are(void **state)
+/* Who takes longer is ended. Returns the limit to set again. */
+static struct rlimit limit_cpu(void)
 {
     struct rlimit before, limit;
+
+    assert_int_equal(getrlimit(RLIMIT_CPU, &before), 0);
+    limit = before;
+    limit.rlim_cur = (rlim_t)clock() / CLOCKS_PER_SEC + CPU_MAX_S;
+    assert_int_equal(setrlimit(RLIMIT_CPU, &limit), 0);
+    return before;
+}
+
+static void variables_are_read_once_however_many_there_are(void **state)
+{
+    struct rlimit before;
     json_t *env = repeated(json_pack("{s:s}", "name", "a"), 150000);
     json_t *count = json_pack("{s:s, s:s}", "name", "GIT_CONFIG_COUNT", "value", "999");
 
     (void)state;
     json_array_append_new(env, count);
-    assert_int_equal(getrlimit(RLIMIT_CPU, &before), 0);
-    limit = before;
-    limit.rlim_cur = (rlim_t)clock() / CLOCKS_PER_SEC + CPU_MAX_S;
-    assert_int_equal(setrlimit(RLIMIT_CPU, &limit), 0);
+    before = limit_cpu();
     for (int i = 0; i < 5; i++) {
         json_auto_t *answer = ask_with("/mutate-pod", "containers",
                                        json_pack("[{s:s, s:O}]", "name", "agent", "env", env));
@@ -329,6 +338,85 @@ static void variables_are_read_once_however_many_there_are(void **state)
     }
     assert_int_equal(setrlimit(RLIMIT_CPU, &before), 0);
     json_decref(env);
+}
+
+/* A GitGate of as many extraHosts as there may be, and a pod of as many aliases, each name as long
+ * as the other and different at its end alone. */
+static json_t *gate_of_hosts(void)
+{
+    json_t *gate = load("inject/one-container", "gate.json");
+    json_t *upstreams = json_object_get(json_object_get(gate, "spec"), "upstreams");
+    json_t *hosts[64], *first = json_array_get(upstreams, 0);
+
+    for (int i = 0; i < 64; i++) {
+        json_t *upstream = i ? json_deep_copy(first) : first;
+        char text[128];
+
+        hosts[i] = json_object();
+        snprintf(text, sizeof text, "up%d", i);
+        json_object_set_new(upstream, "name", json_string(text));
+        snprintf(text, sizeof text, "ssh://git@git.example.com:2222/team/app%d.git", i);
+        json_object_set_new(upstream, "url", json_string(text));
+        if (i)
+            json_array_append_new(upstreams, upstream);
+    }
+    for (int i = 0; i < 64; i++)
+        json_object_set_new(json_array_get(upstreams, (size_t)i), "extraHosts", hosts[i]);
+    for (int i = 0; i < 64 * 32; i++) {
+        char name[256], ip[32];
+
+        snprintf(name, sizeof name, "%060d.%060d.%060d", 0, 0, i);
+        snprintf(ip, sizeof ip, "10.0.%d.%d", i / 256, i % 256);
+        json_object_set_new(hosts[i / 32], name, json_string(ip));
+    }
+    return gate;
+}
+
+static json_t *many_aliases(void)
+{
+    json_t *aliases = json_array();
+
+    for (int i = 0; i < 500; i++) {
+        char name[256], ip[32];
+
+        snprintf(name, sizeof name, "%060d.%060d.%060d", 0, 0, 5000 + i);
+        snprintf(ip, sizeof ip, "10.1.%d.%d", i / 256, i % 256);
+        json_array_append_new(aliases, json_pack("{s:s, s:[s]}", "ip", ip, "hostnames", name));
+    }
+    return aliases;
+}
+
+static void hosts_are_looked_up_however_many_there_are(void **state)
+{
+    struct fixture fixture = {.random = 0};
+    json_auto_t *review = load("inject/one-container", "review.json"), *object = gate_of_hosts();
+    json_t *pod = json_object_get(json_object_get(review, "request"), "object");
+    cleanup_review struct review parsed = {0};
+    cleanup_free char *text = NULL;
+    struct inject_options options = {.parts = {IMAGE, false}};
+    struct rlimit before;
+
+    (void)state;
+    json_object_set_new(json_object_get(pod, "spec"), "hostAliases", many_aliases());
+    text = json_dumps(review, 0);
+    assert_int_equal(review_parse(text, strlen(text), &parsed, NULL), 0);
+    before = limit_cpu();
+    for (int i = 0; i < 50; i++) { /* as GitGates are read, too */
+        struct gate *gate = gate_new(object);
+
+        assert_non_null(gate);
+        assert_null(gate->problem);
+        fixture.list = (struct gate_list){&gate, 1};
+        for (int j = 0; j < 20; j++) {
+            cleanup_decision struct decision decision = DECISION_INIT;
+
+            inject(&parsed, fixture.list, &options, &decision);
+            assert_true(decision.allowed);
+            assert_true(decision.patch.n > 64 * 32);
+        }
+        gate_free(gate);
+    }
+    assert_int_equal(setrlimit(RLIMIT_CPU, &before), 0);
 }
 
 static void git_gets_no_pair_that_it_would_not_count(void **state)
@@ -357,6 +445,7 @@ int main(void)
         cmocka_unit_test(lists_that_nobody_has_so_long_are_refused),
         cmocka_unit_test(more_labels_than_anybody_has_are_refused_where_selectors_count),
         cmocka_unit_test(variables_are_read_once_however_many_there_are),
+        cmocka_unit_test(hosts_are_looked_up_however_many_there_are),
         cmocka_unit_test(git_gets_no_pair_that_it_would_not_count),
     };
 
