@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 #include "kube/store.h"
 
@@ -9,6 +10,10 @@
  * minutes here. */
 #define BACKOFF_MIN_MS 50u
 #define BACKOFF_MAX_MS 120000u
+
+/* How long a key that yielded gives way: a thousand new GitGates take as long, and who adds keys
+ * without end keeps it no longer. */
+#define YIELD_NS 5000000000u
 
 /* How long the loop may be kept from its sockets and timers: the lease's are seconds. */
 #define SLICE_NS 10000000u
@@ -22,14 +27,18 @@ enum state { IDLE, READY, WORKING };
 /* Of a key that waits, is in work, or has failed: of the others, which are most, there is none. */
 struct item {
     struct queue *queue;
-    struct item *next; /* in the ready list */
+    TAILQ_ENTRY(item) next; /* while READY, in a line */
     enum state state;
     bool again;        /* added while in work */
+    bool yields;       /* READY: it waits in the line of these. WORKING: it is to */
+    bool yielded;      /* WORKING: it did before */
     uint64_t later_ms; /* to be added so long after the work in hand; 0: not */
     unsigned failures;
     uint64_t since;    /* uv_hrtime: when it became READY, then WORKING */
     uv_timer_t *later; /* runs; NULL: none does */
 };
+
+TAILQ_HEAD(line, item);
 
 struct counted {
     const char *name;
@@ -41,7 +50,7 @@ struct queue {
     uv_check_t check; /* starts work from the loop, not from within queue_add */
     uv_idle_t idle;   /* keeps the loop from sleeping while the check has work */
     struct kube_store *items;
-    struct item *first, **end;
+    struct line added, yielded; /* READY, longest first */
     unsigned workers, working, ready;
     struct counted counted;
     bool paused;
@@ -147,9 +156,24 @@ static void no_sleep(uv_idle_t *idle)
     (void)idle;
 }
 
+/* The one whose turn it is, or NULL. */
+static struct item *next_item(const struct queue *queue)
+{
+    struct item *added = TAILQ_FIRST(&queue->added), *yielded = TAILQ_FIRST(&queue->yielded);
+
+    if (yielded && (!added || uv_hrtime() - yielded->since > YIELD_NS))
+        return yielded;
+    return added;
+}
+
 static bool has_work(const struct queue *queue)
 {
-    return queue->first && !queue->paused && queue->working < queue->workers;
+    return next_item(queue) && !queue->paused && queue->working < queue->workers;
+}
+
+static struct line *line_of(const struct item *item)
+{
+    return item->yields ? &item->queue->yielded : &item->queue->added;
 }
 
 /* Most keys of a start are right as they are and end at once: thousands of them, were it not for
@@ -160,14 +184,14 @@ static void start_work(uv_check_t *check)
     uint64_t until = uv_hrtime() + SLICE_NS;
 
     while (has_work(queue) && uv_hrtime() < until) {
-        struct item *item = queue->first;
+        struct item *item = next_item(queue);
 
-        queue->first = item->next;
-        if (!queue->first)
-            queue->end = &queue->first;
+        TAILQ_REMOVE(line_of(item), item, next);
         metric_observe(queue->counted.waited, seconds_since(item->since),
                        LABELS(queue->counted.name));
         item->state = WORKING;
+        item->yielded = item->yields;
+        item->yields = false;
         item->since = uv_hrtime();
         queue->ready--;
         queue->working++;
@@ -196,9 +220,7 @@ static void make_ready(struct item *item)
     item->since = uv_hrtime();
     queue->ready++;
     metric_add(queue->counted.adds, 1, LABELS(queue->counted.name));
-    item->next = NULL;
-    *queue->end = item;
-    queue->end = &item->next;
+    TAILQ_INSERT_TAIL(line_of(item), item, next);
     wake(queue);
 }
 
@@ -222,6 +244,16 @@ static void start_timer(struct item *item, uint64_t ms)
         make_ready(item);
 }
 
+/* Something new has come to what was put off. */
+static void stop_yielding(struct item *item)
+{
+    if (!item->yields)
+        return;
+    TAILQ_REMOVE(&item->queue->yielded, item, next);
+    item->yields = false;
+    TAILQ_INSERT_TAIL(&item->queue->added, item, next);
+}
+
 /* ---- The queue ---------------------------------------------------------------------------- */
 
 struct queue *queue_new(uv_loop_t *loop, unsigned workers,
@@ -241,7 +273,8 @@ struct queue *queue_new(uv_loop_t *loop, unsigned workers,
     queue->paused = true;
     queue->work = work;
     queue->data = data;
-    queue->end = &queue->first;
+    TAILQ_INIT(&queue->added);
+    TAILQ_INIT(&queue->yielded);
     uv_check_init(loop, &queue->check);
     uv_idle_init(loop, &queue->idle);
     queue->check.data = queue->idle.data = queue;
@@ -281,6 +314,8 @@ void queue_add(struct queue *queue, const char *ns, const char *name)
         item->again = true;
     else if (item->state == IDLE)
         make_ready(item);
+    else
+        stop_yielding(item);
 }
 
 void queue_add_later(struct queue *queue, const char *ns, const char *name, uint64_t ms)
@@ -291,6 +326,15 @@ void queue_add_later(struct queue *queue, const char *ns, const char *name, uint
         item->later_ms = ms;
     else if (item && item->state == IDLE)
         start_timer(item, ms);
+}
+
+bool queue_yield(struct queue *queue, const char *ns, const char *name)
+{
+    struct item *item = kube_store_get(queue->items, ns, name);
+
+    if (TAILQ_EMPTY(&queue->added) || !item || item->yielded)
+        return false;
+    return item->yields = item->again = true;
 }
 
 static uint64_t backoff(struct item *item)
@@ -314,10 +358,12 @@ void queue_done(struct queue *queue, const char *ns, const char *name, enum queu
     queue->working--;
     item->state = IDLE;
     metric_observe(queue->counted.worked, seconds_since(item->since), LABELS(queue->counted.name));
-    if (result == QUEUE_OK)
+    if (result == QUEUE_OK) {
         item->failures = 0;
-    else
+    } else {
+        item->yields = false;
         metric_add(queue->counted.retries, 1, LABELS(queue->counted.name));
+    }
     delay = result == QUEUE_FAILED ? backoff(item) : again_ms;
     if (item->later_ms && result == QUEUE_OK && (!delay || item->later_ms < delay))
         delay = item->later_ms;

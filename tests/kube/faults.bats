@@ -108,7 +108,7 @@ descriptors() {
 	kubectl -n "$ns" wait gitgates --all --for=jsonpath='{.status.conditions[?(@.type=="Ready")].status}'=True --timeout=900s >/dev/null
 	[ "$(kubectl -n "$ns" get configmaps,secrets,networkpolicies -l app.kubernetes.io/managed-by=gitgate -o name | wc -l)" = 5000 ]
 	# Each once: five objects and the status.
-	[ "$(grep -c '"reconciled".*"writes":6' "$log")" = 1000 ]
+	wait_for 10 written_in 6 1000
 	[ "$(descriptors)" -le $((before + 8)) ]
 	controller_stop
 }

@@ -72,6 +72,13 @@ logged() {
 	}
 }
 
+# written_in WRITES GATES : whether the log tells of so many GitGates of $ns, each made right by so many writes
+written_in() {
+	grep '"reconciled"' "$log" | jq -es --arg ns "$ns" --argjson writes "$1" --argjson gates "$2" '
+		map(select(.namespace == $ns)) | group_by(.gitgate) | map(map(.writes) | add) |
+		length == $gates and unique == [$writes]' >/dev/null
+}
+
 # controller_stop : must end by itself, at once, with 0
 controller_stop() {
 	local pid=$controller_pid status=0

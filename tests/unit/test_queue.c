@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <string.h>
 
 #include "queue.h"
 
@@ -121,11 +122,90 @@ static void a_key_comes_again_until_it_is_done(void **state)
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+/* ---- Keys that yield ----------------------------------------------------------------------- */
+
+static uint64_t passed_ns;
+
+uint64_t __real_uv_hrtime(void);
+uint64_t __wrap_uv_hrtime(void);
+uint64_t __wrap_uv_hrtime(void)
+{
+    return __real_uv_hrtime() + passed_ns;
+}
+
+/* Keys are letters; each turn of one is written down, with a + when the rest of it was put off. */
+struct turns_taken {
+    struct queue *queue;
+    const char *added;  /* keys, in the first turn of "c" */
+    uint64_t passes_ns; /* then */
+    char order[32];
+    size_t len;
+};
+
+static void yield_if_others_wait(void *data, const char *ns, const char *name)
+{
+    struct turns_taken *taken = data;
+    char key[2] = "";
+
+    if (*name == 'c' && !strchr(taken->order, 'c')) {
+        passed_ns += taken->passes_ns;
+        for (const char *added = taken->added; *added; added++)
+            queue_add(taken->queue, ns, memcpy(key, added, 1));
+    }
+    assert_in_range(taken->len, 0, sizeof taken->order - 3);
+    taken->order[taken->len++] = *name;
+    if (queue_yield(taken->queue, ns, name))
+        taken->order[taken->len++] = '+';
+    queue_done(taken->queue, ns, name, QUEUE_OK, 0);
+}
+
+/* Of the keys a, b and c, one at a time. */
+static void assert_order(const char *added, uint64_t passes_ns, const char *order)
+{
+    struct turns_taken taken = {.added = added, .passes_ns = passes_ns};
+    uv_loop_t loop;
+
+    assert_int_equal(uv_loop_init(&loop), 0);
+    taken.queue = queue_new(&loop, 1, yield_if_others_wait, &taken);
+    assert_non_null(taken.queue);
+    queue_add(taken.queue, "ns", "a");
+    queue_add(taken.queue, "ns", "b");
+    queue_add(taken.queue, "ns", "c");
+    queue_pause(taken.queue, false);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_string_equal(taken.order, order);
+    queue_free(taken.queue);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
+static void what_keys_put_off_comes_after_those_that_wait(void **state)
+{
+    (void)state;
+    assert_order("", 0, "a+b+cab");
+    assert_order("de", 0, "a+b+c+d+eabcd");
+}
+
+static void what_is_added_to_a_key_that_yielded_is_not_put_off(void **state)
+{
+    (void)state;
+    assert_order("b", 0, "a+b+c+bac");
+}
+
+static void keys_that_are_added_without_end_do_not_keep_others_waiting(void **state)
+{
+    (void)state;
+    assert_order("de", 6000000000u, "a+b+c+abd+ecd");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_that_end_at_once_do_not_keep_the_loop_from_its_timers),
         cmocka_unit_test(a_key_comes_again_until_it_is_done),
+        cmocka_unit_test(what_keys_put_off_comes_after_those_that_wait),
+        cmocka_unit_test(what_is_added_to_a_key_that_yielded_is_not_put_off),
+        cmocka_unit_test(keys_that_are_added_without_end_do_not_keep_others_waiting),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
