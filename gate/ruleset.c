@@ -119,5 +119,10 @@ void ruleset_add(struct buf *to, const struct gitgate *gate, uint32_t group,
     buf_addf(to, "\t\tct state established,related accept\n\t\t%saccept\n", who);
     json_array_foreach(gate->agent_egress, i, rule)
         add_egress(to, rule);
-    buf_adds(to, "\t\t" REJECT "\n\t}\n}\n");
+    buf_adds(to, "\t\t" REJECT "\n\t}\n"
+                 /* A pod is no router. By a segment routing header an agent sends to itself what
+                  * the kernel then sends on, where the pod's sysctls have it do so. */
+                 "\tchain forward {\n"
+                 "\t\ttype filter hook forward priority filter; policy drop;\n"
+                 "\t}\n}\n");
 }

@@ -174,6 +174,45 @@ reaches() {
     run ! ip netns exec "$pod" setpriv --reuid $agent --regid $agent --clear-groups ping -c 1 -W 1 10.8.0.1
 }
 
+# around TEXT : an agent's datagram to the pod itself, with a routing header that has the kernel send it on (RFC 8754)
+around() {
+    ip netns exec "$pod" setpriv --bounding-set=-all --inh-caps=-all --no-new-privs python3 -c '
+import socket, sys
+address = lambda text: socket.inet_pton(socket.AF_INET6, text)
+agent = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+agent.bind(("fd09::2", 0))
+agent.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RTHDR, bytes([17, 4, 4, 1, 1, 0, 0, 0]) + address("fd08::1") + address("fd09::2"))
+agent.sendto(sys.argv[1].encode() + b"\n", ("fd08::1", 5000))' "$1"
+}
+
+# received TEXT : waits until it has come to the world
+received() {
+    timeout 20 bash -c 'until grep -q "$1" "$0"; do sleep 0.05; done' "$BED/received" "$1"
+}
+
+# forwarding 0|1 : as a pod may be given it by sysctls
+forwarding() {
+    ip netns exec "$pod" sysctl -qw "net.ipv6.conf.all.forwarding=$1" "net.ipv6.conf.all.seg6_enabled=$1" "net.ipv6.conf.lo.seg6_enabled=$1"
+}
+
+@test "agents can't have the kernel send on what they send to the pod" {
+    [ -e /proc/sys/net/ipv6/conf/all/seg6_enabled ] || skip "needs a kernel with segment routing"
+    ip netns exec "$world" sysctl -qw net.ipv6.conf.all.seg6_enabled=1 net.ipv6.conf.eth0.seg6_enabled=1
+    ip netns exec "$world" socat -u UDP6-RECV:5000 "OPEN:$BED/received,creat,append" 3>&- &
+    echo $! >>"$BED/pids"
+    timeout 20 bash -c 'until ip netns exec "$0" ss -Hlun "sport = :5000" | grep -q .; do sleep 0.05; done' "$world"
+    forwarding 1
+    ip netns exec "$pod" nft delete table inet gitgate 2>/dev/null || true
+    around before
+    received before
+    isolate .
+    around after
+    echo mark | ip netns exec "$pod" setpriv --reuid $user --regid $group --clear-groups socat -u - 'UDP6:[fd08::1]:5000'
+    received mark
+    forwarding 0
+    run ! grep -q after "$BED/received"
+}
+
 @test "who is refused is told at once" {
     isolate .
     started=$SECONDS

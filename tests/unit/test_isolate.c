@@ -60,6 +60,7 @@ static void without_egress_only_the_gate_gets_out(void **state)
     ruleset_add(&rules, &gate, GROUP, NULL, 0);
     assert_int_equal(buf_error(&rules), 0);
     position(&rules, "policy drop;");
+    position(&rules, "hook forward priority filter; policy drop;\n\t}"); /* and nothing else */
     assert_true(position(&rules, "ip daddr 169.254.0.0/16 reject") <
                 position(&rules, "meta skuid 9418 meta skgid 1234567890 accept"));
     position(&rules, "ip6 daddr fd00:ec2::254/128 reject");
