@@ -4,8 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "api/names.h"
 #include "parts.h"
+#include "volumes.h"
 
 #define PATH_MAX_LEN 128
 
@@ -135,79 +135,61 @@ static void check_pod_ids(const struct node *context, uint32_t group, struct pro
     }
 }
 
-/* A Secret that holds a gate's copy of credentials, another gate's too, or one that this gate's is
- * copied from. */
-static bool is_gate_secret(const struct node *name, const struct gitgate *gate)
+/* The kubelet's safe ones (https://kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster/) and
+ * what else is about memory shared in the pod, or lengths of queues. Others could have the kernel
+ * send on what the pod's packet filter did not see an agent send. */
+static bool sysctl_allowed(const char *name)
 {
-    if (!node_is(name, NODE_STRING))
-        return false;
-    if (gitgate_is_creds_name(name->text))
-        return true;
-    for (size_t i = 0; i < gate->n_upstreams; i++)
-        if (node_is_text(name, gate->upstreams[i].secret))
+    static const char *const harmless[] = {
+        "fs.mqueue.*",
+        "kernel.msg*",
+        "kernel.sem",
+        "kernel.shm*",
+        "net.core.*",
+        "net.ipv4.ip_local_port_range",
+        "net.ipv4.ip_local_reserved_ports",
+        "net.ipv4.ip_unprivileged_port_start",
+        "net.ipv4.ping_group_range",
+        "net.ipv4.tcp_*",
+    };
+
+    for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++) {
+        size_t len = strcspn(harmless[i], "*");
+
+        if (harmless[i][len] ? strncmp(name, harmless[i], len) == 0
+                             : strcmp(name, harmless[i]) == 0)
             return true;
-    return false;
-}
-
-/* Whether such a name stands anywhere in it: seldom, and then it is worth a closer look. */
-static bool names_gate_secret(const struct node *node, const struct gitgate *gate)
-{
-    for (uint32_t i = 0; node && i < node->span; i++)
-        if (is_gate_secret(&node[i], gate))
-            return true;
-    return false;
-}
-
-/* Any member called ...secret... that names such a Secret, at any depth: secret, projected sources,
- * env, envFrom, CSI and the older volume drivers, and what later API versions bring. */
-static const char *search(const struct node *node, const struct gitgate *gate)
-{
-    const struct node *value;
-
-    node_each(node, value)
-    {
-        const struct node *name = node_is(value, NODE_OBJECT) ? node_get(value, "name") : value;
-        const char *found;
-
-        if (value->key && strcasestr(value->key, "secret") && is_gate_secret(name, gate))
-            return node_string(name);
-        found = search(value, gate);
-        if (found)
-            return found;
     }
-    return NULL;
+    return false;
 }
 
-static const char *find_gate_secret(const struct node *node, const struct gitgate *gate)
+static void check_sysctls(const struct node *context, struct problems *problems)
 {
-    return names_gate_secret(node, gate) ? search(node, gate) : NULL;
-}
-
-static void check_volumes(const struct node *spec, const struct gitgate *gate,
-                          struct problems *problems)
-{
-    const struct node *volumes = node_get(spec, "volumes"), *volume;
+    const struct node *sysctl;
     size_t i = 0;
 
-    node_each(volumes, volume)
+    node_each(node_get(context, "sysctls"), sysctl)
     {
-        const char *name = node_string(node_get(volume, "name"));
-        const char *secret = find_gate_secret(volume, gate);
+        const char *name = node_string(node_get(sysctl, "name"));
         char path[64];
 
-        snprintf(path, sizeof path, "spec.volumes[%zu]", i++);
-        if (node_get(volume, "hostPath"))
+        snprintf(path, sizeof path, "spec.securityContext.sysctls[%zu]", i++);
+        if (!name || !sysctl_allowed(name))
             problems_add(problems, path,
-                         "hostPath is refused in a gated pod: from the host's files the "
-                         "credentials can be reached; use emptyDir or a PersistentVolumeClaim");
-        /* Our own volume is compared field by field when it is injected. */
-        if (secret && !(name && strcmp(name, VOLUME_CREDS) == 0))
-            problems_add(
-                problems, path,
-                "remove it: Secret \"%.253s\" holds a credential of a gate, which alone may "
-                "mount it",
-                secret);
+                         "remove %.253s: with it packets could leave the pod around the gate",
+                         name ? name : "it");
     }
+}
+
+/* The packet filter lets agents ask the name servers of the pod's /etc/resolv.conf. */
+static void check_name_servers(const struct node *spec, const struct gitgate *gate,
+                               struct problems *problems)
+{
+    if (gate->isolation_nftables && gate->agent_dns &&
+        node_count(node_get(node_get(spec, "dnsConfig"), "nameservers")) > 0)
+        problems_add(problems, "spec.dnsConfig.nameservers",
+                     "remove it: agents would reach any server that it names; agentEgress.dns is "
+                     "for the cluster's own, for others the GitGate has agentEgress.to");
 }
 
 void guard_pod(const struct node *pod, const struct gitgate *gate, uint32_t group,
@@ -217,7 +199,9 @@ void guard_pod(const struct node *pod, const struct gitgate *gate, uint32_t grou
 
     check_namespaces(spec, problems);
     check_pod_ids(node_get(spec, "securityContext"), group, problems);
-    check_volumes(spec, gate, problems);
+    check_sysctls(node_get(spec, "securityContext"), problems);
+    check_name_servers(spec, gate, problems);
+    guard_volumes(spec, gate, problems);
 }
 
 /* What a container may add beside what it has by default: nothing by which it could become another
@@ -335,6 +319,24 @@ static void check_env_files(const struct container *container, struct problems *
     }
 }
 
+/* RestartAllContainers (KEP-5532): the split would be made once more, from a file that agents can
+ * write (/etc/resolv.conf). */
+static void check_restarts(const struct container *container, struct problems *problems)
+{
+    const struct node *rule;
+    size_t i = 0;
+
+    node_each(node_get(container->node, "restartPolicyRules"), rule)
+    {
+        if (!node_is_text(node_get(rule, "action"), "Restart"))
+            problems_add(problems, path_of(container, ".restartPolicyRules[%zu]", i).text,
+                         "remove it: container \"%.63s\" would have the gate's containers start "
+                         "again in a pod in which it ran before",
+                         container->name);
+        i++;
+    }
+}
+
 static void check_target(const struct container *container, struct problems *problems)
 {
     const char *target = node_string(node_get(container->node, "targetContainerName"));
@@ -362,6 +364,7 @@ void guard_container(const struct container *container, const struct gitgate *ga
     check_security_context(container, gate, group, problems);
     check_mounts(container, problems);
     check_env_files(container, problems);
+    check_restarts(container, problems);
     check_target(container, problems);
     if (secret)
         problems_add(problems, path_of(container, "%s", "").text,

@@ -354,6 +354,39 @@ static bool same_but(const struct node *ours, const struct node *theirs, const c
     return true;
 }
 
+/* What a LimitRange may fill in. */
+static bool is_common_resource(const char *name)
+{
+    static const char *const common[] = {"cpu", "memory", "ephemeral-storage", NULL};
+
+    return listed(common, name);
+}
+
+static bool same_kinds(const struct node *ours, const struct node *theirs)
+{
+    const struct node *quantity;
+
+    node_each(theirs, quantity)
+    {
+        if (quantity->key && !is_common_resource(quantity->key) && !node_get(ours, quantity->key))
+            return false;
+    }
+    return true;
+}
+
+/* Quantities may be others. Not so what is counted: with a device or a claim come a driver's files
+ * and variables. */
+static bool same_resources(const struct node *ours, const struct node *theirs)
+{
+    static const char *const quantities[] = {"requests", "limits", NULL};
+    const char *field;
+
+    for (size_t i = 0; quantities[i]; i++)
+        if (!same_kinds(node_get(ours, quantities[i]), node_get(theirs, quantities[i])))
+            return false;
+    return same_but(ours, theirs, quantities, &field);
+}
+
 /* Plugins of the API server go over the pod once more after the webhooks: AlwaysPullImages has each
  * image pulled anew, which is what a container of ours may have too. */
 bool parts_same_container(const struct node *ours, const struct node *theirs, const char **field)
@@ -362,6 +395,10 @@ bool parts_same_container(const struct node *ours, const struct node *theirs, co
     static const char *const anew[] = {"resources", "resizePolicy", "imagePullPolicy", NULL};
     bool always = node_is_text(node_get(theirs, "imagePullPolicy"), "Always");
 
+    if (!same_resources(node_get(ours, "resources"), node_get(theirs, "resources"))) {
+        *field = "resources";
+        return false;
+    }
     return same_but(ours, theirs, always ? anew : ignored, field);
 }
 

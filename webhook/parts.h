@@ -73,8 +73,9 @@ void part_list_write(const struct part_list *list, uint32_t group, struct buf *t
 #define PART_TEXT_MAX (2u << 20) /* larger than the GitGate that it is of */
 
 /* Is `theirs` the container (or volume) `ours`? The API server and LimitRanger may have respelled
- * or filled in quantities, and AlwaysPullImages the pull policy, which nobody gains by: these are
- * not compared. On false `*field` names what differs (borrowed from either). */
+ * or filled in quantities of what every container has, and AlwaysPullImages the pull policy, which
+ * nobody gains by: these are not compared. On false `*field` names what differs (borrowed from
+ * either). */
 bool parts_same_container(const struct node *ours, const struct node *theirs, const char **field);
 bool parts_same_volume(const struct node *ours, const struct node *theirs, const char **field);
 
