@@ -186,21 +186,21 @@ static bool expand(const char *pattern, const struct push_vars *vars, struct exp
     return true;
 }
 
-/* Back to the last wildcard on a mismatch: linear in pattern times ref, whatever they are. */
-static bool glob(const struct expanded *pattern, const char *ref)
+/* Back to the last wildcard on a mismatch: linear in pattern times text, whatever they are. */
+static bool glob(const struct expanded *pattern, const char *text)
 {
-    size_t p = 0, r = 0, len = strlen(ref), star = SIZE_MAX, resume = 0;
+    size_t p = 0, t = 0, len = strlen(text), star = SIZE_MAX, resume = 0;
 
-    while (r < len) {
+    while (t < len) {
         if (p < pattern->len && pattern->wild[p]) {
             star = p++;
-            resume = r;
-        } else if (p < pattern->len && pattern->text[p] == ref[r]) {
+            resume = t;
+        } else if (p < pattern->len && pattern->text[p] == text[t]) {
             p++;
-            r++;
+            t++;
         } else if (star != SIZE_MAX) {
             p = star + 1;
-            r = ++resume;
+            t = ++resume;
         } else {
             return false;
         }
@@ -210,11 +210,11 @@ static bool glob(const struct expanded *pattern, const char *ref)
     return p == pattern->len;
 }
 
-bool ref_matches(const char *pattern, const char *ref, const struct push_vars *vars)
+bool pattern_matches(const char *pattern, const char *text, const struct push_vars *vars)
 {
     struct expanded expanded;
 
-    return expand(pattern, vars, &expanded) && glob(&expanded, ref);
+    return expand(pattern, vars, &expanded) && glob(&expanded, text);
 }
 
 /* ---- as JSON ---- */
@@ -250,12 +250,17 @@ void printable(struct buf *to, const char *text, size_t len)
 
 #define NAME_SHOWN 300 /* of a sentence that has to fit ERROR_MSG_MAX */
 
+static int refuse_name(const char *name, const char *why, struct error *err)
+{
+    cleanup_buf struct buf shown = BUF_INIT(NAME_SHOWN);
+
+    printable(&shown, name, strnlen(name, NAME_SHOWN));
+    return error_set(err, -EACCES, "%s: %s", shown.data, why);
+}
+
 static int refuse(const struct push_command *command, const char *why, struct error *err)
 {
-    cleanup_buf struct buf name = BUF_INIT(PUSH_REF_MAX);
-
-    printable(&name, command->ref, strlen(command->ref));
-    return error_set(err, -EACCES, "%.*s: %s", NAME_SHOWN, name.data, why);
+    return refuse_name(command->ref, why, err);
 }
 
 /* With variables filled in: what the client may really push to. */
@@ -269,17 +274,25 @@ static void add_pattern(struct buf *to, const char *pattern, const struct push_v
         buf_addf(to, "%s (a variable is not known here: matches nothing)", pattern);
 }
 
-static int refuse_ref(const struct policy *policy, const struct push_command *command,
-                      struct error *err)
+static int refuse_for(const struct policy *policy, const char *name, const char *why_not,
+                      const char **allowed, struct error *err)
 {
     cleanup_buf struct buf why = BUF_INIT(ERROR_MSG_MAX - NAME_SHOWN - 2);
 
-    buf_adds(&why, "may not be pushed to; allowed are");
-    for (const char **p = policy->push->refs; *p; p++) {
-        buf_adds(&why, p == policy->push->refs ? " " : ", ");
+    buf_addf(&why, "%s; allowed are", why_not);
+    for (const char **p = allowed; *p; p++) {
+        buf_adds(&why, p == allowed ? " " : ", ");
         add_pattern(&why, *p, &policy->vars);
     }
-    return refuse(command, why.data, err);
+    return refuse_name(name, why.data, err);
+}
+
+static bool matches_any(const struct policy *policy, const char **patterns, const char *text)
+{
+    for (const char **p = patterns; *p; p++)
+        if (pattern_matches(*p, text, &policy->vars))
+            return true;
+    return false;
 }
 
 static bool is_default(const struct policy *policy, const struct push_command *command)
@@ -289,16 +302,11 @@ static bool is_default(const struct policy *policy, const struct push_command *c
 
 int policy_judge(const struct policy *policy, const struct push_command *command, struct error *err)
 {
-    bool allowed = false;
-
     if (!policy->push->allow)
         return refuse(command, "this upstream is read-only here (push.policy is Deny)", err);
-    for (const char **p = policy->push->refs; *p && !allowed; p++)
-        allowed = ref_matches(*p, command->ref, &policy->vars);
-    if (!starts_with(command->ref, HEADS) && !starts_with(command->ref, TAGS))
-        allowed = false;
-    if (!allowed)
-        return refuse_ref(policy, command, err);
+    if ((!starts_with(command->ref, HEADS) && !starts_with(command->ref, TAGS)) ||
+        !matches_any(policy, policy->push->refs, command->ref))
+        return refuse_for(policy, command->ref, "may not be pushed to", policy->push->refs, err);
     if (command->change != CHANGE_DELETE)
         return 0;
     if (is_default(policy, command))
@@ -329,4 +337,17 @@ int policy_judge_forced(const struct policy *policy, const struct push_command *
                   "is not a fast-forward and may not be forced (push.allowForce is false); fetch, "
                   "then merge or rebase",
                   err);
+}
+
+int policy_judge_option(const struct policy *policy, const char *option, struct error *err)
+{
+    const char **allowed = policy->push->options;
+
+    if (!allowed || matches_any(policy, allowed, option))
+        return 0;
+    if (!*allowed)
+        return refuse_name(option, "is a push option, and push.options is empty: none is handed on",
+                           err);
+    return refuse_for(policy, option, "is a push option that push.options does not name", allowed,
+                      err);
 }

@@ -56,7 +56,7 @@ struct push_vars {
 
 /* '*' in the pattern matches any run of characters, '/' included. What stands in a variable is
  * matched as it is. */
-bool ref_matches(const char *pattern, const char *ref, const struct push_vars *vars);
+bool pattern_matches(const char *pattern, const char *text, const struct push_vars *vars);
 
 struct policy {
     const struct push_policy *push;
@@ -75,6 +75,9 @@ bool policy_needs_ancestry(const struct policy *policy, const struct push_comman
 /* The verdict on an update that is not ahead (`policy_needs_ancestry` was true). */
 int policy_judge_forced(const struct policy *policy, const struct push_command *command,
                         struct error *err);
+
+/* Judges a push option. 0, or -EACCES with a sentence for the client. */
+int policy_judge_option(const struct policy *policy, const char *option, struct error *err);
 
 /* Appends `text` so that a terminal shows it as text: control and non-ASCII bytes become '?'. */
 void printable(struct buf *to, const char *text, size_t len);

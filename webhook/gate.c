@@ -48,6 +48,8 @@ static void drop_unasked_of(struct upstream *upstream, json_t *object)
 {
     upstream->known_host_keys[0] = NULL;
     upstream->push.refs[0] = NULL;
+    if (upstream->push.options)
+        upstream->push.options[0] = NULL;
     json_object_del(json_object_get(object, "ssh"), "knownHostKeys");
     json_object_del(object, "push");
 }

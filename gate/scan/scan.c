@@ -134,6 +134,28 @@ static int judge_command(const struct scan *s, const struct policy *policy,
     return policy_judge_forced(policy, command, err);
 }
 
+/* What the push was refused for, of which the client reads some. */
+static void tell_refusal(size_t *refused, const struct error *err)
+{
+    if ((*refused)++ < REFUSALS_SHOWN)
+        tell("gitgate: %s\n", err->msg);
+}
+
+static void judge_options(const struct scan *s, const struct policy *policy, size_t *refused)
+{
+    for (const char *line = s->options.data, *end; line && *line; line = end + 1) {
+        cleanup_free char *option = NULL;
+        struct error err = ERROR_INIT;
+
+        end = strchr(line, '\n');
+        option = strndup(line, (size_t)(end - line));
+        if (!option)
+            error_errno(&err, -ENOMEM, "cannot read the push options");
+        if (!option || policy_judge_option(policy, option, &err) < 0)
+            tell_refusal(refused, &err);
+    }
+}
+
 /* True when all of the push is allowed; else each refusal is told. */
 static bool judge_policy(const struct scan *s)
 {
@@ -151,11 +173,10 @@ static bool judge_policy(const struct scan *s)
     for (size_t i = 0; i < s->push.n; i++) {
         struct error err = ERROR_INIT;
 
-        if (judge_command(s, &policy, &s->push.commands[i], &err) == 0)
-            continue;
-        if (refused++ < REFUSALS_SHOWN)
-            tell("gitgate: %s\n", err.msg);
+        if (judge_command(s, &policy, &s->push.commands[i], &err) < 0)
+            tell_refusal(&refused, &err);
     }
+    judge_options(s, &policy, &refused);
     if (refused > REFUSALS_SHOWN)
         tell("gitgate: and %zu more\n", refused - REFUSALS_SHOWN);
     if (refused)

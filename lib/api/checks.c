@@ -186,6 +186,15 @@ static size_t variable_at(const char *text)
     return 0;
 }
 
+static int check_variable(const char *text, struct error *err)
+{
+    if (variable_at(text))
+        return 0;
+    return error_set(err, -EINVAL,
+                     "holds a '$' that starts none of $(POD_NAME), $(POD_NAMESPACE) and "
+                     "$(SERVICE_ACCOUNT)");
+}
+
 /* What git-check-ref-format(1) forbids in a ref can't be matched by a pattern either; '*' and the
  * variables are ours. */
 int check_ref_pattern(const char *text, struct error *err)
@@ -199,16 +208,24 @@ int check_ref_pattern(const char *text, struct error *err)
                          "\"@{\" in one, and no '/' at its end");
     for (const char *p = text; *p; p++) {
         if (*p == '$') {
-            size_t len = variable_at(p);
-
-            if (!len)
-                return error_set(err, -EINVAL,
-                                 "holds a '$' that starts none of $(POD_NAME), "
-                                 "$(POD_NAMESPACE) and $(SERVICE_ACCOUNT)");
-            p += len - 1;
+            if (check_variable(p, err) < 0)
+                return -EINVAL;
+            p += variable_at(p) - 1;
         } else if (strchr(" ~^:?[\\\"`;|&<>(){}", *p)) {
             return error_set(err, -EINVAL, "holds '%c', which no ref may hold here", *p);
         }
+    }
+    return 0;
+}
+
+int check_option_pattern(const char *text, struct error *err)
+{
+    for (const char *p = text; *p; p++) {
+        if (*p == '$' && check_variable(p, err) < 0)
+            return -EINVAL;
+        if (*p & 0x80)
+            return error_set(err, -EINVAL,
+                             "holds a character beyond ASCII; '*' matches whatever stands there");
     }
     return 0;
 }

@@ -17,6 +17,7 @@ int check_extra_host(const char *text, struct error *err);
 int check_ip(const char *text, struct error *err);
 int check_cidr(const char *text, struct error *err);
 int check_ref_pattern(const char *text, struct error *err);
+int check_option_pattern(const char *text, struct error *err);
 int check_image(const char *text, struct error *err);
 int check_rule_id(const char *text, struct error *err);
 int check_fingerprint(const char *text, struct error *err); /* of a finding (gate/scan/judge.h) */

@@ -83,6 +83,8 @@ static const struct field push_fields[] = {
           .min = 1, .max = PATTERNS_MAX, .check = check_ref_pattern),
     FIELD("allowForce", BOOL, IN_UPSTREAM(push.allow_force), .value = "false"),
     FIELD("allowDelete", BOOL, IN_UPSTREAM(push.allow_delete), .value = "false"),
+    FIELD("options", STRINGS, IN_UPSTREAM(push.options), .max = PATTERNS_MAX,
+          .check = check_option_pattern),
     FIELD_END,
 };
 
@@ -239,6 +241,7 @@ void gitgate_done(struct gitgate *gate)
     for (size_t i = 0; i < gate->n_upstreams; i++) {
         free(gate->upstreams[i].known_host_keys);
         free(gate->upstreams[i].push.refs);
+        free(gate->upstreams[i].push.options);
         free(gate->upstreams[i].extra_hosts);
     }
     free(gate->upstreams);

@@ -51,6 +51,7 @@ struct push_policy {
     const char **refs; /* NULL-terminated patterns; '*' matches any run of characters */
     bool allow_force;
     bool allow_delete;
+    const char **options; /* NULL: any push option; else NULL-terminated patterns, perhaps none */
 };
 
 struct upstream {

@@ -34,6 +34,22 @@ static void check(const struct push *push)
     }
 }
 
+/* A client's words, which come back to it in a sentence for a terminal. */
+static void check_option(const struct pkt *pkt)
+{
+    static const char *options[] = {"ci.skip", "note=*", "pod=$(POD_NAME)", "a*b*c", NULL};
+    static const struct push_policy policy = {.allow = true, .options = options};
+    const struct policy all = {.push = &policy, .default_ref = "", .vars = {.pod_name = "agent"}};
+    struct error err = ERROR_INIT;
+    char *option = strndup(pkt->data, pkt->len);
+
+    if (option && policy_judge_option(&all, option, &err) < 0)
+        for (const char *p = err.msg; *p; p++)
+            if (*p < 0x20 || *p > 0x7e)
+                abort();
+    free(option);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *text = (const char *)data;
@@ -50,8 +66,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (pkt.used == 0 || at + pkt.used > size)
             abort();
         at += pkt.used;
-        if (pkt.kind == PKT_DATA)
-            push_add(&packets, pkt.data, pkt.len, NULL);
+        if (pkt.kind != PKT_DATA)
+            continue;
+        check_option(&pkt);
+        push_add(&packets, pkt.data, pkt.len, NULL);
     }
     check(&packets);
     return 0;

@@ -8,14 +8,15 @@ load scan
 setup_file() {
     start_bed
     new_upstream app
-    write_gitgate app -- '.spec.upstreams[].push |= {allowForce: true, allowDelete: true}'
+    write_gitgate app -- '.spec.upstreams[].push |= {allowForce: true, allowDelete: true, options: ["ci.skip"]}'
     start_gate
 }
 
-# send PACK COMMAND... : a push of these commands ("<old> <new> <ref>") with the pack, "" for none; prints the answer
+# send PACK COMMAND... : a push of these commands ("<old> <new> <ref>") with the pack, "" for none; prints the answer.
+# $option: a push option.
 send() {
     python3 - "$GATE_PORT" "$@" 3>&- <<-'END'
-	import socket, sys
+	import os, socket, sys
 	port, pack, *commands = sys.argv[1:]
 	def packet(data):
 	    return b"%04x%s" % (len(data) + 4, data)
@@ -27,9 +28,11 @@ send() {
 	        yield answers.read(length - 4)
 	for _ in packets():
 	    pass
+	option = os.environ.get("option", "").encode()
+	features = b"\0report-status delete-refs" + (b" push-options" if option else b"")
 	for i, command in enumerate(commands):
-	    gate.sendall(packet(command.encode() + (b"" if i else b"\0report-status delete-refs")))
-	gate.sendall(b"0000" + (open(pack, "rb").read() if pack else b""))
+	    gate.sendall(packet(command.encode() + (b"" if i else features)))
+	gate.sendall(b"0000" + (packet(option) + b"0000" if option else b"") + (open(pack, "rb").read() if pack else b""))
 	for answer in packets():
 	    print(answer.decode().strip())
 	END
@@ -63,6 +66,16 @@ zero=0000000000000000000000000000000000000000
         agree app refs/heads/bad ""
     done
     run ! grep -F "$secret" "$BED/gate.log" "$BED/gate.err"
+}
+
+@test "what stands behind a line's end of a push option is one too" {
+    new=$(commit . option)
+    pack_of "$new" "$new^{tree}" "$new:option"
+    option=ci.skip run send "$BATS_TEST_TMPDIR/pack" "$zero $new refs/heads/option"
+    [[ $output == *"ok refs/heads/option"* ]]
+    option=$'ci.skip\nmerge_request.create' run send "$BATS_TEST_TMPDIR/pack" "$zero $new refs/heads/more"
+    [[ $output == *"ng refs/heads/more pre-receive hook declined"* ]]
+    agree app refs/heads/more ""
 }
 
 @test "what went from the upstream is new to it, though the gate has kept it" {

@@ -11,7 +11,10 @@ setup_file() {
     new_upstream forced
     new_upstream named
     new_upstream closed
-    write_gitgate app strict forced named closed -- '
+    new_upstream chosen
+    write_gitgate app strict forced named closed chosen -- '
+        .spec.upstreams[1].push.options = [] |
+        .spec.upstreams[5].push.options = ["ci.skip", "pod=$(POD_NAME)", "note=*"] |
         .spec.upstreams[2].push = {allowForce: true, allowDelete: true} |
         .spec.upstreams[3].push.refs = ["refs/heads/agent/$(POD_NAME)/*", "refs/heads/$(SERVICE_ACCOUNT)"] |
         .spec.upstreams[4].push.policy = "Deny" |
@@ -220,6 +223,29 @@ hook() {
     rm "$BED/srv/app.git/hooks/pre-receive"
     [ "$status" = 0 ]
     [[ $output == *GIT_PUSH_OPTION_0=ci.skip* && $output == *"GIT_PUSH_OPTION_1=a b"* ]]
+}
+
+@test "a push option that push.options does not name is refused, with what is allowed" {
+    hook chosen 'env | grep ^GIT_PUSH_OPTION >&2'
+    clone chosen "$work"
+    commit "$work" k >/dev/null
+    git -C "$work" push -q -o ci.skip -o pod=pod-1 -o "note=any thing"
+    new=$(commit "$work" l)
+    run git -C "$work" push -o ci.skip -o merge_request.merge_when_pipeline_succeeds -o pod=pod-2 -o ci.skipper
+    [ "$status" != 0 ]
+    [[ $output == *"merge_request.merge_when_pipeline_succeeds: is a push option that push.options does not name; allowed are ci.skip, pod=pod-1, note=*"* ]]
+    [[ $output == *"pod=pod-2: is a push option"* && $output == *"ci.skipper: is a push option"* ]]
+    [ "$(up chosen rev-parse refs/heads/main)" != "$new" ]
+}
+
+@test "where push.options is empty, no push option is handed on" {
+    clone strict "$work"
+    new=$(commit "$work" m)
+    run git -C "$work" push -o ci.skip
+    [ "$status" != 0 ]
+    [[ $output == *"ci.skip: is a push option, and push.options is empty: none is handed on"* ]]
+    git -C "$work" push -q
+    agree strict refs/heads/main "$new"
 }
 
 @test "a ref that push.refs does not name is refused, with what is allowed" {

@@ -175,7 +175,7 @@ static void patterns_match_as_they_read(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        if (ref_matches(cases[i].pattern, cases[i].ref, &vars) != cases[i].matches)
+        if (pattern_matches(cases[i].pattern, cases[i].ref, &vars) != cases[i].matches)
             fail_msg("%s on %s", cases[i].pattern, cases[i].ref);
 }
 
@@ -184,9 +184,9 @@ static void what_stands_in_a_variable_is_no_pattern(void **state)
     static const struct push_vars vars = {.pod_name = "*", .pod_namespace = "$(POD_NAME)"};
 
     (void)state;
-    assert_false(ref_matches("refs/heads/$(POD_NAME)", "refs/heads/main", &vars));
-    assert_true(ref_matches("refs/heads/$(POD_NAME)", "refs/heads/*", &vars));
-    assert_false(ref_matches("refs/heads/$(POD_NAMESPACE)", "refs/heads/*", &vars));
+    assert_false(pattern_matches("refs/heads/$(POD_NAME)", "refs/heads/main", &vars));
+    assert_true(pattern_matches("refs/heads/$(POD_NAME)", "refs/heads/*", &vars));
+    assert_false(pattern_matches("refs/heads/$(POD_NAMESPACE)", "refs/heads/*", &vars));
 }
 
 static void many_stars_on_a_long_ref_take_no_time(void **state)
@@ -198,7 +198,7 @@ static void many_stars_on_a_long_ref_take_no_time(void **state)
         strcat(pattern, "a*");
     strcat(pattern, "b");
     memset(ref + 11, 'a', sizeof ref - 12);
-    assert_false(ref_matches(pattern, ref, &(struct push_vars){0}));
+    assert_false(pattern_matches(pattern, ref, &(struct push_vars){0}));
 }
 
 /* ---- verdicts ---- */
