@@ -15,6 +15,7 @@
 #include "git.h"
 #include "lock.h"
 #include "mirror/backup.h"
+#include "mirror/source.h"
 #include "pktline.h"
 #include "policy.h"
 #include "pushed.h"
@@ -445,6 +446,11 @@ static int forward(struct forward *f, struct error *err)
     cleanup_close int lock = -1;
     int r = lock_take(f->repo, LOCK_TIMEOUT_MS, &lock, err);
 
+    /* It may have been waited for: where the push goes to is what it was scanned for. */
+    if (r == 0)
+        r = gate_load_again(&f->gate, &f->upstream, err);
+    if (r == 0)
+        r = source_check(&f->gate, f->upstream, f->repo, err);
     if (r == 0)
         r = upstream_prepare(&f->gate, f->upstream, f->repo, err);
     if (r == 0)

@@ -14,6 +14,8 @@
 /* etcd takes no object above 1.5 MB, and a ConfigMap holds at most 1 MiB. */
 #define GATE_JSON_MAX (2u << 20)
 
+#define NO_UPSTREAM "this repository is no longer an upstream of the gate"
+
 int path_make(char to[PATH_MAX], struct error *err, const char *fmt, ...)
 {
     va_list ap;
@@ -80,12 +82,11 @@ void gate_done(struct gate *gate)
     gitgate_done(&gate->spec);
 }
 
-int gate_load(struct gate *gate, struct error *err)
+static int load(const struct gate *gate, struct gitgate *ret, struct error *err)
 {
     cleanup_buf struct buf text = BUF_INIT(GATE_JSON_MAX);
     cleanup_buf struct buf list = BUF_INIT(ERROR_MSG_MAX);
     cleanup_problems struct problems problems = PROBLEMS_INIT;
-    cleanup_gitgate struct gitgate spec = {0};
     json_auto_t *object = NULL;
     json_error_t at;
     char path[PATH_MAX];
@@ -99,14 +100,48 @@ int gate_load(struct gate *gate, struct error *err)
     object = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &at);
     if (!object)
         return error_set(err, -EINVAL, "gate.json:%d:%d: %s", at.line, at.column, at.text);
-    r = gitgate_decode(object, false, &spec, &problems);
+    r = gitgate_decode(object, false, ret, &problems);
     if (r < 0) {
         problems_print(&problems, "gate.json", &list);
         return error_set(err, r, "%s", list.data);
     }
+    return 0;
+}
+
+static void take_spec(struct gate *gate, struct gitgate *spec)
+{
     gitgate_done(&gate->spec);
-    gate->spec = spec;
-    spec = (struct gitgate){0};
+    gate->spec = *spec;
+    *spec = (struct gitgate){0};
+}
+
+int gate_load(struct gate *gate, struct error *err)
+{
+    cleanup_gitgate struct gitgate spec = {0};
+    int r = load(gate, &spec, err);
+
+    if (r == 0)
+        take_spec(gate, &spec);
+    return r;
+}
+
+int gate_load_again(struct gate *gate, const struct upstream **upstream, struct error *err)
+{
+    cleanup_gitgate struct gitgate spec = {0};
+    struct error why = ERROR_INIT;
+    const struct upstream *now;
+    int r = load(gate, &spec, &why);
+
+    if (r < 0) {
+        log_error(&gate->log, "cannot read the configuration",
+                  json_pack("{s:s}", "error", why.msg));
+        return error_set(err, r, "the gate's configuration is not valid; its log says why");
+    }
+    now = gitgate_upstream(&spec, (*upstream)->name);
+    if (!now)
+        return error_set(err, -ENOENT, NO_UPSTREAM);
+    take_spec(gate, &spec);
+    *upstream = now;
     return 0;
 }
 
@@ -135,7 +170,7 @@ const struct upstream *gate_upstream_at(const struct gate *gate, const char *dir
         if (gate_repo_path(gate, &gate->spec.upstreams[i], wanted, err) == 0 &&
             strcmp(wanted, repo) == 0)
             return &gate->spec.upstreams[i];
-    error_set(err, -ENOENT, "this repository is no longer an upstream of the gate");
+    error_set(err, -ENOENT, NO_UPSTREAM);
     return NULL;
 }
 

@@ -50,6 +50,11 @@ void gate_done(struct gate *gate);
 /* Reads gate.json into `spec`, replacing what was there only when the new one is valid. */
 int gate_load(struct gate *gate, struct error *err);
 
+/* The same under a repository's lock, for whom may have waited for it: `upstream` is what it is
+ * now. The error, that there is none any more or no valid configuration, is for the client to read;
+ * then both are as they were. */
+int gate_load_again(struct gate *gate, const struct upstream **upstream, struct error *err);
+
 /* A path by its format; -ENAMETOOLONG, and then no path at all. */
 __attribute__((format(printf, 3, 4))) int path_make(char to[PATH_MAX], struct error *err,
                                                     const char *fmt, ...);

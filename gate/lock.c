@@ -15,7 +15,7 @@
 
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
 #define BOOT_ID_LEN 36
-#define RECORD_MAX (BOOT_ID_LEN + 32 + REFRESH_MESSAGE_MAX)
+#define RECORD_MAX (BOOT_ID_LEN + 32 + URL_MAX + REFRESH_MESSAGE_MAX)
 #define WAKE_US 100000 /* how often a waiter looks at the clock */
 
 uint64_t clock_now_ns(void)
@@ -97,20 +97,25 @@ static bool boot_id(char to[BOOT_ID_LEN + 1])
     return true;
 }
 
-/* "<boot id> <nanoseconds> ok\n" or "<boot id> <nanoseconds> failed\n<message>" */
+/* "<boot id> <nanoseconds> ok <url>\n" or "<boot id> <nanoseconds> failed <url>\n<message>" */
 static bool parse_record(char *text, struct refresh_record *ret)
 {
-    char boot[BOOT_ID_LEN + 1], *number, *state, *end;
+    char boot[BOOT_ID_LEN + 1], *number, *state, *url, *end;
 
     if (!boot_id(boot) || strncmp(text, boot, BOOT_ID_LEN) != 0 || text[BOOT_ID_LEN] != ' ')
         return false;
     number = text + BOOT_ID_LEN + 1;
-    state = strchr(number, ' ');
     end = strchr(number, '\n');
-    if (!state || !end || state > end)
+    if (!end)
         return false;
-    *state++ = *end++ = '\0';
+    *end++ = '\0';
+    state = strchr(number, ' ');
+    url = state ? strchr(state + 1, ' ') : NULL;
+    if (!url)
+        return false;
+    *state++ = *url++ = '\0';
     ret->ok = strcmp(state, "ok") == 0;
+    snprintf(ret->url, sizeof ret->url, "%s", url);
     snprintf(ret->message, sizeof ret->message, "%s", end);
     return (ret->ok || *ret->message) && parse_u64(number, clock_now_ns(), &ret->started_ns) == 0;
 }
@@ -133,8 +138,8 @@ void lock_write_record(int fd, const struct refresh_record *record)
 
     if (ftruncate(fd, 0) < 0 || !boot_id(boot))
         return;
-    len = snprintf(text, sizeof text, "%s %" PRIu64 " %s\n%s", boot, record->started_ns,
-                   record->ok ? "ok" : "failed", record->ok ? "" : record->message);
+    len = snprintf(text, sizeof text, "%s %" PRIu64 " %s %s\n%s", boot, record->started_ns,
+                   record->ok ? "ok" : "failed", record->url, record->ok ? "" : record->message);
     if (len > 0 && len < (int)sizeof text && pwrite(fd, text, (size_t)len, 0) != len &&
         ftruncate(fd, 0) < 0)
         return; /* neither whole nor gone: what is left of it does not parse */

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/url.h"
 #include "base/buf.h"
 #include "base/error.h"
 
@@ -15,6 +16,7 @@
 struct refresh_record {
     uint64_t started_ns; /* clock_now_ns when it began to ask the upstream */
     bool ok;
+    char url[URL_MAX + 1];                 /* which one it asked */
     char message[REFRESH_MESSAGE_MAX + 1]; /* for the client, when it failed */
 };
 

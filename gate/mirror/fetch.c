@@ -33,9 +33,8 @@
 #define STEP_FIRST 1000
 #define STEP_LESS 10 /* times smaller */
 #define STEP_MIN 10
-#define STEP_GROWTH 3              /* times larger at most than the last one */
-#define DEPTH_ALL 2147483647u      /* git's INFINITE_DEPTH: what --unshallow asks for */
-#define STEP_FILE OWN_DIR "/depth" /* "<depth that is there> <step under way>" */
+#define STEP_GROWTH 3         /* times larger at most than the last one */
+#define DEPTH_ALL 2147483647u /* git's INFINITE_DEPTH: what --unshallow asks for */
 #define DEPTH_DIGITS 10
 #define STEP_TEXT (2 * DEPTH_DIGITS + 2)
 /* git keeps here where a history is cut off; no such file: it is whole. A line for each commit. */

@@ -6,6 +6,9 @@
 #include "gate.h"
 #include "mirror/refs.h"
 
+/* Of a first mirror: "<depth that is there> <step under way>". */
+#define STEP_FILE OWN_DIR "/depth"
+
 /* The upstream's refs. The error is one line for the client to read; what git said is logged. */
 int fetch_list(const struct gate *gate, const struct upstream *upstream, const char *repo,
                struct refs *theirs, struct error *err);

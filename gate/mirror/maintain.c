@@ -23,6 +23,7 @@
 #include "mirror/damage.h"
 #include "mirror/mirror.h"
 #include "mirror/presence.h"
+#include "mirror/source.h"
 #include "mirror/space.h"
 #include "mirror/upkeep.h"
 #include "sweep.h"
@@ -228,15 +229,20 @@ static bool is_busy(int r)
 
 static int work(struct maintenance *m, enum task task, struct error *err)
 {
+    uint64_t made = source_number(m->repo), now;
     struct error why = ERROR_INIT;
-    int r = task == CHECK ? mirror_check(&m->gate, m->upstream, m->repo, &m->anew, err) : 0;
+    int r = task == CHECK ? mirror_check(&m->gate, &m->upstream, m->repo, &m->anew, err) : 0;
 
     if (r == 0)
         r = keep_up(m, task == COLLECT, err);
     /* What it stumbled over may be damage. */
     if (r < 0 && !is_busy(r) && task != CHECK &&
-        mirror_check(&m->gate, m->upstream, m->repo, &m->anew, &why) == 0 && m->anew)
+        mirror_check(&m->gate, &m->upstream, m->repo, &m->anew, &why) == 0 && m->anew)
         r = 0;
+    /* A git that had begun to pack what another upstream had has put it among what this one has. */
+    now = source_number(m->repo);
+    if (made != 0 && now != made)
+        r = collect(&m->gate, m->upstream, m->repo, err);
     look(m);
     return r;
 }

@@ -9,6 +9,7 @@
 #include "mirror/damage.h"
 #include "mirror/fetch.h"
 #include "mirror/refs.h"
+#include "mirror/source.h"
 #include "mirror/suspicion.h"
 #include "policy.h"
 #include "repo.h"
@@ -86,24 +87,38 @@ static int follow_head(const struct gate *gate, const struct upstream *upstream,
 
 /* ---- the update ---- */
 
+/* serve does the same with the configuration, a moment later than who comes first; and who took a
+ * URL out of the GitGate took its credential as well. */
+static int begin_other(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                       struct error *err)
+{
+    upstream_end_connections(repo);
+    return repo_ensure(gate, upstream, err);
+}
+
 /* -EUCLEAN when the mirror may be damaged. */
 static int bring_up(const struct gate *gate, const struct upstream *upstream, const char *repo,
                     struct mirror_update *update, struct error *err)
 {
     struct refs theirs CLEANUP(refs_done) = REFS_INIT(REFS_MAX);
     struct refs mine CLEANUP(refs_done) = REFS_INIT(REFS_MAX);
-    int r = list_ours(repo, &mine, err);
+    bool ours = source_is(repo, upstream);
+    int r = ours ? list_ours(repo, &mine, err) : begin_other(gate, upstream, repo, err);
 
     if (r == 0)
         r = upstream_prepare(gate, upstream, repo, err);
     update->asked_ns = clock_now_ns();
     if (r == 0)
         r = fetch_list(gate, upstream, repo, &theirs, err);
+    /* Only now: who mistyped a URL gets the mirror back with the right one. */
+    if (r == 0 && !ours)
+        r = source_begin(gate, upstream, repo, err);
     if (r < 0)
         return r;
     update->changed = !refs_equal(&theirs, &mine) || fetch_unfinished(repo);
     if (update->changed)
         r = fetch_all(gate, upstream, repo, &mine, &theirs, err);
+    update->changed = update->changed || !ours;
     return r < 0 ? r : follow_head(gate, upstream, repo, &theirs, &update->changed, err);
 }
 
@@ -144,8 +159,8 @@ int mirror_update(const struct gate *gate, const struct upstream *upstream, cons
     return r;
 }
 
-int mirror_check(const struct gate *gate, const struct upstream *upstream, const char *repo,
-                 bool *anew, struct error *err)
+int mirror_check(struct gate *gate, const struct upstream **upstream, const char *repo, bool *anew,
+                 struct error *err)
 {
     cleanup_close int lock = -1;
     struct mirror_update update;
@@ -155,6 +170,8 @@ int mirror_check(const struct gate *gate, const struct upstream *upstream, const
         return r;
     r = lock_take(repo, CHECK_LOCK_TIMEOUT_MS, &lock, err);
     if (r == 0)
-        r = begin_anew(gate, upstream, repo, anew, err); /* somebody may have been first */
-    return r < 0 || !*anew ? r : bring_up(gate, upstream, repo, &update, err);
+        r = gate_load_again(gate, upstream, err);
+    if (r == 0)
+        r = begin_anew(gate, *upstream, repo, anew, err); /* somebody may have been first */
+    return r < 0 || !*anew ? r : bring_up(gate, *upstream, repo, &update, err);
 }

@@ -14,15 +14,16 @@ struct mirror_update {
 };
 
 /* Asks the upstream for its refs and fetches only when they differ from ours; deleted refs go, HEAD
- * follows. The repository's lock is held. The error is one line for the client to read; what git
+ * follows. What came from another URL than the upstream's is taken away once that has answered. The
+ * repository's lock is held. The error is one line for the client to read; what git
  * said is logged. A mirror that is found to be damaged is set aside and made anew. `update` is
  * filled in whatever came of it. */
 int mirror_update(const struct gate *gate, const struct upstream *upstream, const char *repo,
                   struct mirror_update *update, struct error *err);
 
 /* Reads the whole mirror; one that is damaged is set aside and made anew, which `anew` tells. Takes
- * the repository's lock when it comes to that. */
-int mirror_check(const struct gate *gate, const struct upstream *upstream, const char *repo,
-                 bool *anew, struct error *err);
+ * the repository's lock when it comes to that, and reads the configuration again. */
+int mirror_check(struct gate *gate, const struct upstream **upstream, const char *repo, bool *anew,
+                 struct error *err);
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lock.h"
 
@@ -39,6 +40,21 @@ int presence_join(const struct gate *gate, const struct upstream *upstream, stru
     if (gate->presence >= 0 && fcntl(gate->presence, F_OFD_SETLK, &place) < 0)
         return error_errno(err, -errno, "the gate can't lock its repository");
     return 0;
+}
+
+int presence_note(const struct gate *gate, uint64_t number, struct error *err)
+{
+    if (gate->presence >= 0 && lseek(gate->presence, (off_t)number, SEEK_SET) < 0)
+        return error_errno(err, -errno, "the gate can't lock its repository");
+    return 0;
+}
+
+bool presence_noted(const struct gate *gate, uint64_t *number)
+{
+    off_t at = gate->presence >= 0 ? lseek(gate->presence, 0, SEEK_CUR) : -1;
+
+    *number = at > 0 ? (uint64_t)at : 0;
+    return gate->presence >= 0;
 }
 
 bool presence_none(int fd, const char *name, uint64_t timeout_ms)

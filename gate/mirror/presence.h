@@ -20,6 +20,13 @@ int presence_open(const char *repos_dir, struct error *err);
  * repository from now on. Nothing for a hook that was started by hand. */
 int presence_join(const struct gate *gate, const struct upstream *upstream, struct error *err);
 
+/* A number that the connection keeps, for all of its hooks to read: 1 to PRESENCE_NOTE_MAX (it lies
+ * in the description, as the offset in the lock's file, and file systems bound that). Nothing, and
+ * false, for a hook that was started by hand. */
+#define PRESENCE_NOTE_MAX ((uint64_t)1 << 40)
+int presence_note(const struct gate *gate, uint64_t number, struct error *err);
+bool presence_noted(const struct gate *gate, uint64_t *number);
+
 /* True when no connection is at work in the repository of the upstream `name`, and none can be
  * while the repository's lock and `fd` are held. Waits at most `timeout_ms`. */
 bool presence_none(int fd, const char *name, uint64_t timeout_ms);

@@ -17,6 +17,7 @@
 #include "lock.h"
 #include "mirror/mirror.h"
 #include "mirror/presence.h"
+#include "mirror/source.h"
 #include "policy.h"
 #include "verbs.h"
 
@@ -25,6 +26,7 @@
 
 struct request {
     const char *service; /* "upload-pack", "receive-pack", or "mirror": our own, at start */
+    const char *path;    /* of the repository, or of a link to it */
     const char *client;
     uint64_t arrived_ns;
 };
@@ -54,31 +56,75 @@ static int judge_service(const struct upstream *upstream, const char *service, s
                : error_set(err, -EACCES, "the gate does not offer this service");
 }
 
-static int refresh(const struct gate *gate, const struct upstream *upstream, const char *repo,
-                   const struct request *request, struct outcome *outcome, struct error *err)
+/* Who asks waited for the lock, perhaps for minutes: what the GitGate says now counts. */
+static int judge_again(struct gate *gate, const struct upstream **upstream,
+                       const struct request *request, struct outcome *outcome, struct error *err)
+{
+    int r = gate_load_again(gate, upstream, err);
+
+    if (r == 0)
+        r = judge_service(*upstream, request->service, err);
+    outcome->denied = r < 0;
+    return r;
+}
+
+static int ask(const struct gate *gate, const struct upstream *upstream, const char *repo, int lock,
+               struct outcome *outcome, struct error *err)
 {
     struct mirror_update update = {0};
     struct refresh_record record;
-    cleanup_close int lock = -1;
-    int r = lock_take(repo, LOCK_TIMEOUT_MS, &lock, err);
+    int r = mirror_update(gate, upstream, repo, &update, err);
 
-    if (r == 0)
-        r = presence_join(gate, upstream, err);
-    if (r < 0)
-        return r;
-    if (lock_read_record(lock, &record) && record.started_ns >= request->arrived_ns) {
-        outcome->shared = true;
-        outcome->asked_ns = record.started_ns;
-        return record.ok ? 0 : error_set(err, -EIO, "%s", record.message);
-    }
-    r = mirror_update(gate, upstream, repo, &update, err);
     outcome->changed = update.changed;
     outcome->asked_ns = update.asked_ns;
     record = (struct refresh_record){.started_ns = update.asked_ns, .ok = r == 0};
+    snprintf(record.url, sizeof record.url, "%s", upstream->url_text);
     if (r < 0)
         snprintf(record.message, sizeof record.message, "%.*s", REFRESH_MESSAGE_MAX, err->msg);
     lock_write_record(lock, &record);
     return r;
+}
+
+static int share_or_ask(struct gate *gate, const struct upstream **upstream, const char *repo,
+                        int lock, const struct request *request, struct outcome *outcome,
+                        struct error *err)
+{
+    struct refresh_record record;
+    int r;
+
+    if (lock_read_record(lock, &record) && record.started_ns >= request->arrived_ns &&
+        strcmp(record.url, (*upstream)->url_text) == 0) {
+        outcome->shared = true;
+        outcome->asked_ns = record.started_ns;
+        return record.ok ? 0 : error_set(err, -EIO, "%s", record.message);
+    }
+    r = judge_again(gate, upstream, request, outcome, err);
+    return r < 0 ? r : ask(gate, *upstream, repo, lock, outcome, err);
+}
+
+/* A link by an upstream's former host and path does not lead to its successor. */
+static int check_path(const char *path, const char *repo, struct error *err)
+{
+    char real[PATH_MAX];
+
+    return realpath(path, real) && strcmp(real, repo) == 0
+               ? 0
+               : error_set(err, -ENOENT, "no such repository at this gate");
+}
+
+static int refresh(struct gate *gate, const struct upstream **upstream, const char *repo,
+                   const struct request *request, struct outcome *outcome, struct error *err)
+{
+    cleanup_close int lock = -1;
+    int r = lock_take(repo, LOCK_TIMEOUT_MS, &lock, err);
+
+    if (r == 0)
+        r = presence_join(gate, *upstream, err);
+    if (r == 0)
+        r = share_or_ask(gate, upstream, repo, lock, request, outcome, err);
+    if (r == 0)
+        r = check_path(request->path, repo, err);
+    return r < 0 ? r : source_join(gate, repo, err);
 }
 
 /* What receive-pack makes first is a folder for what comes. Where there is no room for one, it
@@ -154,19 +200,20 @@ int verb_refresh(int argc, char **argv)
         return 2;
     }
     request.service = argv[1];
+    request.path = argv[2];
     if (argc > 5)
         request.client = argv[5];
     if (gate_open(&gate, &err) < 0 || gate_load(&gate, &err) < 0) {
         log_error(&gate.log, "cannot read the configuration", json_pack("{s:s}", "error", err.msg));
         return refuse("the gate's configuration is not valid; its log says why");
     }
-    upstream = gate_upstream_at(&gate, argv[2], repo, &err);
+    upstream = gate_upstream_at(&gate, request.path, repo, &err);
     if (!upstream)
         return refuse(err.msg);
     r = judge_service(upstream, request.service, &err);
     outcome.denied = r < 0;
     if (r == 0)
-        r = refresh(&gate, upstream, repo, &request, &outcome, &err);
+        r = refresh(&gate, &upstream, repo, &request, &outcome, &err);
     if (r == 0 && strcmp(request.service, "receive-pack") == 0)
         r = try_room(repo, &err);
     tell_outcome(&gate, upstream, &request, &outcome, r, &err);

@@ -15,6 +15,7 @@
 #include "gate.h"
 #include "git.h"
 #include "lock.h"
+#include "mirror/source.h"
 #include "policy.h"
 #include "repo.h"
 #include "scan/judge.h"
@@ -361,6 +362,19 @@ static int fail(const struct scan *s, const struct error *err)
     return 1;
 }
 
+/* What is known is what the mirror has of the upstream: of no other, and not of one that was taken
+ * away while we looked. */
+static bool is_stale(const struct scan *s)
+{
+    struct error err = ERROR_INIT;
+
+    if (source_check(&s->gate, s->upstream, s->repo, &err) == 0)
+        return false;
+    tell("gitgate: push refused: %s\n", err.msg);
+    report(s, "denied", NULL);
+    return true;
+}
+
 /* ---- the verb ---- */
 
 static int prepare(struct scan *s, struct error *err)
@@ -387,11 +401,15 @@ int verb_scan(int argc, char **argv)
     (void)argv;
     if (prepare(&s, &err) < 0)
         return fail(&s, &err);
+    if (is_stale(&s))
+        return 1;
     event_send(&s.gate, "received", s.started_ns, json_object()); /* who sent it waits for us now */
     s.walked = walk_push(s.repo, &s.push, &s.walk);
     if (!judge_policy(&s))
         return 1;
     r = nothing_to_scan(&s) ? 0 : scan_content(&s, &err);
+    if (r <= 0 && is_stale(&s))
+        return 1;
     if (r < 0)
         return fail(&s, &err);
     if (r == 0)

@@ -107,15 +107,11 @@ static void start_mirrors(struct background *b)
 
 void background_mirror(struct background *b, const struct upstream *upstream)
 {
-    cleanup_free char *key = NULL;
+    const char *url = json_string_value(json_object_get(b->mirrored, upstream->name));
 
-    if (asprintf(&key, "%s %s", upstream->name, upstream->url_text) < 0) {
-        key = NULL;
+    if (url && strcmp(url, upstream->url_text) == 0)
         return;
-    }
-    if (json_object_get(b->mirrored, key))
-        return;
-    json_object_set_new(b->mirrored, key, json_true());
+    json_object_set_new(b->mirrored, upstream->name, json_string(upstream->url_text));
     json_array_append_new(b->to_mirror, json_string(upstream->name));
     start_mirrors(b);
 }
@@ -237,21 +233,18 @@ static void on_operation(void *data, const json_t *operation)
 
 /* ---- former upstreams ---- */
 
-/* Of an object whose keys begin with upstreams' names, up to a space if there is one. */
+/* Of an object whose keys are upstreams' names. */
 static void drop_former(const struct background *b, json_t *object)
 {
-    const char *key;
+    const char *name;
     json_t *value;
     void *next;
 
-    json_object_foreach_safe(object, next, key, value) {
-        cleanup_free char *name = strndup(key, strcspn(key, " "));
-
-        if (name && !gitgate_upstream(&b->connections->gate->spec, name)) {
+    json_object_foreach_safe(object, next, name, value)
+        if (!gitgate_upstream(&b->connections->gate->spec, name)) {
             journal_forget(b->connections->journal, name);
-            json_object_del(object, key);
+            json_object_del(object, name);
         }
-    }
 }
 
 static void forgotten(struct background *b)

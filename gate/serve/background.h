@@ -6,7 +6,7 @@
 
 struct background {
     struct connections *connections; /* for what its children inherit */
-    json_t *mirrored;                /* "<name> <url>" of all that were queued */
+    json_t *mirrored;                /* by name, the URL of all that were queued */
     json_t *to_mirror;               /* array of upstream names */
     json_t *changes;                 /* upstream name -> changes since its last maintenance */
     json_t *maintained;              /* upstream name -> when that began, ns */
@@ -24,7 +24,7 @@ struct background {
 int background_init(struct background *background, struct connections *connections,
                     struct error *err);
 
-/* Has an upstream mirrored, once for each URL that it has had. */
+/* Has an upstream mirrored, once, and again when its URL changes. */
 void background_mirror(struct background *background, const struct upstream *upstream);
 
 /* Has the repositories removed of upstreams that the gate has no longer, and forgets what it knows
