@@ -1,5 +1,7 @@
 #include "exchange.h"
 
+#include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
@@ -9,13 +11,14 @@
 
 /* As controller-runtime: an object of etcd's 1.5 MiB, twice, escaped. */
 #define BODY_MAX (7u << 20)
-/* All bodies together. It leaves room for the rest below the deployment's memory limit. */
-#define BODIES_MAX (48u << 20)
 /* Read and dropped so that the refusal arrives; beyond it is a cut. */
 #define DRAIN_MAX (128u << 20)
 
 #define HEAD_MAX 512 /* of an answer: six short lines */
-#define ANSWER_MAX (64u << 20)
+#define HEAD_ROOM (LWS_PRE + HEAD_MAX)
+/* Of an answer, what is given to libwebsockets at once: it keeps what the client doesn't take. The
+ * largest TLS record, so most answers are one record and one packet. */
+#define PIECE_MAX 16384
 
 static const char too_large[] = "the request is larger than 7 MiB";
 static const char too_many[] = "too many requests are being read: try again";
@@ -24,10 +27,8 @@ struct exchange {
     struct exchanges *all;
     struct lws *wsi; /* NULL when the client has gone */
     const struct server_route *route;
+    struct holding holding; /* the body's, then the answer's */
     struct buf body;
-    size_t body_size; /* its part of all->body_size */
-    bool reading;     /* in all->reading, as `next` says */
-    LIST_ENTRY(exchange) next;
     int refused; /* status that the request gets when it has been read, or 0 */
     const char *reason;
     uint64_t left; /* of the body, in bytes, read or dropped */
@@ -37,7 +38,9 @@ struct exchange {
     bool close;    /* the connection ends with the answer */
     int status;
     const char *content_type;
-    struct buf answer; /* room for LWS_PRE and the head, then the body */
+    struct buf answer; /* HEAD_ROOM bytes, the head at their end, then the body */
+    size_t written;    /* of the answer: where the next piece begins; 0: the head isn't made */
+    lws_usec_t answered;
 };
 
 /* ---- Life ---------------------------------------------------------------------------------- */
@@ -51,23 +54,20 @@ static struct exchange *exchange_new(struct exchanges *all, struct lws *wsi)
     exchange->all = all;
     exchange->wsi = wsi;
     exchange->body = BUF_INIT(BODY_MAX);
-    exchange->answer = BUF_INIT(LWS_PRE + HEAD_MAX + ANSWER_MAX);
+    exchange->answer = BUF_INIT(ROOM_MAX);
     all->open++;
     return exchange;
 }
 
-static void stop_reading(struct exchange *exchange)
+static void refuse(struct exchange *exchange, int status, const char *reason)
 {
-    if (exchange->reading)
-        LIST_REMOVE(exchange, next);
-    exchange->reading = false;
+    exchange->refused = status;
+    exchange->reason = reason;
 }
 
 static void drop_body(struct exchange *exchange)
 {
-    stop_reading(exchange);
-    exchange->all->body_size -= exchange->body_size;
-    exchange->body_size = 0;
+    room_leave(&exchange->all->room, &exchange->holding);
     buf_done(&exchange->body);
 }
 
@@ -98,13 +98,53 @@ int exchange_expire(struct session *session)
     return session && session->exchange && session->exchange->timed ? -1 : 0;
 }
 
+static struct exchange *exchange_of(struct holding *holding)
+{
+    return (struct exchange *)(void *)((char *)holding - offsetof(struct exchange, holding));
+}
+
+/* Another needs the room. A client that has still to send its body is told so; one that doesn't
+ * read can't be told, and goes. */
+static void give_way(struct holding *holding)
+{
+    struct exchange *exchange = exchange_of(holding);
+
+    if (holding->kind == HOLDING_COMING) {
+        refuse(exchange, 503, too_many);
+    } else {
+        buf_done(&exchange->answer);
+        exchange->timed = true;
+        lws_set_timer_usecs(exchange->wsi, 1);
+    }
+    drop_body(exchange);
+}
+
+void exchanges_init(struct exchanges *exchanges)
+{
+    room_init(&exchanges->room, give_way);
+}
+
 /* ---- The answer ---------------------------------------------------------------------------- */
+
+/* Room for the answer instead of the body; without it buf_error tells, and the connection ends. */
+static void keep_answer(struct exchange *exchange, const char *body, size_t len)
+{
+    struct room *room = &exchange->all->room;
+    struct buf *answer = &exchange->answer;
+
+    drop_body(exchange);
+    if (!room_enter(room, &exchange->holding, HOLDING_ANSWER, HEAD_ROOM + len + ROOM_UNREAD) ||
+        !buf_reserve(answer, HEAD_ROOM + len)) {
+        answer->err = -ENOMEM;
+        return;
+    }
+    answer->len = HEAD_ROOM;
+    buf_add(answer, body, len);
+}
 
 void exchange_answer(struct exchange *exchange, int status, const char *content_type,
                      const char *body, size_t len)
 {
-    struct buf *answer = &exchange->answer;
-
     exchange->handed = false;
     if (!exchange->wsi) {
         exchange_free(exchange);
@@ -112,10 +152,8 @@ void exchange_answer(struct exchange *exchange, int status, const char *content_
     }
     exchange->status = status;
     exchange->content_type = content_type;
-    if (buf_reserve(answer, LWS_PRE + HEAD_MAX + len)) {
-        answer->len = LWS_PRE + HEAD_MAX;
-        buf_add(answer, body, len);
-    }
+    exchange->answered = lws_now_usecs();
+    keep_answer(exchange, body, len);
     if (!exchange->in_call)
         lws_callback_on_writable(exchange->wsi);
 }
@@ -134,7 +172,7 @@ static int make_head(struct exchange *exchange, struct lws *wsi, unsigned char *
     unsigned char *p = start, *end = start + HEAD_MAX;
 
     if (lws_add_http_common_headers(wsi, (unsigned)exchange->status, exchange->content_type,
-                                    exchange->answer.len - LWS_PRE - HEAD_MAX, &p, end))
+                                    exchange->answer.len - HEAD_ROOM, &p, end))
         return -1;
     if (exchange->close &&
         lws_add_http_header_by_token(wsi, WSI_TOKEN_CONNECTION, (const unsigned char *)close_text,
@@ -146,19 +184,57 @@ static int make_head(struct exchange *exchange, struct lws *wsi, unsigned char *
     return 0;
 }
 
-/* Head and body as one write: one TLS record and one packet, for most. What the socket does not
- * take at once libwebsockets keeps. */
-static int write_whole(struct exchange *exchange, struct lws *wsi)
+static int write_head(struct exchange *exchange, struct lws *wsi)
 {
-    unsigned char head[HEAD_MAX], *start;
-    size_t head_len, len;
+    unsigned char head[HEAD_MAX];
+    size_t len;
 
-    if (buf_error(&exchange->answer) || make_head(exchange, wsi, head, &head_len) < 0)
+    if (make_head(exchange, wsi, head, &len) < 0)
         return -1;
-    start = (unsigned char *)exchange->answer.data + LWS_PRE + HEAD_MAX - head_len;
-    memcpy(start, head, head_len);
-    len = exchange->answer.len - LWS_PRE - HEAD_MAX + head_len;
-    return lws_write(wsi, start, len, LWS_WRITE_HTTP_FINAL) < (int)len ? -1 : 0;
+    exchange->written = HEAD_ROOM - len;
+    memcpy(exchange->answer.data + exchange->written, head, len);
+    return 0;
+}
+
+/* As much as the socket takes. libwebsockets may write in the LWS_PRE bytes before a piece: they
+ * have gone out, or are nothing's yet. */
+static int write_pieces(struct exchange *exchange, struct lws *wsi)
+{
+    const struct buf *answer = &exchange->answer;
+
+    while (exchange->written < answer->len) {
+        size_t left = answer->len - exchange->written, n = left < PIECE_MAX ? left : PIECE_MAX;
+        unsigned char *piece = (unsigned char *)answer->data + exchange->written;
+
+        if (lws_write(wsi, piece, n, n == left ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < (int)n)
+            return -1;
+        exchange->written += n;
+        if (lws_partial_buffered(wsi) || lws_send_pipe_choked(wsi))
+            break;
+    }
+    return 0;
+}
+
+static bool is_out(const struct exchange *exchange, struct lws *wsi)
+{
+    return exchange->written == exchange->answer.len && !lws_partial_buffered(wsi);
+}
+
+/* The client has read something, or this is the first time. It has so long for the next piece, and
+ * in all no longer than a request. */
+static int await_reader(struct exchange *exchange, struct lws *wsi)
+{
+    const struct server_limits *limits = &exchange->all->spec->limits;
+    lws_usec_t wait = limits->network_s * LWS_US_PER_SEC;
+    lws_usec_t left = exchange->answered + limits->request_s * LWS_US_PER_SEC - lws_now_usecs();
+
+    if (left <= 0)
+        return -1;
+    room_read(&exchange->all->room, &exchange->holding);
+    exchange->timed = true;
+    lws_set_timer_usecs(wsi, wait < left ? wait : left);
+    lws_callback_on_writable(wsi);
+    return 0;
 }
 
 int exchange_write(struct session *session, struct lws *wsi)
@@ -168,21 +244,23 @@ int exchange_write(struct session *session, struct lws *wsi)
 
     if (!exchange || !exchange->status)
         return 0;
-    exchange->close = exchange->close || exchange->all->stopping;
-    if (write_whole(exchange, wsi) < 0)
+    if (buf_error(&exchange->answer) || exchange->answer.len == 0) /* no room, or no more */
         return -1;
+    if (exchange->written == 0) {
+        exchange->close = exchange->close || exchange->all->stopping;
+        if (write_head(exchange, wsi) < 0)
+            return -1;
+    }
+    if (write_pieces(exchange, wsi) < 0)
+        return -1;
+    if (!is_out(exchange, wsi))
+        return await_reader(exchange, wsi);
     end = exchange->close;
     exchange_leave(session);
     return lws_http_transaction_completed(wsi) || end ? -1 : 0;
 }
 
 /* ---- The request --------------------------------------------------------------------------- */
-
-static void refuse(struct exchange *exchange, int status, const char *reason)
-{
-    exchange->refused = status;
-    exchange->reason = reason;
-}
 
 static bool header(struct lws *wsi, enum lws_token_indexes token, char *to, int size)
 {
@@ -208,45 +286,14 @@ static bool is_json(struct lws *wsi)
     return strcasecmp(type, json) == 0;
 }
 
-static struct exchange *largest_reading(const struct exchanges *all)
-{
-    struct exchange *exchange, *largest = NULL;
-
-    LIST_FOREACH(exchange, &all->reading, next)
-        if (!largest || exchange->body_size > largest->body_size)
-            largest = exchange;
-    return largest;
-}
-
-/* Whoever reaches the port may announce large bodies and send nothing more, with no certificate: a
- * few would keep the API server's reviews out. So the largest that isn't whole gives way to a
- * smaller one. */
-static bool make_room(struct exchanges *all, size_t len)
-{
-    while (len > BODIES_MAX - all->body_size) {
-        struct exchange *largest = largest_reading(all);
-
-        if (!largest || largest->body_size <= len)
-            return false;
-        refuse(largest, 503, too_many);
-        drop_body(largest);
-    }
-    return true;
-}
-
 /* Room for the body at once, or none. */
 static void reserve(struct exchange *exchange, size_t len)
 {
-    struct exchanges *all = exchange->all;
-
-    if (!make_room(all, len) || !buf_reserve(&exchange->body, len)) {
+    if (!room_enter(&exchange->all->room, &exchange->holding, HOLDING_COMING, len) ||
+        !buf_reserve(&exchange->body, len)) {
         refuse(exchange, 503, too_many);
-        return;
+        drop_body(exchange);
     }
-    exchange->body_size = len;
-    all->body_size += len;
-    LIST_INSERT_HEAD(&all->reading, exchange, next);
-    exchange->reading = true;
 }
 
 /* What can be said of a POST before its body has come. Its length in `*len`. */
@@ -356,7 +403,7 @@ int exchange_body_end(struct session *session, struct lws *wsi)
         return -1;
     if (exchange->status) /* answered without it */
         return 0;
-    stop_reading(exchange);
+    room_whole(&exchange->all->room, &exchange->holding);
     exchange->in_call = true;
     if (exchange->refused) {
         answer_text(exchange, exchange->refused, exchange->reason);

@@ -3,20 +3,22 @@
 #define GITGATE_WEBHOOK_EXCHANGE_H
 
 #include <libwebsockets.h>
-#include <sys/queue.h>
 
+#include "room.h"
 #include "server.h"
 
 /* What all exchanges of a server share. */
 struct exchanges {
     const struct server_spec *spec;
-    size_t open;                   /* exchanges that there are */
-    size_t body_size;              /* bytes that their bodies take or are to take */
-    LIST_HEAD(, exchange) reading; /* those whose body is not whole yet */
-    bool stopping;                 /* answers end their connections */
-    void (*closed)(void *data);    /* one has ended */
+    size_t open;                /* exchanges that there are */
+    struct room room;           /* for their bodies and answers */
+    bool stopping;              /* answers end their connections */
+    void (*closed)(void *data); /* one has ended */
     void *data;
 };
+
+/* With `spec`, `closed` and `data` set. */
+void exchanges_init(struct exchanges *exchanges);
 
 /* libwebsockets' memory for a connection, zeroed. */
 struct session {

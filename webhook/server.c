@@ -1,6 +1,8 @@
 #include "server.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -79,6 +81,14 @@ static int set_up_tls(struct server *server, SSL_CTX *tls)
 
 /* ---- libwebsockets ------------------------------------------------------------------------- */
 
+/* Of what a client doesn't read, the kernel would keep megabytes, which count as the webhook's. */
+static int bound_unsent(int fd)
+{
+    static const int size = READ_SIZE;
+
+    return setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &size, sizeof size);
+}
+
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                     size_t len)
 {
@@ -89,7 +99,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
         return set_up_tls(server, user);
     case LWS_CALLBACK_FILTER_NETWORK_CONNECTION:
-        return server->exchanges.stopping ? -1 : 0;
+        return server->exchanges.stopping ? -1 : bound_unsent((int)(intptr_t)in);
     case LWS_CALLBACK_HTTP:
         return exchange_start(&server->exchanges, session, wsi, in);
     case LWS_CALLBACK_HTTP_BODY:
@@ -235,6 +245,7 @@ int server_new(uv_loop_t *loop, const struct server_spec *spec, struct server **
         return error_set(err, -ENOMEM, "out of memory");
     server->spec = spec;
     server->exchanges = (struct exchanges){.spec = spec, .closed = check_stopped, .data = server};
+    exchanges_init(&server->exchanges);
     server->loop = loop;
     server->stop_timer.data = server->stop_check.data = server;
     uv_timer_init(loop, &server->stop_timer);

@@ -192,6 +192,35 @@ closed() {
 	client_pid=
 }
 
+# large : a review whose answer is as large as they come
+large() { review 1000 0 | jq -c '.request.object.metadata.labels = {"gitgate.dev/gate": "agents"}'; }
+
+@test "a large answer comes whole, also to who reads it slowly" {
+	local rate operations
+	for rate in 1G 1M; do
+		run -0 post /mutate-pod --limit-rate $rate < <(large)
+		operations=$(head -n 1 <<<"$output" | jq -r .response.patch | base64 -d | jq length)
+		[ "$operations" -gt 3000 ]
+	done
+}
+
+# peak : the most that the webhook ever had resident, in MiB
+peak() { awk '/^VmHWM/ {print int($2 / 1024)}' "/proc/$(cat "$work/pid")/status"; }
+
+# unsent : what the kernel keeps for its clients, in MiB
+unsent() { ss -Htn "sport = :$(cat "$work/port")" | awk '{sum += $3} END {print int(sum / 1048576)}'; }
+
+@test "answers that nobody reads take a bounded memory, and keep no review from its answer" {
+	restart --network-timeout 5
+	REVIEW=$(large) stalls unread 250
+	injects
+	[ "$(peak)" -lt 100 ] || { echo "it took $(peak) MiB"; return 1; }
+	[ "$(unsent)" -lt 30 ] || { echo "its kernel keeps $(unsent) MiB"; return 1; }
+	closed 250 0 40
+	injects
+	restart
+}
+
 @test "more connections than the cap wait, and are served when others have gone" {
 	restart --max-connections 30 --network-timeout 3 --idle-timeout 4
 	stalls silent 100
