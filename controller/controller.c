@@ -174,6 +174,13 @@ void controller_synced(void *data)
     await_lull(controller);
 }
 
+void controller_unreadable(void *data, const struct kube_resource *resource)
+{
+    struct controller *controller = data;
+
+    measure_unreadable(&controller->measure, resource);
+}
+
 /* ---- Who works ---------------------------------------------------------------------------- */
 
 static uint64_t time_to_write(void *data)
@@ -300,6 +307,7 @@ static int watch_objects(struct controller *controller, const struct kube_resour
                                    .keep = keep_seen,
                                    .changed = changed,
                                    .synced = controller_synced,
+                                   .unreadable = controller_unreadable,
                                    .data = controller};
 
     return kube_watch_start(controller->client, &spec, controller->log, ret, err);
@@ -313,6 +321,7 @@ static int watch_gates(struct controller *controller, const char *namespace_, st
                                    .release = kept_gate_done,
                                    .changed = on_gate,
                                    .synced = controller_synced,
+                                   .unreadable = controller_unreadable,
                                    .data = controller};
 
     return kube_watch_start(controller->client, &spec, controller->log, &controller->gates, err);

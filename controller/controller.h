@@ -57,6 +57,9 @@ void controller_finish(struct controller *controller, void (*finished)(void *dat
 /* For the watches: the first list of one has come. `controller` is a struct controller. */
 void controller_synced(void *controller);
 
+/* Likewise: of an object came what can't be read. */
+void controller_unreadable(void *controller, const struct kube_resource *resource);
+
 /* The pods of that gate (if there is one) are others than before; they come in swarms. */
 void controller_recount(struct controller *controller, const char *ns, const char *gate);
 

@@ -112,6 +112,8 @@ static int add_packed(const struct node *object, struct kept_gate gate, struct b
 
     buf_reserve(&text, TEXT_AT_FIRST);
     object_write(&text, object, &kube_gitgates);
+    if (buf_error(&text) == -E2BIG)
+        return -EBADMSG;
     if (buf_error(&text) || pack(&text, &packed) < 0)
         return -ENOMEM;
     gate.len = (uint32_t)text.len;
@@ -128,14 +130,15 @@ int kept_gate_add(const struct node *object, struct buf *kept)
     struct kept_gate gate = {.version =
                                  version_parse(node_string(node_get(metadata, "resourceVersion")))};
     json_auto_t *tree = node_to_json(selector);
+    int r;
 
     if (!gate.version)
         return -EBADMSG;
     gate.selector = tree;
-    if ((selector && !tree) || add_packed(object, gate, kept) < 0)
-        return -ENOMEM;
-    json_incref(tree);
-    return 0;
+    r = selector && !tree ? -ENOMEM : add_packed(object, gate, kept);
+    if (r == 0)
+        json_incref(tree);
+    return r;
 }
 
 void kept_gate_done(void *kept)

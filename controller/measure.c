@@ -55,6 +55,11 @@ void measure_init(struct measure *measure, struct metrics *metrics, const char *
         metrics, "rest_client_requests_total",
         "Answers of the API server, by status code (\"<error>\": none came), method and host.",
         LABELS("code", "method", "host"));
+    measure->unreadable =
+        metrics_counter(metrics, "gitgate_unreadable_objects_total",
+                        "Objects that the API server told of and that can't be read: the log names "
+                        "them.",
+                        LABELS("resource"));
 }
 
 void measure_begin(struct measure *measure)
@@ -88,4 +93,9 @@ void measure_answer(void *data, const char *method, int status)
 
     snprintf(code, sizeof code, "%d", status);
     metric_add(measure->requests, 1, LABELS(status ? code : "<error>", method, measure->host));
+}
+
+void measure_unreadable(struct measure *measure, const struct kube_resource *resource)
+{
+    metric_add(measure->unreadable, 1, LABELS(resource->plural));
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "kube/client.h"
+#include "kube/resource.h"
 #include "metrics/metrics.h"
 
 /* The value of the labels "name" and "controller". */
@@ -16,7 +17,7 @@ enum outcome { OUTCOME_SUCCESS, OUTCOME_ERROR, OUTCOME_REQUEUE_AFTER };
 
 struct measure {
     struct metric *reconciles, *errors, *seconds, *active;
-    struct metric *leads, *requests;
+    struct metric *leads, *requests, *unreadable;
     unsigned working;
     char host[METRIC_LABEL_VALUE_MAX]; /* the API server's, with its port */
 };
@@ -37,5 +38,8 @@ void measure_leads(struct measure *measure, const char *lease, bool leads);
 
 /* For kube_client_observe; `measure` is a struct measure. */
 void measure_answer(void *measure, const char *method, int status);
+
+/* An object came that can't be read. */
+void measure_unreadable(struct measure *measure, const struct kube_resource *resource);
 
 #endif

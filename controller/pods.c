@@ -181,6 +181,7 @@ static int watch_pods(struct controller *controller, const struct kube_watch_spe
     spec.namespace_ = controller->pods.namespace_;
     spec.field_selector = NOT_ENDED;
     spec.metadata_only = true;
+    spec.unreadable = controller_unreadable;
     spec.data = controller;
     return kube_watch_start(controller->client, &spec, controller->log, ret, err);
 }
@@ -214,6 +215,7 @@ static int watch_namespaces(struct controller *controller, struct error *err)
                                    .metadata_only = true,
                                    .changed = on_namespace,
                                    .synced = controller_synced,
+                                   .unreadable = controller_unreadable,
                                    .data = controller};
 
     return kube_watch_start(controller->client, &spec, controller->log,

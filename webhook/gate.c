@@ -114,20 +114,30 @@ static char *not_ready(const json_t *object)
     return NULL;
 }
 
+/* A GitGate that can't be read has no spec: it may select any pod, and each is told so. */
+static int select_pods(const json_t *object, struct gate *gate)
+{
+    const json_t *spec = json_object_get(object, "spec");
+    const json_t *selector = json_object_get(spec, "podSelector");
+
+    if (spec && !json_is_object(selector))
+        return 0;
+    gate->pod_selector = spec ? json_deep_copy(selector) : json_object();
+    return gate->pod_selector ? 0 : -ENOMEM;
+}
+
 struct gate *gate_new(const json_t *object)
 {
     CLEANUP(free_gate) struct gate *gate = calloc(1, sizeof *gate);
     const json_t *metadata = json_object_get(object, "metadata");
-    const json_t *selector = json_object_get(json_object_get(object, "spec"), "podSelector");
 
     if (!gate)
         return NULL;
     gate->namespace_ = strdup(text_of(metadata, "namespace"));
     gate->name = strdup(text_of(metadata, "name"));
-    gate->pod_selector = json_is_object(selector) ? json_deep_copy(selector) : NULL;
     gate->not_ready = not_ready(object);
     if (!gate->namespace_ || !*gate->namespace_ || !gate->name || !*gate->name ||
-        (json_is_object(selector) && !gate->pod_selector) || decode(object, gate) < 0)
+        select_pods(object, gate) < 0 || decode(object, gate) < 0)
         return NULL;
     return TAKE_PTR(gate);
 }

@@ -9,6 +9,7 @@
 
 struct gates {
     struct kube_watch *watch;
+    struct metric *unreadable;
     struct gate **list; /* what gates_of gave last */
     size_t n, size;
 };
@@ -31,15 +32,30 @@ static void release(void *kept)
     gate_free(*(struct gate **)kept);
 }
 
-int gates_new(struct kube_client *client, const struct log *log, struct gates **ret,
-              struct error *err)
+static void count_unreadable(void *data, const struct kube_resource *resource)
+{
+    const struct gates *gates = data;
+
+    metric_add(gates->unreadable, 1, LABELS(resource->plural));
+}
+
+int gates_new(struct kube_client *client, const struct log *log, struct metrics *metrics,
+              struct gates **ret, struct error *err)
 {
     cleanup_free struct gates *gates = calloc(1, sizeof *gates);
-    struct kube_watch_spec spec = {.resource = &kube_gitgates, .keep = keep, .release = release};
+    struct kube_watch_spec spec = {.resource = &kube_gitgates,
+                                   .keep = keep,
+                                   .release = release,
+                                   .unreadable = count_unreadable,
+                                   .data = gates};
     int r;
 
     if (!gates)
         return error_set(err, -ENOMEM, "out of memory");
+    gates->unreadable = metrics_counter(
+        metrics, "gitgate_unreadable_objects_total",
+        "GitGates that the API server told of and that can't be read: the log names them.",
+        LABELS("resource"));
     r = kube_watch_start(client, &spec, log, &gates->watch, err);
     if (r < 0)
         return r;

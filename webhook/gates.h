@@ -8,11 +8,13 @@
 #include "base/log.h"
 #include "gate.h"
 #include "kube/client.h"
+#include "metrics/metrics.h"
 
 struct gates;
 
-int gates_new(struct kube_client *client, const struct log *log, struct gates **ret,
-              struct error *err);
+/* `metrics` may be NULL. */
+int gates_new(struct kube_client *client, const struct log *log, struct metrics *metrics,
+              struct gates **ret, struct error *err);
 
 /* Before kube_client_free; the loop must run once more. NULL is fine. */
 void gates_free(struct gates *gates);

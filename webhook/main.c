@@ -214,7 +214,8 @@ static int start_client(struct program *program, struct error *err)
     program->admission.lookups = lookups_new(program->client);
     if (!program->admission.lookups)
         return error_set(err, -ENOMEM, "out of memory");
-    return gates_new(program->client, &program->log, &program->admission.gates, err);
+    return gates_new(program->client, &program->log, program->metrics, &program->admission.gates,
+                     err);
 }
 
 static int start_server(struct program *program, struct error *err)

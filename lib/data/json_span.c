@@ -87,14 +87,15 @@ static struct json_span value_behind(char *at, const char *end, char separator)
 
 struct json_span json_span_get(struct json_span object, const char *key)
 {
-    const char *end = object.at + object.len;
     size_t len = strlen(key);
     struct json_span name, value;
-    char *at = object.at ? object.at + 1 : NULL;
+    const char *end;
+    char *at;
 
-    if (!at || *object.at != '{')
+    if (!object.at || *object.at != '{')
         return (struct json_span){0};
-    for (;; at = value.at + value.len) {
+    end = object.at + object.len;
+    for (at = object.at + 1;; at = value.at + value.len) {
         name = value_behind(at, end, ',');
         if (!name.at || *name.at != '"')
             return (struct json_span){0};
@@ -106,9 +107,17 @@ struct json_span json_span_get(struct json_span object, const char *key)
 
 struct json_span json_span_next(struct json_span array, struct json_span last)
 {
+    struct json_span next;
+    char *end, *at;
+
     if (!array.at || *array.at != '[')
         return (struct json_span){0};
-    return value_behind(last.at ? last.at + last.len : array.at + 1, array.at + array.len, ',');
+    end = array.at + array.len;
+    at = last.at ? last.at + last.len : array.at + 1;
+    next = value_behind(at, end, ',');
+    if (!next.at)
+        next.whole = array.whole && skip_space(at, end) == end - 1;
+    return next;
 }
 
 bool json_span_text(struct json_span value, char *to, size_t size)

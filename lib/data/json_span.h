@@ -22,7 +22,8 @@ struct json_span json_span_of(char *text, size_t len);
 /* Of an object: the value of its first member that is spelled like that, of a cut one too. */
 struct json_span json_span_get(struct json_span object, const char *key);
 
-/* Of an array: the element behind `last`, or the first (NULL at). */
+/* Of an array: the element behind `last`, or the first (NULL at). Where there is none, `whole`
+ * tells whether the array ends there. */
 struct json_span json_span_next(struct json_span array, struct json_span last);
 
 /* A string of up to size - 1 characters that need no escape, into `to`; false for anything else. */

@@ -15,13 +15,49 @@ void kube_decoder_done(struct kube_decoder *decoder)
 void kube_decoder_reset(struct kube_decoder *decoder)
 {
     buf_reset(&decoder->line);
+    decoder->cut = false;
 }
 
-/* The line that was gathered: read where it stands. Empty ones are allowed between documents
- * (keepalives of proxies). */
-static int decode_line(struct kube_decoder *decoder, struct error *err)
+static int fail_long(const struct kube_decoder *decoder, struct error *err)
+{
+    return error_set(err, -E2BIG, "the stream holds a line of more than %zu bytes",
+                     decoder->line.max);
+}
+
+/* Reads text[0..len), which it changes. */
+static int read_text(char *text, size_t len, struct document *ret, struct error *err)
+{
+    struct error why = ERROR_INIT;
+    int r;
+
+    object_mend(text, len);
+    r = document_parse(text, len, ret, &why);
+    if (r == -ENOMEM)
+        return error_set(err, r, "memory is short");
+    if (r < 0)
+        return error_set(err, -EBADMSG, "a line of the stream %s", why.msg);
+    if (!node_is(document_root(ret), NODE_OBJECT))
+        return error_set(err, -EBADMSG, "a line of the stream is not a JSON object");
+    return 0;
+}
+
+/* A copy is read: what can't be is told as it came. */
+static int read_line(const struct kube_decoder *decoder, size_t len, struct buf *copy,
+                     struct document *ret, struct error *err)
+{
+    if (decoder->cut)
+        return fail_long(decoder, err);
+    buf_add(copy, decoder->line.data, len);
+    if (buf_error(copy))
+        return error_set(err, -ENOMEM, "memory is short");
+    return read_text(copy->data, len, ret, err);
+}
+
+/* The line that was gathered. Empty ones are allowed between documents (keepalives of proxies). */
+static int decode_line(const struct kube_decoder *decoder, struct error *err)
 {
     cleanup_document struct document document = DOCUMENT_INIT;
+    cleanup_buf struct buf copy = BUF_INIT(decoder->line.max);
     struct error why = ERROR_INIT;
     char *line = decoder->line.data;
     size_t len = decoder->line.len;
@@ -31,24 +67,23 @@ static int decode_line(struct kube_decoder *decoder, struct error *err)
         len--;
     if (!len)
         return 0;
-    object_mend(line, len);
-    r = document_parse(line, len, &document, &why);
-    if (r == -ENOMEM)
-        return error_set(err, r, "memory is short");
-    if (r < 0)
-        return error_set(err, -EBADMSG, "a line of the stream %s", why.msg);
-    if (!node_is(document_root(&document), NODE_OBJECT))
-        return error_set(err, -EBADMSG, "a line of the stream is not a JSON object");
-    return decoder->emit(decoder->data, document_root(&document), err);
+    r = read_line(decoder, len, &copy, &document, &why);
+    if (r == 0)
+        return decoder->emit(decoder->data, document_root(&document), err);
+    if (r != -ENOMEM && decoder->broken)
+        return decoder->broken(decoder->data, line, len, &why, err);
+    return error_set(err, r, "%s", why.msg);
 }
 
 static int gather(struct kube_decoder *decoder, const char *bytes, size_t len, struct error *err)
 {
-    buf_add(&decoder->line, bytes, len);
-    if (buf_error(&decoder->line))
-        return error_set(err, buf_error(&decoder->line),
-                         "the stream holds a line of more than %zu bytes", decoder->line.max);
-    return 0;
+    size_t room = decoder->line.max - decoder->line.len;
+
+    decoder->cut |= len > room;
+    if (decoder->cut && !decoder->broken)
+        return fail_long(decoder, err);
+    buf_add(&decoder->line, bytes, len > room ? room : len);
+    return buf_error(&decoder->line) ? error_set(err, -ENOMEM, "memory is short") : 0;
 }
 
 int kube_decoder_feed(struct kube_decoder *decoder, const char *bytes, size_t len,
@@ -66,6 +101,7 @@ int kube_decoder_feed(struct kube_decoder *decoder, const char *bytes, size_t le
             buf_done(&decoder->line); /* few are: their memory is not kept for the watch's life */
         else
             buf_reset(&decoder->line);
+        decoder->cut = false;
         if (r < 0)
             return r;
         bytes = end + 1;

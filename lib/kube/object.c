@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "data/json_span.h"
 #include "data/json_text.h"
 #include "data/json_write.h"
 
@@ -94,6 +93,8 @@ void object_mend(char *text, size_t len)
     replace_nul(text, len);
 }
 
+#define KNOWN_SIZE 256 /* a name has 253 characters at most */
+
 /* ---- What an object is ---------------------------------------------------------------------- */
 
 int object_key_of(const struct node *object, struct object_key *ret, struct error *err)
@@ -107,6 +108,25 @@ int object_key_of(const struct node *object, struct object_key *ret, struct erro
     if (!ret->name || !ret->version)
         return error_set(err, -EBADMSG, "the API server sent an object without name or version");
     return 0;
+}
+
+void object_write_known(struct buf *to, struct json_span object)
+{
+    static const char *const keys[] = {"name", "resourceVersion", "namespace", "uid"};
+    struct json_span metadata = json_span_get(object, "metadata");
+    char texts[sizeof keys / sizeof *keys][KNOWN_SIZE] = {""};
+    bool begun = false;
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (!json_span_text(json_span_get(metadata, keys[i]), texts[i], sizeof texts[i]))
+            texts[i][0] = '\0';
+    if (!*texts[0] || !*texts[1])
+        return;
+    buf_adds(to, "{\"metadata\":{");
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++, begun = true)
+        if (*texts[i])
+            buf_addf(to, "%s\"%s\":\"%s\"", begun ? "," : "", keys[i], texts[i]);
+    buf_adds(to, "}}");
 }
 
 /* All members but `left_out`. */

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "data/document.h"
+#include "data/json_span.h"
 #include "kube/resource.h"
 
 /* Before a document of the API server is read: what whoever may write any one object can put there,
@@ -27,6 +28,10 @@ struct object_key {
 
 /* -EBADMSG when name or version are missing. */
 int object_key_of(const struct node *object, struct object_key *ret, struct error *err);
+
+/* What stands for an object that can't be read: adds {"metadata":{...}} with namespace, name, uid
+ * and resourceVersion alone, out of its text. Nothing when it has no name or version there. */
+void object_write_known(struct buf *to, struct json_span object);
 
 /* The object as a tree of its own, without metadata.managedFields (most of a small object) and with
  * its type (objects of a list come without). NULL when memory is short. */

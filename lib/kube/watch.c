@@ -13,6 +13,7 @@
 #define BACKOFF_MIN_MS 200u  /* client-go starts at 800: one controller is no herd */
 #define BACKOFF_MAX_MS 10000u
 #define CONTINUE_MAX 4096
+#define KNOWN_MAX 4096
 #define QUERY_MAX 8192
 #define VALUE_MAX KUBE_LINE_MAX /* what is kept of an object is no more than it */
 
@@ -38,43 +39,90 @@ static void tell_replaced(const struct kube_watch *watch, const struct object_ke
         watch->spec.replaced(watch->spec.data, key->ns, key->name, kept);
 }
 
-int watch_put(struct kube_watch *watch, const struct node *object, struct error *err)
+/* Said once, until it can be read again; counted each time. */
+static void note_unreadable(const struct kube_watch *watch, const struct object_key *key,
+                            const char *why)
 {
-    cleanup_buf struct buf value = BUF_INIT(VALUE_MAX);
-    enum kube_change change;
-    struct object_key key;
-    void *kept;
-    int r = object_key_of(object, &key, err);
-
-    if (r < 0)
-        return r;
-    r = watch->spec.keep ? watch->spec.keep(object, &value) : 0;
-    if (r == -EBADMSG)
-        return error_set(err, r, "the API server sent an object that can't be read");
-    if (r < 0)
-        return error_set(err, r, "memory is short");
-    tell_replaced(watch, &key);
-    change = kube_store_get(watch->store, key.ns, key.name) ? KUBE_MODIFIED : KUBE_ADDED;
-    kept = kube_store_put(watch->store, key.ns, key.name, value.data, value.len);
-    if (!kept)
-        return error_set(err, -ENOMEM, "memory is short");
-    tell(watch, change, key.ns, key.name, kept);
-    return 0;
+    if (watch->spec.unreadable)
+        watch->spec.unreadable(watch->spec.data, watch->spec.resource);
+    if (kube_store_get(watch->unreadable, key->ns, key->name))
+        return;
+    log_warn(watch->log, "an object can't be read, it counts as one of which nothing is known",
+             json_pack("{s:s, s:s, s:s, s:s}", "resource", watch->spec.resource->plural,
+                       "namespace", key->ns, "name", key->name, "error", why));
+    kube_store_put(watch->unreadable, key->ns, key->name, "", 0);
 }
 
 static void take_out(struct kube_watch *watch, const struct object_key *key)
 {
     void *kept = kube_store_get(watch->store, key->ns, key->name);
 
+    kube_store_remove(watch->unreadable, key->ns, key->name);
     if (!kept)
         return;
     tell(watch, KUBE_DELETED, key->ns, key->name, kept);
     kube_store_remove(watch->store, key->ns, key->name);
 }
 
+static int put_kept(struct kube_watch *watch, const struct object_key *key, const struct buf *value,
+                    struct error *err)
+{
+    bool there = kube_store_get(watch->store, key->ns, key->name);
+    void *kept;
+
+    tell_replaced(watch, key);
+    kept = kube_store_put(watch->store, key->ns, key->name, value->data, value->len);
+    if (!kept)
+        return error_set(err, -ENOMEM, "memory is short");
+    tell(watch, there ? KUBE_MODIFIED : KUBE_ADDED, key->ns, key->name, kept);
+    return 0;
+}
+
+int watch_put(struct kube_watch *watch, const struct node *object, struct error *err)
+{
+    cleanup_buf struct buf value = BUF_INIT(VALUE_MAX);
+    struct object_key key;
+    int r = object_key_of(object, &key, err);
+
+    if (r < 0)
+        return r;
+    r = watch->spec.keep ? watch->spec.keep(object, &value) : 0;
+    if (r == -EBADMSG) {
+        take_out(watch, &key);
+        note_unreadable(watch, &key, watch->why ? watch->why : "it can't be kept");
+        return 0;
+    }
+    if (r < 0)
+        return error_set(err, r, "memory is short");
+    if (watch->why)
+        note_unreadable(watch, &key, watch->why);
+    else
+        kube_store_remove(watch->unreadable, key.ns, key.name);
+    return put_kept(watch, &key, &value, err);
+}
+
+int watch_put_unreadable(struct kube_watch *watch, struct json_span object, const char *why,
+                         struct error *err)
+{
+    cleanup_document struct document document = DOCUMENT_INIT;
+    cleanup_buf struct buf known = BUF_INIT(KNOWN_MAX);
+    int r;
+
+    object_write_known(&known, object);
+    if (document_parse(known.data, known.len, &document, NULL) < 0)
+        return error_set(err, -EBADMSG, "the API server sent what can't be read: %s", why);
+    watch->why = why;
+    r = watch_put(watch, document_root(&document), err);
+    watch->why = NULL;
+    return r;
+}
+
 static void tell_gone(void *data, const char *ns, const char *name, void *kept)
 {
-    tell(data, KUBE_DELETED, ns, name, kept);
+    struct kube_watch *watch = data;
+
+    kube_store_remove(watch->unreadable, ns, name);
+    tell(watch, KUBE_DELETED, ns, name, kept);
 }
 
 void watch_sweep(struct kube_watch *watch)
@@ -181,14 +229,34 @@ static int on_event(void *data, const struct node *event, struct error *err)
     return r;
 }
 
+/* As an event of what is known of its object. */
+static int on_broken(void *data, char *text, size_t len, const struct error *why, struct error *err)
+{
+    struct kube_watch *watch = data;
+    cleanup_document struct document event = DOCUMENT_INIT;
+    cleanup_buf struct buf known = BUF_INIT(KNOWN_MAX);
+    struct json_span line = json_span_of(text, len);
+    char type[16] = "";
+    int r;
+
+    json_span_text(json_span_get(line, "type"), type, sizeof type);
+    buf_addf(&known, "{\"type\":\"%s\",\"object\":", type);
+    object_write_known(&known, json_span_get(line, "object"));
+    buf_addc(&known, '}');
+    if (document_parse(known.data, known.len, &event, NULL) < 0)
+        return error_set(err, why->code, "%s", why->msg);
+    watch->why = why->msg;
+    r = on_event(watch, document_root(&event), err);
+    watch->why = NULL;
+    return r;
+}
+
 static int on_bytes(void *data, const char *bytes, size_t len, struct error *err)
 {
     struct kube_watch *watch = data;
     int r = kube_decoder_feed(&watch->decoder, bytes, len, err);
 
-    if (r == 0)
-        watch->failures = 0;
-    else
+    if (r < 0)
         watch->relist = true; /* what was not understood may be a change that we miss */
     return r;
 }
@@ -197,7 +265,8 @@ static int on_bytes(void *data, const char *bytes, size_t len, struct error *err
 static void on_watch_end(void *data, const struct kube_response *response)
 {
     struct kube_watch *watch = data;
-    bool lived = uv_now(watch->timer.loop) - watch->started >= WATCH_SHORT_MS;
+    uint64_t life = uv_now(watch->timer.loop) - watch->started;
+    bool gone = response->err.code == -ESTALE;
     bool refused = response->status >= 400 && response->status != 429;
     bool unknown = watch->listing && (response->status == 400 || response->status == 422);
 
@@ -210,11 +279,14 @@ static void on_watch_end(void *data, const struct kube_response *response)
     if (unknown)
         list_in_pages(watch, response->err.msg);
     watch->relist = false;
-    if (response->err.code == -ESTALE || unknown)
+    if (life >=
+        BACKOFF_MAX_MS) /* not by its first bytes: those are what the next one fails at, too */
+        watch->failures = 0;
+    if (unknown || (gone && watch->failures++ == 0))
         watch_request(watch);
     else if (response->err.code)
         watch_fail(watch, &response->err, response->retry_after);
-    else if (lived)
+    else if (life >= WATCH_SHORT_MS)
         watch_request(watch);
     else
         go_on_later(watch, 0);
@@ -282,6 +354,7 @@ static void free_watch(uv_handle_t *timer)
     struct kube_watch *watch = timer->data;
 
     kube_store_free(watch->store);
+    kube_store_free(watch->unreadable);
     kube_decoder_done(&watch->decoder);
     buf_done(&watch->next_page);
     free(watch->version);
@@ -299,10 +372,14 @@ int kube_watch_start(struct kube_client *client, const struct kube_watch_spec *s
     watch->spec = *spec;
     watch->log = log;
     watch->decoder = KUBE_DECODER_INIT(KUBE_LINE_MAX, on_event, watch);
+    watch->decoder.broken = on_broken;
     watch->next_page = BUF_INIT(CONTINUE_MAX);
     watch->page = PAGE_OBJECTS;
     watch->store = kube_store_new(watch->spec.release);
-    if (!watch->store) {
+    watch->unreadable = kube_store_new(NULL);
+    if (!watch->store || !watch->unreadable) {
+        kube_store_free(watch->store);
+        kube_store_free(watch->unreadable);
         free(watch);
         return error_set(err, -ENOMEM, "memory is short");
     }

@@ -4,7 +4,12 @@
  *
  * A watch that ends, hangs, is cut or fails resumes from the last resourceVersion, with jittered
  * backoff; 410 Gone and what can't be understood lead to a new list, whose difference to the store
- * is told as changes (what is in both is told as modified: it may be). */
+ * is told as changes (what is in both is told as modified: it may be).
+ *
+ * One object that can't be read (its text is too long, or no strict reader takes it) fails nothing:
+ * whoever may write one would stop all. It is kept as one of which namespace, name, uid and
+ * resourceVersion are known and nothing else, in the place of what was known of it before: so of a
+ * GitGate no earlier spec is enforced on, and an object that a GitGate owned is nobody's. */
 #ifndef GITGATE_KUBE_WATCH_H
 #define GITGATE_KUBE_WATCH_H
 
@@ -28,8 +33,9 @@ struct kube_watch_spec {
     bool metadata_only;  /* PartialObjectMetadata: no spec, data or status crosses the wire */
 
     /* What the store keeps of an object: adds the bytes of a value to `kept`. `object` is good for
-     * the call. 0, -ENOMEM, or -EBADMSG for an object that can't be read, as after which the watch
-     * fails. Without it only is kept that the object is there. `release`: see kube_store_new. */
+     * the call, and may be one of which only its metadata's four fields are known. 0, -ENOMEM, or
+     * -EBADMSG for what can't be kept in any form, which counts as gone. Without it only is kept
+     * that the object is there. `release`: see kube_store_new. */
     int (*keep)(const struct node *object, struct buf *kept);
     void (*release)(void *kept);
 
@@ -39,6 +45,8 @@ struct kube_watch_spec {
     /* Just before a kept value makes room for a newer one of the same object. May be NULL. */
     void (*replaced)(void *data, const char *namespace_, const char *name, const void *kept);
     void (*synced)(void *data); /* once: the first list is in the store */
+    /* An object came that can't be read: each time. May be NULL. */
+    void (*unreadable)(void *data, const struct kube_resource *resource);
     void *data;
 };
 

@@ -5,25 +5,50 @@
 #include "kube/object.h"
 #include "kube/watch_parts.h"
 
+#define METADATA_MAX 16384     /* a list's: two strings */
 #define STREAM_AGAIN_MS 600000 /* one that was silent has cost a minute: not each time */
 #define STREAM_ENDS "k8s.io/initial-events-end" /* an annotation */
 
 /* ---- In pages ------------------------------------------------------------------------------- */
 
-static int read_items(struct kube_watch *watch, const struct node *list, struct error *err)
+/* A copy of text[0..len), as a document. -EINVAL or -E2BIG when it can't be read: `why` says so. */
+static int read_copy(struct json_span text, struct buf *copy, struct document *ret,
+                     struct error *why)
 {
-    const struct node *items = node_get(list, "items"), *item;
+    buf_add(copy, text.at, text.len);
+    if (buf_error(copy))
+        return error_set(why, buf_error(copy), "it has more than %zu bytes", copy->max);
+    object_mend(copy->data, copy->len);
+    return document_parse(copy->data, copy->len, ret, why);
+}
+
+/* Each by itself: one that can't be read spoils no other. */
+static int read_item(struct kube_watch *watch, struct json_span text, struct error *err)
+{
+    cleanup_document struct document item = DOCUMENT_INIT;
+    cleanup_buf struct buf copy = BUF_INIT(KUBE_LINE_MAX);
+    struct error why = ERROR_INIT;
+    int r = read_copy(text, &copy, &item, &why);
+
+    if (r == -ENOMEM)
+        return error_set(err, r, "memory is short");
+    return r < 0 ? watch_put_unreadable(watch, text, why.msg, err)
+                 : watch_put(watch, document_root(&item), err);
+}
+
+static int read_items(struct kube_watch *watch, struct json_span items, struct error *err)
+{
+    struct json_span item = {0};
     int r;
 
-    if (!node_is(items, NODE_ARRAY) && !node_is(items, NODE_NULL))
-        return error_set(err, -EBADMSG, "the API server's list has no items");
-    node_each(items, item)
-    {
-        r = watch_put(watch, item, err);
+    if (items.at && *items.at == 'n') /* null */
+        return 0;
+    for (item = json_span_next(items, item); item.at; item = json_span_next(items, item)) {
+        r = read_item(watch, item, err);
         if (r < 0)
             return r;
     }
-    return 0;
+    return item.whole ? 0 : error_set(err, -EBADMSG, "the API server's list has no items");
 }
 
 static void end_list(struct kube_watch *watch)
@@ -36,9 +61,9 @@ static void end_list(struct kube_watch *watch)
         watch->spec.synced(watch->spec.data);
 }
 
-static int take_page(struct kube_watch *watch, const struct node *list, struct error *err)
+static int take_page(struct kube_watch *watch, struct json_span items, const struct node *metadata,
+                     struct error *err)
 {
-    const struct node *metadata = node_get(list, "metadata");
     const char *version = node_string(node_get(metadata, "resourceVersion"));
     const char *next = node_string(node_get(metadata, "continue"));
     int r;
@@ -47,7 +72,7 @@ static int take_page(struct kube_watch *watch, const struct node *list, struct e
         return error_set(err, -EBADMSG, "the API server's answer is not a list");
     if (!watch->next_page.len)
         kube_store_mark(watch->store);
-    r = read_items(watch, list, err);
+    r = read_items(watch, items, err);
     if (r < 0)
         return r;
     buf_reset(&watch->next_page);
@@ -63,24 +88,36 @@ static int take_page(struct kube_watch *watch, const struct node *list, struct e
     return 0;
 }
 
-/* Also what is cut short but was reported whole fails here: it is no JSON. A page of more values
- * than a document may hold is asked for again in smaller ones, as one of too many bytes. */
+/* Also what is cut short but was reported whole fails here. */
 static int read_page(struct kube_watch *watch, const struct kube_response *response,
                      struct error *err)
 {
-    cleanup_document struct document list = DOCUMENT_INIT;
-    struct error why = ERROR_INIT;
+    struct json_span list = json_span_of(response->body, response->len);
+    struct json_span metadata = json_span_get(list, "metadata");
+    cleanup_document struct document document = DOCUMENT_INIT;
+    cleanup_buf struct buf copy = BUF_INIT(METADATA_MAX);
     int r;
 
-    object_mend(response->body, response->len);
-    r = document_parse(response->body, response->len, &list, &why);
+    if (!list.at || !list.whole)
+        return error_set(err, -EBADMSG, "the API server's list is cut short");
+    r = read_copy(metadata, &copy, &document, NULL);
     if (r == -ENOMEM)
         return error_set(err, r, "memory is short");
-    if (r == -E2BIG)
-        return error_set(err, r, "a page of the list %s", why.msg);
-    if (r < 0)
-        return error_set(err, -EBADMSG, "the API server's list %s", why.msg);
-    return take_page(watch, document_root(&list), err);
+    return take_page(watch, json_span_get(list, "items"), document_root(&document), err);
+}
+
+/* A page that is too large is asked for again in smaller ones, from where the last one ended. */
+static bool halve_page(struct kube_watch *watch, const struct kube_response *response)
+{
+    if (response->err.code != -E2BIG || watch->page == 1)
+        return false;
+    watch->page /= 2;
+    return true;
+}
+
+static void grow_page(struct kube_watch *watch)
+{
+    watch->page = watch->page > PAGE_OBJECTS / 2 ? PAGE_OBJECTS : 2 * watch->page;
 }
 
 void list_on_page(void *data, const struct kube_response *response)
@@ -89,16 +126,18 @@ void list_on_page(void *data, const struct kube_response *response)
     struct error err = response->err;
 
     watch->request = NULL;
+    if (halve_page(watch, response)) {
+        watch_request(watch);
+        return;
+    }
     if (err.code == 0)
         read_page(watch, response, &err);
     if (err.code == 0) {
-        watch->failures = 0;
+        grow_page(watch);
         watch_request(watch);
         return;
     }
     watch_forget_version(watch); /* a continue token that has expired, too: from the first page */
-    if (err.code == -E2BIG && watch->page > 1)
-        watch->page /= 2;
     watch_fail(watch, &err, response->retry_after);
 }
 

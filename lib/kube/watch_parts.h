@@ -8,16 +8,18 @@
 #include "kube/watch.h"
 
 #define LIST_TIMEOUT_MS 60000 /* the API server's own limit for a list; and a stream's silence */
-/* A fifth of client-go's page: it and its document are in memory while it is read, and several
- * watches list at once. */
+/* A fifth of client-go's page: it is in memory while it is read, and several watches list at once.
+ */
 #define PAGE_OBJECTS 100u
-#define PAGE_BYTES_MAX (64u << 20) /* a page past it is asked for again, half as long */
+/* One past it is asked for again, half as long. None of one object is: see KUBE_LINE_MAX. */
+#define PAGE_BYTES_MAX (12u << 20)
 
 struct kube_watch {
     struct kube_client *client;
     struct kube_watch_spec spec;
     const struct log *log;
     struct kube_store *store;
+    struct kube_store *unreadable; /* those of the store; with nothing as value */
     struct kube_decoder decoder;
     struct kube_request *request;
     uv_timer_t timer;     /* backoff */
@@ -26,6 +28,7 @@ struct kube_watch {
     unsigned page;        /* objects asked for */
     unsigned failures;    /* in a row */
     uint64_t started;     /* the request in hand */
+    const char *why;      /* what is wrong with the object in hand; NULL: it is as it came */
     bool relist;          /* the stream said that its version is of no use */
     bool pages;           /* the list in hand is not to come as a stream */
     uint64_t pages_until; /* uv_now: nor is any before that */
@@ -37,6 +40,11 @@ struct kube_watch {
 
 /* An object into the store, and told of: 0 or a negative errno. */
 int watch_put(struct kube_watch *watch, const struct node *object, struct error *err);
+
+/* Likewise what is known of one that can't be read, out of its text. -EBADMSG when that is nothing.
+ */
+int watch_put_unreadable(struct kube_watch *watch, struct json_span object, const char *why,
+                         struct error *err);
 
 /* What was not put since kube_store_mark is gone. */
 void watch_sweep(struct kube_watch *watch);

@@ -82,3 +82,49 @@ is_right() {
 	kubectl -n "$ns" get configmap agents-gitgate-hooks -o json |
 		jq -e --arg key "$1" '.data | (has($key) | not) and .["pre-receive"] != "#!/bin/true"' >/dev/null
 }
+
+# unreadable N : so many were counted; each is named in the log, and only once
+unreadable() {
+	curl -fsS "http://127.0.0.1:$port/metrics" | grep -qx "gitgate_unreadable_objects_total{resource=\"configmaps\"} $1"
+}
+
+named() { [ "$(grep -c "can't be read.*\"name\":\"$1\"" "$log")" = 1 ]; }
+
+@test "one that is longer than any can be is named in the log once and counted, and stops nothing, in a stream and in pages" {
+	secret app-key "$(key app)" >/dev/null
+	for streams in true false; do
+		echo "--feature-gates=WatchList=$streams" >"$bed/flags"
+		"$GITGATE_SOURCE/tests/cluster/apiserver" restart "$bed"
+		config_map "before-$streams" large
+		controller_start --health-addr 127.0.0.1:0
+		port=$(grep -o '"health_port":[0-9]*' "$log" | cut -d: -f2)
+		named "before-$streams"
+		config_map "while-$streams" large
+		wait_for 30 named "while-$streams"
+		unreadable 2
+		kubectl -n "$ns" label configmap "while-$streams" a=b >/dev/null
+		wait_for 30 unreadable 3
+		named "while-$streams"
+		gate "agents-$streams" "$(upstream app)"
+		condition "agents-$streams" Ready True
+		lacks 'watch failed' <"$log"
+		controller_stop
+		kubectl -n "$ns" delete configmap "before-$streams" "while-$streams" >/dev/null
+	done
+}
+
+@test "an owned object that is made so long is nobody's any more: the GitGate says so" {
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	controller_start
+	condition agents Ready True
+	fields large >"$BATS_TEST_TMPDIR/fields"
+	kubectl -n "$ns" get configmap agents-gitgate-client -o json |
+		jq --slurpfile fields "$BATS_TEST_TMPDIR/fields" '.metadata.managedFields = [{manager: "m", operation: "Update", apiVersion: "v1",
+			time: "2026-01-01T00:00:00Z", fieldsType: "FieldsV1", fieldsV1: $fields[0]}]' >"$BATS_TEST_TMPDIR/replaced.json"
+	kubectl replace --raw "/api/v1/namespaces/$ns/configmaps/agents-gitgate-client" -f "$BATS_TEST_TMPDIR/replaced.json" >/dev/null
+	condition agents Ready False NameCollision
+	kubectl -n "$ns" delete configmap agents-gitgate-client >/dev/null
+	condition agents Ready True
+	controller_stop
+}

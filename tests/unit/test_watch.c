@@ -2,6 +2,10 @@
  * byte for byte: what no well-behaved API server can be made to say on demand. */
 #include "scripted_server.h"
 
+#include <errno.h>
+#include <unistd.h>
+
+#include "kube/decoder.h"
 #include "kube/watch.h"
 
 /* An item, and an event of it as one line and one chunk (of less than 256 bytes). */
@@ -215,6 +219,231 @@ static void a_streamed_list_that_is_cut_is_none(void **state)
     watch(script, "+a +b ~b -a synced ");
 }
 
+/* ---- Objects that can't be read ----------------------------------------------------------- */
+
+/* Twice the same member: what two readers may understand differently. */
+#define UNREADABLE(name, version)                                                                  \
+    "{\"metadata\":{\"name\":\"" name "\",\"uid\":\"u\",\"resourceVersion\":\"" version            \
+    "\"},\"spec\":{\"a\":1,\"a\":2}}"
+#define READABLE(name, version)                                                                    \
+    "{\"metadata\":{\"name\":\"" name "\",\"resourceVersion\":\"" version "\"},\"spec\":{}}"
+#define EVENT_OF(type, object) "{\"type\":\"" type "\",\"object\":" object "}\n"
+
+/* Tells also what is known: "spec" or "nothing"; "refused" is in no form. */
+static int keep(const struct node *object, struct buf *kept)
+{
+    if (node_is_text(node_get(node_get(object, "metadata"), "name"), "refused"))
+        return -EBADMSG;
+    buf_adds(kept, node_get(object, "spec") ? "spec" : "nothing");
+    buf_addc(kept, '\0');
+    return 0;
+}
+
+static void tell_known(void *data, enum kube_change change, const char *ns, const char *name,
+                       void *kept)
+{
+    struct story *story = data;
+
+    tell(data, change, ns, name, kept);
+    buf_addf(&story->text, "(%s) ", (const char *)kept);
+}
+
+static void tell_unreadable(void *data, const struct kube_resource *resource)
+{
+    struct story *story = data;
+
+    assert_ptr_equal(resource, &kube_gitgates);
+    buf_adds(&story->text, "? ");
+}
+
+/* Log lines go to a pipe: *lines is how many say so. */
+static void watch_known(const struct exchange *script, const char *expected, const char *said,
+                        size_t *lines)
+{
+    struct story story = {BUF_INIT(4000)};
+    struct kube_watch_spec spec = {.resource = &kube_gitgates,
+                                   .keep = keep,
+                                   .changed = tell_known,
+                                   .unreadable = tell_unreadable,
+                                   .synced = tell_synced,
+                                   .data = &story};
+    static char text[16384];
+    struct kube_watch *informer;
+    struct world world;
+    struct log log = {.program = "test", .min = LOG_INFO_};
+    int ends[2];
+    ssize_t n;
+
+    assert_int_equal(pipe(ends), 0);
+    log.fd = ends[1];
+    world_init(&world, script);
+    assert_int_equal(kube_watch_start(world.client, &spec, &log, &informer, NULL), 0);
+    while (world.server.next->reply || strlen(story.text.data) < strlen(expected))
+        uv_run(&world.loop, UV_RUN_ONCE);
+    assert_string_equal(story.text.data, expected);
+    kube_watch_stop(informer);
+    world_done(&world);
+    buf_done(&story.text);
+    close(ends[1]);
+    n = read(ends[0], text, sizeof text - 1);
+    close(ends[0]);
+    text[n > 0 ? n : 0] = '\0';
+    *lines = 0;
+    for (const char *at = text; (at = strstr(at, said)); at++)
+        (*lines)++;
+}
+
+static void an_object_that_cannot_be_read_stops_no_stream_and_is_named_once(void **state)
+{
+    static const struct exchange script[] = {
+        {"sendInitialEvents=true",
+         STREAM EVENT_OF("ADDED", READABLE("a", "1")) EVENT_OF("ADDED", UNREADABLE("b", "2"))
+             STREAM_END("5") EVENT_OF("MODIFIED", UNREADABLE("b", "6"))
+                 EVENT_OF("MODIFIED", UNREADABLE("a", "7"))},
+        {"resourceVersion=7&",
+         STREAM EVENT_OF("MODIFIED", READABLE("a", "8")) EVENT_OF("DELETED", UNREADABLE("b", "9"))},
+        {"resourceVersion=9&", SILENCE},
+        {0}};
+    size_t lines;
+
+    (void)state;
+    watch_known(script,
+                "+a (spec) ? +b (nothing) synced ? ~b (nothing) ? ~a (nothing) "
+                "~a (spec) -b (nothing) ",
+                "can't be read", &lines);
+    assert_int_equal(lines, 2);
+}
+
+static void an_object_that_cannot_be_read_spoils_no_page(void **state)
+{
+    static const struct exchange script[] = {
+        PAGES,
+        {"?limit",
+         LIST("5", "c", UNREADABLE("a", "1") "," READABLE("b", "2") "," UNREADABLE("c", "3"))},
+        {"&continue=c", LIST("5", "", READABLE("d", "2"))},
+        {"resourceVersion=5&", SILENCE},
+        {0}};
+    size_t lines;
+
+    (void)state;
+    watch_known(script, "? +a (nothing) +b (spec) ? +c (nothing) +d (spec) synced ",
+                "can't be read", &lines);
+    assert_int_equal(lines, 2);
+}
+
+static void what_can_be_kept_in_no_form_is_gone(void **state)
+{
+    static const struct exchange script[] = {
+        {"sendInitialEvents=true", STREAM EVENT_OF("ADDED", READABLE("refused", "1"))
+                                       EVENT_OF("ADDED", READABLE("b", "2")) STREAM_END("5")},
+        {"resourceVersion=5&", SILENCE},
+        {0}};
+    size_t lines;
+
+    (void)state;
+    watch_known(script, "? +b (spec) synced ", "refused", &lines);
+    assert_int_equal(lines, 1);
+}
+
+/* The name stands before what makes it so long. */
+static void an_object_that_is_too_long_stops_no_stream(void **state)
+{
+    static const char head[] = STREAM "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":"
+                                      "\"b\",\"resourceVersion\":\"2\",\"annotations\":{\"a\":\"";
+    static const char tail[] = "\"}}}}\n" EVENT_OF("ADDED", READABLE("c", "3")) STREAM_END("5");
+    size_t fill = KUBE_LINE_MAX, lines;
+    cleanup_free char *text = malloc(sizeof head + fill + sizeof tail);
+    struct exchange script[] = {
+        {"sendInitialEvents=true", text}, {"resourceVersion=5&", SILENCE}, {0}};
+
+    (void)state;
+    memcpy(text, head, sizeof head - 1);
+    memset(text + sizeof head - 1, 'x', fill);
+    memcpy(text + sizeof head - 1 + fill, tail, sizeof tail);
+    watch_known(script, "? +b (nothing) +c (spec) synced ", "more than 4194304 bytes", &lines);
+    assert_int_equal(lines, 1);
+}
+
+static void a_page_that_is_too_large_is_asked_for_again_in_halves(void **state)
+{
+    static const char head[] = HEAD("200 OK") "\r\n{\"metadata\":{\"resourceVersion\":\"5\"}, ";
+    size_t fill = 12u << 20, lines;
+    cleanup_free char *large = malloc(sizeof head + fill + 1);
+    struct exchange script[] = {PAGES,
+                                {"?limit=100 ", LIST("5", "c", READABLE("a", "1"))},
+                                {"?limit=100&continue=c ", large},
+                                {"?limit=50&continue=c ", large},
+                                {"?limit=25&continue=c ", LIST("5", "d", READABLE("b", "2"))},
+                                {"?limit=50&continue=d ", LIST("5", "", READABLE("c", "3"))},
+                                {"resourceVersion=5&", SILENCE},
+                                {0}};
+
+    (void)state;
+    memcpy(large, head, sizeof head - 1);
+    memset(large + sizeof head - 1, ' ', fill);
+    large[sizeof head - 1 + fill] = '\0';
+    watch_known(script, "+a (spec) +b (spec) +c (spec) synced ", "watch failed", &lines);
+    assert_int_equal(lines, 0);
+}
+
+static void what_is_no_list_of_objects_changes_nothing(void **state)
+{
+    static const struct exchange script[] = {
+        PAGES,
+        {"?limit", LIST("5", "", READABLE("a", "1") ",,")},
+        PAGES,
+        {"?limit", LIST("5", "", READABLE("a", "1") " no json")},
+        PAGES,
+        {"?limit", LIST("5", "", "{\"metadata\":{\"name\":\"a\",\"name\":\"b\"}}")},
+        PAGES,
+        {"?limit", LIST("6", "", READABLE("b", "1"))},
+        {"resourceVersion=6&", SILENCE},
+        {0}};
+    size_t lines;
+
+    (void)state;
+    watch_known(script, "+a (spec) ~a (spec) +b (spec) -a (spec) synced ", "watch failed", &lines);
+    assert_int_equal(lines, 3);
+}
+
+/* ---- When it is tried again --------------------------------------------------------------- */
+
+/* Each gets so far, and no further. */
+static void a_watch_that_fails_again_and_again_waits_longer_each_time(void **state)
+{
+    static const struct exchange script[] = {
+        {"sendInitialEvents=true", STREAM EVENT_OF("ADDED", READABLE("a", "1")) "nonsense\n"},
+        {"sendInitialEvents=true", STREAM EVENT_OF("ADDED", READABLE("a", "1")) "nonsense\n"},
+        {"sendInitialEvents=true",
+         STREAM EVENT_OF("ADDED", READABLE("a", "1")) STREAM_END("4") "nonsense\n"},
+        {"sendInitialEvents=true", STREAM EVENT_OF("ADDED", READABLE("a", "1")) STREAM_END("5")},
+        {"resourceVersion=5&", SILENCE},
+        {0}};
+    size_t lines;
+
+    (void)state;
+    watch_known(script, "+a (spec) ~a (spec) ~a (spec) synced ~a (spec) ", "\"failures\":3",
+                &lines);
+    assert_int_equal(lines, 1);
+}
+
+static void a_server_that_says_gone_again_and_again_is_not_asked_in_haste(void **state)
+{
+    static const char gone[] = JSON("410 Gone", "{\"kind\":\"Status\",\"code\":410}");
+    static const struct exchange script[] = {
+        {"sendInitialEvents=true", gone},
+        {"sendInitialEvents=true", gone},
+        {"sendInitialEvents=true", gone},
+        {"sendInitialEvents=true", STREAM EVENT_OF("ADDED", READABLE("a", "1")) STREAM_END("5")},
+        {"resourceVersion=5&", SILENCE},
+        {0}};
+    size_t lines;
+
+    (void)state;
+    watch_known(script, "+a (spec) synced ", "watch failed", &lines);
+    assert_int_equal(lines, 2); /* after the first it is at once */
+}
+
 static void what_is_in_work_can_be_dropped(void **state)
 {
     static const struct exchange script[] = {{"GET", SILENCE}, {0}};
@@ -243,6 +472,14 @@ int main(void)
         cmocka_unit_test(a_list_that_is_streamed_is_whole_when_its_end_is_told),
         cmocka_unit_test(a_server_that_learns_to_stream_lists_is_asked_for_it_again),
         cmocka_unit_test(a_streamed_list_that_is_cut_is_none),
+        cmocka_unit_test(an_object_that_cannot_be_read_stops_no_stream_and_is_named_once),
+        cmocka_unit_test(an_object_that_cannot_be_read_spoils_no_page),
+        cmocka_unit_test(what_can_be_kept_in_no_form_is_gone),
+        cmocka_unit_test(an_object_that_is_too_long_stops_no_stream),
+        cmocka_unit_test(a_page_that_is_too_large_is_asked_for_again_in_halves),
+        cmocka_unit_test(what_is_no_list_of_objects_changes_nothing),
+        cmocka_unit_test(a_watch_that_fails_again_and_again_waits_longer_each_time),
+        cmocka_unit_test(a_server_that_says_gone_again_and_again_is_not_asked_in_haste),
         cmocka_unit_test(what_is_in_work_can_be_dropped),
     };
 
