@@ -7,8 +7,16 @@
 
 #include "base/parse.h"
 
-const char *const ip_never[] = {"169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32",
-                                "fe80::/10",      "fd00:ec2::254/128",  NULL};
+/* Behind each other: the IPv4 ones, those of IPv6, and how NAT64 is asked for the IPv4 ones and for
+ * its own loopback. */
+// clang-format off
+const char *const ip_never[] = {
+    "169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32",
+    "fe80::/10", "fd00:ec2::254/128", "fd00:ec2::23/128", "fd20:ce::254/128", "fd00:c1::a9fe:a9fe/128",
+    "fd00:42::42/128", "fd00:100::100:200/128",
+    "64:ff9b::a9fe:0/112", "64:ff9b::6464:64c8/128", "64:ff9b::a83f:8110/128", "64:ff9b::7f00:0/104",
+    NULL};
+// clang-format on
 
 static bool is_mapped(const struct ip *ip)
 {

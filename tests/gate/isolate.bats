@@ -30,7 +30,7 @@ setup_file() {
     for address in 10.9.0.1/24 10.8.0.1/32 10.8.0.53/32 169.254.169.254/32 100.100.100.200/32 168.63.129.16/32; do
         ip -n "$world" addr add "$address" dev eth0
     done
-    for address in fd09::1/64 fd00:ec2::254/128 fd08::1/128; do
+    for address in fd09::1/64 fd00:ec2::254/128 fd08::1/128 64:ff9b::a9fe:a9fe/128 64:ff9b::cb00:7109/128; do
         ip -n "$world" addr add "$address" dev eth0 nodad
     done
     for port in 22 53 80 443; do
@@ -79,7 +79,7 @@ reaches() {
 
 @test "before the split everybody reaches everything" {
     ip netns exec "$pod" nft delete table inet gitgate 2>/dev/null || true
-    for address in 10.8.0.1 10.9.0.1 169.254.169.254 100.100.100.200 168.63.129.16 '[fd08::1]' '[fd00:ec2::254]'; do
+    for address in 10.8.0.1 10.9.0.1 169.254.169.254 100.100.100.200 168.63.129.16 '[fd08::1]' '[fd00:ec2::254]' '[64:ff9b::a9fe:a9fe]'; do
         reaches $agent "$address" 443
     done
 }
@@ -143,9 +143,11 @@ reaches() {
         run ! reaches $who 100.100.100.200 80
         run ! reaches $who 168.63.129.16 80
         run ! reaches $who '[fd00:ec2::254]' 80
+        run ! reaches $who '[64:ff9b::169.254.169.254]' 80 # as NAT64 is asked for it
     done
     reaches $agent 10.8.0.1 80
     reaches $agent '[fd08::1]' 80
+    reaches $agent '[64:ff9b::203.0.113.9]' 80
 }
 
 @test "agents reach what agentEgress names, at those ports" {

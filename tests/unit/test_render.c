@@ -216,6 +216,7 @@ static void pods_reach_their_upstreams_addresses_and_nothing_else(void **state)
                                           "fd00:ec2::254",
                                           "100.100.100.200",
                                           "168.63.129.16",
+                                          "64:ff9b::a9fe:a9fe",
                                           "203.0.113.9",
                                           "rubbish",
                                           NULL};
@@ -252,13 +253,18 @@ static void an_upstream_with_a_fixed_address_needs_no_resolver(void **state)
                 TO("10.1.1.1/32", "443") "," TO("10.3.3.3/32", "443") "]}");
 }
 
+#define THROUGH_NAT64                                                                              \
+    "'64:ff9b::a9fe:0/112','64:ff9b::6464:64c8/128','64:ff9b::a83f:8110/128',"                     \
+    "'64:ff9b::7f00:0/104'"
+
 static void agent_egress_never_opens_the_metadata_service(void **state)
 {
     cleanup_gitgate struct gitgate gate = {0};
 
     (void)state;
     decode("[" ANONYMOUS("c", "https://10.3.3.3/c") "]",
-           "{'network':{'agentEgress':{'to':[{'cidr':'0.0.0.0/0'},{'cidr':'::/0','ports':[]},"
+           "{'network':{'agentEgress':{'to':[{'cidr':'0.0.0.0/0'},{'cidr':'::/"
+           "0','ports':[]},{'cidr':'64:ff9b::/96'},"
            "{'cidr':'10.0.0.0/8','ports':[{'port':443},{'port':8000,'endPort':8999,'protocol':'UDP'"
            "}]}]}}}",
            &gate);
@@ -269,7 +275,10 @@ static void agent_egress_never_opens_the_metadata_service(void **state)
                            "{'to':[{'ipBlock':{'cidr':'0.0.0.0/0','except':['169.254.0.0/"
                            "16','100.100.100.200/32','168.63.129.16/32']}}]},"
                            "{'to':[{'ipBlock':{'cidr':'::/0','except':['fe80::/10','fd00:ec2::254/"
-                           "128']}}]},"
+                           "128','fd00:ec2::23/128','fd20:ce::254/128','fd00:c1::a9fe:a9fe/128',"
+                           "'fd00:42::42/128','fd00:100::100:200/128'," THROUGH_NAT64 "]}}]},"
+                           "{'to':[{'ipBlock':{'cidr':'64:ff9b::/96','except':[" THROUGH_NAT64
+                           "]}}]},"
                            "{'to':[{'ipBlock':{'cidr':'10.0.0.0/"
                            "8'}}],'ports':[{'port':443,'protocol':'TCP'},"
                            "{'port':8000,'endPort':8999,'protocol':'UDP'}]}]}");

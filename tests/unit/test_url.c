@@ -235,10 +235,28 @@ static void addresses_have_one_text_and_ranges_hold_them(void **state)
         assert_true(cidr_parse(*p, &range) < 0);
     for (const char *const *p =
              (const char *const[]){"169.254.169.254", "::ffff:169.254.169.254", "fe80::1",
-                                   "fd00:ec2::254", "100.100.100.200", "168.63.129.16", NULL};
+                                   "fd00:ec2::254", "100.100.100.200", "168.63.129.16",
+                                   "fd00:ec2::23", "fd20:ce::254", "fd00:c1::a9fe:a9fe",
+                                   "fd00:42::42", "fd00:100::100:200", "64:ff9b::169.254.169.254",
+                                   "64:ff9b::a9fe:1", "64:ff9b::100.100.100.200",
+                                   "64:ff9b::168.63.129.16", "64:ff9b::127.0.0.1", NULL};
          *p; p++) {
         assert_int_equal(ip_parse(*p, &a), 0);
         assert_true(ip_is_never(&a));
+    }
+    for (const char *const *p = ip_never; *p; p++) { /* each is said as it is printed */
+        char address[IP_TEXT_MAX];
+
+        assert_int_equal(cidr_parse(*p, &range), 0);
+        ip_print(&range.ip, address);
+        assert_memory_equal(*p, address, strlen(address));
+        assert_int_equal((*p)[strlen(address)], '/');
+    }
+    for (const char *const *p = (const char *const[]){"64:ff9b::203.0.113.9", "64:ff9b::128.0.0.1",
+                                                      "64:ff9b::169.253.0.1", NULL};
+         *p; p++) {
+        assert_int_equal(ip_parse(*p, &a), 0);
+        assert_false(ip_is_never(&a));
     }
     assert_false(ip_is_never(&b));
     assert_int_equal(cidr_parse("100.100.100.200/29", &range), 0);
