@@ -1,6 +1,5 @@
 #include "repo.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -228,58 +227,6 @@ int repo_ensure(const struct gate *gate, const struct upstream *upstream, struct
     compose_config(gate, upstream, &config);
     r = write_if_changed(path, &config, err);
     return r < 0 ? r : make_link(gate, upstream, repo, err);
-}
-
-/* ---- out of the way ---- */
-
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        closedir(*dir);
-}
-
-static int move(const char *repo, const char *name, const char *to, struct error *err)
-{
-    char from[PATH_MAX], there[PATH_MAX];
-    int r = path_make(from, err, "%s/%s", repo, name);
-
-    if (r == 0)
-        r = path_make(there, err, "%s/%s/%s", repo, to, name);
-    if (r == 0 && rename(from, there) < 0 && errno != ENOENT)
-        r = error_errno(err, -errno, "cannot set the mirror aside");
-    return r;
-}
-
-/* HEAD first: without it, it is no repository. */
-static int move_all(const char *repo, const char *to, struct error *err)
-{
-    DIR *dir CLEANUP(close_dir) = opendir(repo);
-    struct dirent *entry;
-    int r = dir ? 0 : error_errno(err, -errno, "cannot set the mirror aside");
-
-    if (r == 0)
-        r = move(repo, "HEAD", to, err);
-    while (r == 0 && (entry = readdir(dir)))
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-            strcmp(entry->d_name, OWN_DIR) != 0)
-            r = move(repo, entry->d_name, to, err);
-    return r;
-}
-
-int repo_set_aside(const char *repo, const char *to, struct error *err)
-{
-    char source[PATH_MAX], aside[PATH_MAX];
-    int r = path_make(source, err, "%s/" SOURCE_FILE, repo);
-
-    if (r == 0)
-        r = path_make(aside, err, "%s/%s", repo, to);
-    if (r < 0)
-        return r;
-    if (unlink(source) < 0 && errno != ENOENT)
-        return error_errno(err, -errno, "cannot set the mirror aside");
-    sweep_tree(aside);
-    r = file_mkdirs(aside, 0700, err);
-    return r < 0 ? r : move_all(repo, to, err);
 }
 
 int repo_remove(const struct gate *gate, const char *name, struct error *err)

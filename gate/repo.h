@@ -8,14 +8,6 @@
  * it, and the link <repos>/<host>/<path>.git that leads to it. Doing it again changes nothing. */
 int repo_ensure(const struct gate *gate, const struct upstream *upstream, struct error *err);
 
-/* Which upstream's the content is: see mirror/source.h. */
-#define SOURCE_FILE OWN_DIR "/source"
-
-/* Moves all that git keeps into the folder `to` below the repository, in place of what may be
- * there, which leaves no repository and no source: repo_ensure makes an empty one. Killed half-way,
- * it is the same. The repository's lock is held. */
-int repo_set_aside(const char *repo, const char *to, struct error *err);
-
 /* The ref that HEAD names, "" when it names none ("refs/heads/" and what follows). */
 void repo_head(const char *repo, char *ref, size_t size);
 

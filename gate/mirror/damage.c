@@ -1,9 +1,14 @@
 #include "mirror/damage.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "git.h"
 #include "mirror/source.h"
 #include "mirror/suspicion.h"
@@ -53,11 +58,52 @@ int damage_look(const char *repo, bool *damaged, struct error *err)
                : 0;
 }
 
+static void close_dir(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
+}
+
+static int move(const char *repo, const char *name, struct error *err)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+    int r = path_make(from, err, "%s/%s", repo, name);
+
+    if (r == 0)
+        r = path_make(to, err, "%s/" DAMAGE_DIR "/%s", repo, name);
+    if (r == 0 && rename(from, to) < 0 && errno != ENOENT)
+        r = error_errno(err, -errno, "cannot set the damaged mirror aside");
+    return r;
+}
+
+static int move_all(const char *repo, struct error *err)
+{
+    DIR *dir CLEANUP(close_dir) = opendir(repo);
+    struct dirent *entry;
+    int r = dir ? 0 : error_errno(err, -errno, "cannot set the damaged mirror aside");
+
+    if (r == 0) /* first: without it, it is no repository, and killed here we begin anew */
+        r = move(repo, "HEAD", err);
+    while (r == 0 && (entry = readdir(dir)))
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            strcmp(entry->d_name, OWN_DIR) != 0)
+            r = move(repo, entry->d_name, err);
+    return r;
+}
+
 int damage_set_aside(const struct gate *gate, const struct upstream *upstream, const char *repo,
                      struct error *err)
 {
-    int r = repo_set_aside(repo, DAMAGE_DIR, err);
+    char aside[PATH_MAX];
+    int r = path_make(aside, err, "%s/" DAMAGE_DIR, repo);
 
+    if (r < 0)
+        return r;
+    sweep_tree(aside);
+    source_forget(repo);
+    r = file_mkdirs(aside, 0700, err);
+    if (r == 0)
+        r = move_all(repo, err);
     if (r == 0)
         r = repo_ensure(gate, upstream, err);
     return r < 0 ? r : source_record(upstream, repo, err);

@@ -112,7 +112,7 @@ static int bring_up(const struct gate *gate, const struct upstream *upstream, co
         r = fetch_list(gate, upstream, repo, &theirs, err);
     /* Only now: who mistyped a URL gets the mirror back with the right one. */
     if (r == 0 && !ours)
-        r = source_begin(gate, upstream, repo, err);
+        r = source_begin(upstream, repo, err);
     if (r < 0)
         return r;
     update->changed = !refs_equal(&theirs, &mine) || fetch_unfinished(repo);

@@ -1,6 +1,8 @@
 #include "mirror/source.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,12 +11,13 @@
 
 #include "base/file.h"
 #include "base/parse.h"
+#include "git.h"
 #include "mirror/damage.h"
 #include "mirror/fetch.h"
 #include "mirror/presence.h"
-#include "repo.h"
 #include "sweep.h"
 
+#define SOURCE_FILE OWN_DIR "/source"
 #define FORMER_DIR OWN_DIR "/former" /* on its way out */
 #define NUMBER_DIGITS 20
 #define RECORD_MAX (NUMBER_DIGITS + 1 + URL_MAX)
@@ -54,6 +57,19 @@ uint64_t source_number(const char *repo)
     return read_source(repo, &source) ? source.number : 0;
 }
 
+static void sweep_own(const char *repo, const char *what)
+{
+    char path[PATH_MAX];
+
+    if (path_make(path, NULL, "%s/%s", repo, what) == 0)
+        sweep_tree(path);
+}
+
+void source_forget(const char *repo)
+{
+    sweep_own(repo, SOURCE_FILE);
+}
+
 int source_record(const struct upstream *upstream, const char *repo, struct error *err)
 {
     cleanup_buf struct buf text = BUF_INIT(RECORD_MAX);
@@ -72,28 +88,103 @@ int source_record(const struct upstream *upstream, const char *repo, struct erro
     return r < 0 ? error_errno(err, r, "the gate can't write to its mirror") : 0;
 }
 
-static void sweep_own(const char *repo, const char *what)
-{
-    char path[PATH_MAX];
+/* ---- another one ---- */
 
-    if (path_make(path, NULL, "%s/%s", repo, what) == 0)
-        sweep_tree(path);
+static void close_dir(DIR **dir)
+{
+    if (*dir)
+        closedir(*dir);
+}
+
+/* What is named so in the repository and in FORMER_DIR, one in place of the other; not every file
+ * system can do that at once. */
+static int exchange(const char *repo, const char *name)
+{
+    char here[PATH_MAX], there[PATH_MAX], away[PATH_MAX];
+    int r = path_make(here, NULL, "%s/%s", repo, name);
+
+    if (r == 0)
+        r = path_make(there, NULL, "%s/" FORMER_DIR "/%s", repo, name);
+    if (r == 0)
+        r = path_make(away, NULL, "%s.away", there);
+    if (r < 0)
+        return r;
+    if (renameat2(AT_FDCWD, here, AT_FDCWD, there, RENAME_EXCHANGE) == 0)
+        return 0;
+    if (errno != ENOENT && errno != EINVAL)
+        return -errno;
+    if (rename(here, away) < 0 && errno != ENOENT)
+        return -errno;
+    return rename(there, here) < 0 ? -errno : 0;
+}
+
+static const char *const kept[] = {".", "..", OWN_DIR, "config", "refs", "HEAD", "objects"};
+
+static bool is_kept(const char *name)
+{
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        if (strcmp(name, kept[i]) == 0)
+            return true;
+    return false;
+}
+
+/* packed-refs, above all. */
+static int move_others(const char *repo)
+{
+    DIR *dir CLEANUP(close_dir) = opendir(repo);
+    char from[PATH_MAX], to[PATH_MAX];
+    struct dirent *entry;
+    int r = dir ? 0 : -errno;
+
+    while (r == 0 && (entry = readdir(dir))) {
+        if (is_kept(entry->d_name))
+            continue;
+        r = path_make(from, NULL, "%s/%s", repo, entry->d_name);
+        if (r == 0)
+            r = path_make(to, NULL, "%s/" FORMER_DIR "/%s.away", repo, entry->d_name);
+        if (r == 0 && rename(from, to) < 0 && errno != ENOENT)
+            r = -errno;
+    }
+    return r;
+}
+
+/* An empty repository is made beside, and changes places with the one that is there. */
+static int empty(const char *repo, struct error *err)
+{
+    int r;
+
+    sweep_own(repo, FORMER_DIR);
+    r = git_must(
+        repo, GIT("init", "--quiet", "--bare", "--template=", "--initial-branch=main", FORMER_DIR),
+        err);
+    if (r < 0)
+        return r;
+    r = move_others(repo);
+    if (r == 0)
+        r = exchange(repo, "refs");
+    if (r == 0)
+        r = exchange(repo, "HEAD");
+    if (r == 0)
+        r = exchange(repo, "objects");
+    return r < 0 ? error_errno(err, r, "the gate can't begin a mirror") : 0;
 }
 
 /* The record goes first and comes last: killed in between, we begin again. */
-int source_begin(const struct gate *gate, const struct upstream *upstream, const char *repo,
-                 struct error *err)
+int source_begin(const struct upstream *upstream, const char *repo, struct error *err)
 {
     static const char *const former[] = {FORMER_DIR, DAMAGE_DIR, STEP_FILE};
-    int r = repo_set_aside(repo, FORMER_DIR, err);
+    int r;
 
+    source_forget(repo);
+    r = empty(repo, err);
     if (r < 0)
         return r;
     for (size_t i = 0; i < sizeof former / sizeof *former; i++)
         sweep_own(repo, former[i]);
-    r = repo_ensure(gate, upstream, err);
-    return r < 0 ? r : source_record(upstream, repo, err);
+    return source_record(upstream, repo, err);
 }
+
+/* ---- whose it is ---- */
 
 int source_join(const struct gate *gate, const char *repo, struct error *err)
 {

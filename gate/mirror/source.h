@@ -19,13 +19,16 @@ bool source_is(const char *repo, const struct upstream *upstream);
 /* The number of this making; 0 when the repository is a mirror of nothing yet. */
 uint64_t source_number(const char *repo);
 
+/* The repository is nobody's, until it is recorded anew. */
+void source_forget(const char *repo);
+
 /* Of an empty repository: it is the upstream's from now on. The repository's lock is held. */
 int source_record(const struct upstream *upstream, const char *repo, struct error *err);
 
 /* Takes all away that came from another URL, backups and what was damaged too, and begins an empty
- * mirror of the upstream. Who is at work in the old one fails. The repository's lock is held. */
-int source_begin(const struct gate *gate, const struct upstream *upstream, const char *repo,
-                 struct error *err);
+ * mirror of the upstream. There is a repository at every moment; who is at work in the old one
+ * fails. The repository's lock is held. */
+int source_begin(const struct upstream *upstream, const char *repo, struct error *err);
 
 /* For the access hook, under the repository's lock: its connection is served this making. */
 int source_join(const struct gate *gate, const char *repo, struct error *err);
