@@ -11,6 +11,7 @@ static const struct verb {
 } verbs[] = {
     {"serve", verb_serve, "make the repositories, listen, hand connections to git (entrypoint)"},
     {"refresh", verb_refresh, "bring a repository up to its upstream (access-hook)"},
+    {"intake", verb_intake, "bound what a push says before its pack (by serve, for git daemon)"},
     {"scan", verb_scan, "judge a push by policy and for secrets (pre-receive)"},
     {"forward", verb_forward, "hand a push on to the upstream (proc-receive)"},
     {"maintain", verb_maintain, "keep a repository quick and small (by serve, in the background)"},

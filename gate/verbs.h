@@ -5,6 +5,7 @@
 
 int verb_serve(int argc, char **argv);
 int verb_refresh(int argc, char **argv);
+int verb_intake(int argc, char **argv);
 int verb_scan(int argc, char **argv);
 int verb_forward(int argc, char **argv);
 int verb_maintain(int argc, char **argv);

@@ -20,6 +20,9 @@
 /* libcurl waits five minutes for a host that does not answer, and git can't tell it to wait less.
  */
 #define ASK_HTTPS_TIMEOUT_MS 30000
+/* git keeps a list of refs in memory, however long it gets. GIT_OUT_MAX of it take it half of this,
+ * and the rest of a gate's container (1 GiB) goes on beside. */
+#define LIST_MEMORY_MAX ((uint64_t)512 << 20)
 /* One step of a large repository. A network that goes silent is noticed in seconds: by
  * ServerAliveInterval (ssh) and http.lowSpeedTime (https). */
 #define FETCH_TIMEOUT_MS 1800000
@@ -65,24 +68,49 @@ static int refuse(const struct gate *gate, const struct upstream *upstream, cons
     return error_set(err, -EIO, "%s", reason.data);
 }
 
+/* git, or what speaks https for it: "fatal: Out of memory, realloc failed". */
+static bool ran_out_of_memory(const struct proc_result *result)
+{
+    return strstr(result->err.data, "ut of memory") != NULL;
+}
+
 /* By the protocol's first version, in which a server lists its refs unasked: a round trip less than
  * in the second, in which it first says what it can do. All refs are wanted, so there is nothing to
  * ask for. */
+static int run_list(const struct upstream *upstream, const char *repo, struct proc_result *result,
+                    struct error *err)
+{
+    cleanup_child_env struct child_env env = CHILD_ENV_INIT;
+    struct proc_spec spec = {
+        .argv = GIT("-c", "protocol.version=0", "ls-remote", "--symref", "--", upstream->url_text),
+        .cwd = repo,
+        .timeout_ms = upstream->url.scheme == URL_SSH ? ASK_TIMEOUT_MS : ASK_HTTPS_TIMEOUT_MS,
+        .memory_max = LIST_MEMORY_MAX,
+    };
+
+    if (child_env_repo(&env) < 0)
+        return error_errno(err, -ENOMEM, "cannot run git");
+    spec.env = (const char *const *)env.list;
+    return proc_run(&spec, result, err);
+}
+
 int fetch_list(const struct gate *gate, const struct upstream *upstream, const char *repo,
                struct refs *theirs, struct error *err)
 {
     cleanup_proc struct proc_result result = PROC_RESULT_INIT(GIT_OUT_MAX, GIT_ERR_MAX);
-    int r = git_run(
-        repo, NULL,
-        GIT("-c", "protocol.version=0", "ls-remote", "--symref", "--", upstream->url_text), NULL, 0,
-        upstream->url.scheme == URL_SSH ? ASK_TIMEOUT_MS : ASK_HTTPS_TIMEOUT_MS, &result, err);
+    int r = run_list(upstream, repo, &result, err);
 
     if (r < 0)
         return r;
+    if (buf_error(&result.out) || (result.exit_code != 0 && ran_out_of_memory(&result))) {
+        log_words(gate, upstream, "the upstream's list of refs is too long", &result);
+        return error_set(err, -E2BIG,
+                         "%s lists more than %u MiB of refs, which is more than the "
+                         "gate mirrors",
+                         upstream->url.host, GIT_OUT_MAX >> 20);
+    }
     if (result.exit_code != 0)
         return refuse(gate, upstream, "cannot list the upstream's refs", &result, err);
-    if (buf_error(&result.out))
-        return error_set(err, -E2BIG, "the upstream has more refs than the gate can mirror");
     return refs_parse(result.out.data, theirs, err);
 }
 

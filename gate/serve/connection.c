@@ -27,6 +27,8 @@
 #define PRESENCE_FD_TEXT "5"
 #define DAEMON_FDS (CHILD_FDS + 1)
 
+#define OF_INTAKE 2 /* arguments; behind them are git daemon's */
+
 #define ARRIVED_SIZE (sizeof ENV_ARRIVED + 21) /* "=" and 20 digits */
 
 static const char *const kept[] = {ENV_CONFIG_DIR, ENV_CREDS_DIR,   ENV_REPOS_DIR,
@@ -191,7 +193,9 @@ static int spawn(struct connection *c, struct error *err)
 {
     char base[PATH_MAX + 32], hook[PATH_MAX + 32], arrived[ARRIVED_SIZE];
     cleanup_free char **env = own_env(c, arrived); /* not its strings */
-    const char *const argv[] = {"git",
+    const char *const argv[] = {"gitgate-gate",
+                                "intake",
+                                "git",
                                 "daemon",
                                 "--inetd",
                                 "--export-all",
@@ -205,8 +209,10 @@ static int spawn(struct connection *c, struct error *err)
                                 NULL};
     cleanup_close int presence = presence_open(c->all->gate->repos_dir, err);
     uv_stdio_container_t stdio[DAEMON_FDS];
-    uv_process_options_t options = {.file = argv[0],
-                                    .args = (char **)argv,
+    /* Who does no more than fetch needs none. */
+    const char *const *own = argv + (c->fetches ? OF_INTAKE : 0);
+    uv_process_options_t options = {.file = c->fetches ? own[0] : "/proc/self/exe",
+                                    .args = (char **)own,
                                     .env = env,
                                     .cwd = c->all->gate->repos_dir,
                                     .flags = UV_PROCESS_DETACHED,

@@ -33,6 +33,7 @@ struct connection {
     uint64_t arrived_ns; /* when its request was here */
     uint64_t awaited_ns; /* since when the gate waits for it; 0: it waits for the gate */
     size_t seen;         /* bytes of the request */
+    bool fetches;        /* and nothing else */
     enum connection_state state;
     struct line *line; /* as long as it waits there, or leads */
     int open;          /* handles not closed yet */

@@ -162,6 +162,7 @@ static bool look(struct connection *c)
     c->arrived_ns = clock_now_ns();
     c->awaited_ns = 0;
     c->state = CONNECTION_READY;
+    c->fetches = state == REQUEST_WHOLE && strcmp(request.service, "upload-pack") == 0;
     if (state == REQUEST_WHOLE)
         join_line(c, &request);
     go_on(c->all);

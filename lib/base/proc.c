@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <uv.h>
 
 /* A helper that the program left behind (an ssh connection that is kept) may hold its pipes open:
@@ -90,6 +91,26 @@ static void on_written(uv_write_t *write, int status)
     close_handle((uv_handle_t *)&run->in);
 }
 
+/* The limit is inherited, and ours again at once: nothing else runs in between. */
+static int spawn(struct run *run, const uv_process_options_t *options, uint64_t memory_max)
+{
+    struct rlimit before, limit;
+    int r;
+
+    if (memory_max == 0)
+        return uv_spawn(&run->loop, &run->process, options);
+    if (getrlimit(RLIMIT_DATA, &before) < 0)
+        return -errno;
+    limit = before;
+    if (limit.rlim_cur > memory_max)
+        limit.rlim_cur = memory_max;
+    if (setrlimit(RLIMIT_DATA, &limit) < 0)
+        return -errno;
+    r = uv_spawn(&run->loop, &run->process, options);
+    setrlimit(RLIMIT_DATA, &before);
+    return r;
+}
+
 static int start(struct run *run, const struct proc_spec *spec)
 {
     uv_stdio_container_t stdio[3] = {
@@ -108,7 +129,7 @@ static int start(struct run *run, const struct proc_spec *spec)
         .exit_cb = on_exited,
     };
 
-    return uv_spawn(&run->loop, &run->process, &options);
+    return spawn(run, &options, spec->memory_max);
 }
 
 static void init_handles(struct run *run)

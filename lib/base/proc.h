@@ -15,6 +15,7 @@ struct proc_spec {
     const void *input;       /* written to standard input, then closed; NULL: empty input */
     size_t input_len;
     uint64_t timeout_ms; /* 0: none. Past it the program's whole process group is killed. */
+    uint64_t memory_max; /* bytes that each of its processes may have as its own; 0: no limit */
 };
 
 /* `out` and `err` belong to the caller, who sets their caps: output past a cap is read and dropped,

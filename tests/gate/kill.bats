@@ -114,7 +114,7 @@ kill_hook_and_below() {
 # git daemon of this client, with receive-pack and the hook; what the hook runs lives on.
 kill_daemon() {
     # The newest: that of a client before may be about to end.
-    kill -9 -- "-$(pgrep -P "$(server)" -n -f '^git daemon')"
+    kill -9 -- "-$(pgrep -P "$(server)" -n -f 'git daemon')"
 }
 
 kill_gate() {

@@ -1,0 +1,169 @@
+/* intake PROGRAM ARGUMENTS...: stands between a client that may push and its git daemon, which
+ * answers the client directly. receive-pack keeps all commands of a push in memory before any hook
+ * sees one (144 MB a million), and its push options: they are counted on their way. What comes
+ * behind them is a pack, which receive.maxInputSize bounds, and which the kernel moves on. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "gate.h"
+#include "pktline.h"
+#include "serve/commands.h"
+#include "verbs.h"
+
+#define SPLICE_MAX (1u << 20)
+
+static const char refusal[] =
+    "\x03gitgate: push refused: too many refs or push options in one push; push them in parts\n";
+
+struct intake {
+    pid_t pid;
+    int pid_fd, to; /* git daemon, and its standard input */
+    struct commands commands;
+    size_t len;
+    char data[COMMANDS_CHUNK]; /* not handed on yet */
+};
+
+/* ---- git daemon ---- */
+
+static int start(struct intake *i, char **argv)
+{
+    posix_spawn_file_actions_t actions;
+    cleanup_close int read_end = -1;
+    int ends[2], r;
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -errno;
+    read_end = ends[0];
+    i->to = ends[1];
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, read_end, STDIN_FILENO);
+    r = posix_spawnp(&i->pid, argv[0], &actions, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (r != 0)
+        return -r;
+    i->pid_fd = pidfd_open(i->pid, 0);
+    return i->pid_fd < 0 ? -errno : 0;
+}
+
+static int end(struct intake *i)
+{
+    int status;
+
+    if (i->to >= 0)
+        close(i->to);
+    while (waitpid(i->pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return 1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* ---- what the client sends ---- */
+
+/* False when git daemon has ended: nobody takes it any more. */
+static bool await_client(const struct intake *i)
+{
+    struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN},
+                           {.fd = i->pid_fd, .events = POLLIN}};
+
+    while (poll(fds, 2, -1) < 0)
+        if (errno != EINTR)
+            return false;
+    return !fds[1].revents;
+}
+
+static int hand_on(struct intake *i, size_t n)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_t r = write(i->to, i->data + done, n - done);
+
+        if (r < 0 && errno != EINTR)
+            return -errno;
+        done += r > 0 ? (size_t)r : 0;
+    }
+    i->len -= n;
+    memmove(i->data, i->data + n, i->len);
+    return 0;
+}
+
+/* Up to the pack. 0 when there is one, -EPIPE when either side has ended. */
+static int take_commands(struct intake *i)
+{
+    while (!i->commands.pack) {
+        ssize_t n =
+            await_client(i) ? read(STDIN_FILENO, i->data + i->len, sizeof i->data - i->len) : 0;
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return -EPIPE;
+        i->len += (size_t)n;
+        n = commands_take(&i->commands, i->data, i->len);
+        if (n < 0)
+            return (int)n;
+        if (hand_on(i, (size_t)n) < 0)
+            return -EPIPE;
+    }
+    return hand_on(i, i->len);
+}
+
+static void move_pack(const struct intake *i)
+{
+    while (await_client(i)) {
+        ssize_t n = splice(STDIN_FILENO, NULL, i->to, NULL, SPLICE_MAX, SPLICE_F_MOVE);
+
+        if (n == 0 || (n < 0 && errno != EINTR))
+            return;
+    }
+}
+
+/* ---- the verb ---- */
+
+/* git daemon has ended, so nothing else is being said to the client. */
+static void refuse(int r)
+{
+    cleanup_buf struct buf out = BUF_INIT(PKT_PAYLOAD_MAX);
+    cleanup_gate struct gate gate = {0};
+
+    pkt_add(&out, refusal, sizeof refusal - 1);
+    if (r == -E2BIG && write(STDOUT_FILENO, out.data, out.len) < 0)
+        return; /* the client has gone */
+    if (gate_open(&gate, NULL) == 0)
+        log_warn(&gate.log,
+                 r == -E2BIG ? "a push with too many commands was ended"
+                             : "a client that does not push as git does was ended",
+                 json_pack("{s:i}", "session", (int)getsid(0)));
+}
+
+int verb_intake(int argc, char **argv)
+{
+    static struct intake i = {.pid_fd = -1, .to = -1}; /* as long as the process */
+    int r, code;
+
+    if (argc < 2) {
+        fputs("usage: gitgate-gate intake PROGRAM [ARGUMENT...]\n", stderr);
+        return 2;
+    }
+    if (start(&i, argv + 1) < 0)
+        return 1;
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, SIG_IGN); /* as git daemon does: a push is let finish */
+    r = take_commands(&i);
+    if (r == 0)
+        move_pack(&i);
+    code = end(&i);
+    if (r == -E2BIG || r == -EPROTO) {
+        refuse(r);
+        return 0;
+    }
+    return code;
+}

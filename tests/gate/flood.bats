@@ -1,0 +1,125 @@
+#!/usr/bin/env bats
+# Who sends without end what is kept in memory is stopped, whoever it is, and the others are served.
+
+bats_require_minimum_version 1.5.0
+load lib
+
+setup_file() {
+    start_bed
+    new_upstream app
+    write_gitgate app
+    list_when_asked
+    start_gate
+}
+
+# The gate's ssh is an upstream's whose list of refs has no end, while $BED/endless/armed is there.
+list_when_asked() {
+    mkdir "$BED/endless"
+    cat >"$BED/endless/ssh" <<-END
+	#!/bin/sh
+	[ ! -e "$BED/endless/armed" ] || exec python3 -c '
+	import os
+	line = b"%040x refs/heads/" % 1 + b"x" * 20
+	line = b"%04x" % (len(line) + 4) + line
+	while True: os.write(1, line * 1000)' 2>/dev/null
+	exec "$(command -v ssh)" "\$@"
+	END
+    chmod 755 "$BED/endless/ssh"
+    export GATE_PATH=$BED/endless:$PATH
+}
+
+# push_without_end LIST : a client of receive-pack whose LIST has no end: "commands", or "options" behind a flush, or
+# "delimited" behind what git takes as one. Prints what it is told.
+push_without_end() {
+    timeout -s KILL 60 python3 - "$GATE_PORT" "$1" <<-'END'
+	import socket, sys
+	def packet(data): return b"%04x" % (len(data) + 4) + data
+	def command(n): return b"%040x %040x refs/heads/%d" % (0, 1, n)
+	s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+	s.sendall(packet(b"git-receive-pack /app.git\0host=127.0.0.1\0"))
+	answer = s.makefile("rb")
+	while (n := int(answer.read(4), 16)): answer.read(n - 4)
+	s.sendall(packet(command(0) + b"\0report-status side-band-64k push-options"))
+	end = {"commands": b"", "options": b"0000", "delimited": b"0001"}[sys.argv[2]]
+	s.sendall(end)
+	for n in range(1, 200000):
+	    s.sendall(packet(b"option %d" % n if end else command(n)))
+	s.shutdown(socket.SHUT_WR)
+	sys.stdout.buffer.write(answer.read())
+	END
+}
+
+# No process of the gate's takes a push.
+nobody_receives() {
+    local pid
+    for pid in $(below "$(server)"); do
+        [[ $(tr '\0' ' ' <"/proc/$pid/cmdline") != *"receive-pack ."* ]] || return 1
+    done
+}
+
+goes_on() {
+    clone app "$work"
+    commit "$work" "a-$RANDOM" >/dev/null
+    git -C "$work" push -q
+    agree app refs/heads/main "$(git -C "$work" rev-parse HEAD)"
+}
+
+@test "commands" {
+    run push_without_end commands
+    [[ $output == *"too many refs or push options in one push"* ]]
+    nobody_receives
+    goes_on
+}
+
+@test "push options" {
+    for list in options delimited; do
+        run push_without_end "$list"
+        [[ $output == *"too many refs or push options in one push"* ]]
+        nobody_receives
+    done
+    goes_on
+}
+
+was_ended() {
+    [ "$(log_count '.msg == "a client that does not push as git does was ended"')" -ge 1 ]
+}
+
+@test "what git does not send" {
+    run timeout -s KILL 30 bash -c 'exec 4<>"/dev/tcp/127.0.0.1/$GATE_PORT"
+        printf "002egit-receive-pack /app.git\0host=127.0.0.1\0" >&4
+        yes nothing that is a packet | head -c 100000 >&4'
+    wait_for 20 was_ended
+    nobody_receives
+    goes_on
+}
+
+@test "a push of many refs is told by the scan how many there may be" {
+    clone app "$work"
+    for i in $(seq 1500); do echo "create refs/heads/many/$i HEAD"; done | git -C "$work" update-ref --stdin
+    run git -C "$work" push origin 'refs/heads/many/*'
+    echo "$output" | cut -c 1-300 | head -20
+    [ "$status" -ne 0 ]
+    [[ $output == *"more than 1000 refs in one push"* ]]
+}
+
+@test "git shows what a push of far too many refs is told" {
+    clone app "$work"
+    long=$(printf '%0200d/%0200d/%0200d/%0200d' 0 0 0 0)
+    for i in $(seq 3500); do echo "create refs/heads/many/$long/$i HEAD"; done | git -C "$work" update-ref --stdin
+    run git -C "$work" push origin 'refs/heads/many/*'
+    echo "$output" | cut -c 1-300 | head -20
+    [ "$status" -ne 0 ]
+    [[ $output == *"too many refs or push options in one push"* ]]
+    rm -rf "$work"
+    goes_on
+}
+
+@test "an upstream that lists refs without end is told from one that is down" {
+    ssh_only
+    mkdir "$BED/endless/armed"
+    run timeout -s KILL 90 git ls-remote "$(gate_url app.git)"
+    rmdir "$BED/endless/armed"
+    [ "$status" -ne 0 ]
+    [[ $output == *"127.0.0.1 lists more than 64 MiB of refs"* ]]
+    goes_on
+}
