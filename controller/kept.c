@@ -23,8 +23,7 @@
  * more room. */
 static const char usual[] =
     "{\"apiVersion\":\"gitgate.dev/v1alpha1\",\"kind\":\"GitGate\",\"metadata\":{"
-    "\"creationTimestamp\":\"2026-01-01T00:00:00Z\",\"generation\":1,\"labels\":{"
-    "\"app.kubernetes.io/managed-by\":\"Helm\"},\"name\":\"\",\"namespace\":\"\","
+    "\"generation\":1,\"name\":\"\",\"namespace\":\"\","
     "\"resourceVersion\":\"\",\"uid\":\"\"},\"spec\":{\"extraHosts\":{\"git.example.com\":"
     "\"10.0.0.1\"},\"podSelector\":{\"matchLabels\":{\"app\":\"agent\"}},"
     "\"gate\":{\"cache\":{\"sizeLimit\":\"2Gi\"},\"image\":\"\",\"replicas\":1},\"network\":{"

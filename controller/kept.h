@@ -17,8 +17,8 @@ struct kept_gate {
     unsigned char packed[];
 };
 
-/* For kube_watch_spec: of the whole object all but annotations and managedFields, which others
- * write and nobody here asks for. */
+/* For kube_watch_spec: of the metadata no more than identity and version. Nobody here asks for the
+ * rest, and labels of a megabyte, which nothing forbids, would fill the memory that serves all. */
 int kept_gate_add(const struct node *object, struct buf *kept);
 void kept_gate_done(void *kept);
 

@@ -11,9 +11,11 @@
 #define NOT_ENDED "status.phase!=Succeeded,status.phase!=Failed"
 
 #define VERSION_MAX 63
+#define LABELS_SIZE_MAX 16384 /* a selector has 64 at most; a pod may have a megabyte of them */
 
 /* Behind it three strings: the gate of its label, or ""; the version of the injection's annotation,
- * or ""; the labels, "key\0value\0...\0", only of pods that name no gate. */
+ * or ""; the labels, "key\0value\0...\0", only of pods that name no gate, and of none that has more
+ * of them than room is for: no selector is found to match it. */
 struct pod {
     bool leaving;
     char gate[];
@@ -41,6 +43,15 @@ static void add_string(struct buf *to, const char *text)
     buf_add(to, text, strlen(text) + 1);
 }
 
+static bool have_room(const struct node *labels)
+{
+    const struct node *label;
+    size_t size = 0;
+
+    node_each(labels, label) size += label->key_len + label->len + 2;
+    return size <= LABELS_SIZE_MAX;
+}
+
 static int keep(const struct node *object, const struct node *labels, struct buf *kept)
 {
     const struct node *metadata = node_get(object, "metadata"), *label;
@@ -65,7 +76,9 @@ static int keep_named(const struct node *object, struct buf *kept)
 
 static int keep_other(const struct node *object, struct buf *kept)
 {
-    return keep(object, node_get(node_get(object, "metadata"), "labels"), kept);
+    const struct node *labels = node_get(node_get(object, "metadata"), "labels");
+
+    return keep(object, have_room(labels) ? labels : NULL, kept);
 }
 
 static const char *behind(const char *text)

@@ -170,6 +170,19 @@ static void write_text(struct buf *to, const char *key, const char *text, const 
     buf_addf(to, "\"%s%s%s\"", text, *text ? "/" : "", more);
 }
 
+/* What of metadata says which object it is, and which of it. The rest (labels, annotations, owners,
+ * managedFields) has no bound but the object's. */
+static bool is_identity(const char *key)
+{
+    static const char *const keys[] = {"name",       "namespace",         "uid", "resourceVersion",
+                                       "generation", "deletionTimestamp", NULL};
+    const char *const *known = keys;
+
+    while (*known && strcmp(*known, key) != 0)
+        known++;
+    return *known;
+}
+
 static void write_metadata(struct buf *to, const struct node *metadata)
 {
     const struct node *member;
@@ -177,7 +190,7 @@ static void write_metadata(struct buf *to, const struct node *metadata)
     buf_addc(to, '{');
     node_each(metadata, member)
     {
-        if (strcmp(member->key, "managedFields") == 0 || strcmp(member->key, "annotations") == 0)
+        if (!is_identity(member->key))
             continue;
         json_write_key(to, member->key, member->key_len);
         node_write(to, member);

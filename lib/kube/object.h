@@ -37,8 +37,8 @@ void object_write_known(struct buf *to, struct json_span object);
  * its type (objects of a list come without). NULL when memory is short. */
 json_t *object_to_json(const struct node *object, const struct kube_resource *resource);
 
-/* The same as text, and without metadata.annotations (`kubectl apply` keeps the object a second
- * time there). */
+/* The same as text; of its metadata only what says which object it is: name, namespace, uid,
+ * resourceVersion, generation, deletionTimestamp. */
 void object_write(struct buf *to, const struct node *object, const struct kube_resource *resource);
 
 #endif

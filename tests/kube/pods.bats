@@ -98,3 +98,36 @@ event() {
 	kubectl -n "$ns" get events.events.k8s.io -o json | jq -e '[.items[] | select(.regarding.name == "fine")] == []'
 	controller_stop
 }
+
+# labelled KIND N : as the test's namespace has room for: with a megabyte of labels
+labelled() {
+	openssl rand -hex 480000 | fold -w 62 | jq -Rnc --arg kind "$1" --argjson n "$2" --argjson upstream "$(upstream app)" '
+		([inputs] | to_entries | map({key: "l\(.key)", value}) | from_entries) as $labels |
+		{metadata: {name: "many-\($n)", labels: $labels}} + if $kind == "Pod"
+		then {apiVersion: "v1", kind: $kind, spec: {automountServiceAccountToken: false, containers: [{name: "c", image: "none.invalid/none"}]}}
+		else {apiVersion: "gitgate.dev/v1alpha1", kind: $kind, spec: {upstreams: [$upstream], podSelector: {matchLabels: {a: "b"}}}} end' |
+		kubectl -n "$ns" create --validate=false -f - >/dev/null
+}
+
+resident() { awk '/^VmRSS:/ {print $2}' "/proc/$controller_pid/status"; }
+
+@test "a megabyte of labels on each of many pods and GitGates takes no room" {
+	kubectl wait --for=create "serviceaccount/default" -n "$ns" --timeout=30s >/dev/null
+	kubectl label namespace "$ns" gitgate.dev/injection=enabled >/dev/null
+	secret app-key "$(key app)" >/dev/null
+	labelled GitGate 0
+	labelled Pod 0
+	controller_start
+	condition many-0 Ready True
+	pods many-0 0 0 0
+	before=$(resident)
+	for n in {1..12}; do
+		labelled GitGate "$n"
+		labelled Pod "$n"
+	done
+	condition many-12 Ready True
+	pods many-12 0 0 0
+	after=$(resident)
+	[ $((after - before)) -lt 10000 ] || { echo "from $before kB to $after kB"; false; }
+	controller_stop
+}

@@ -35,11 +35,16 @@ static struct kept_gate *kept_of(struct buf *kept)
 static void assert_comes_out(json_t *object)
 {
     cleanup_buf struct buf kept = BUF_INIT(KEPT_MAX);
-    json_auto_t *wanted = json_deep_copy(object), *got = NULL;
+    json_auto_t *wanted = NULL, *got = NULL;
     json_t *metadata = json_object_get(object, "metadata");
+
+    json_object_del(metadata, "creationTimestamp");
+    wanted = json_deep_copy(object);
 
     json_object_set_new(metadata, "managedFields", json_pack("[{s:s}]", "manager", "kubectl"));
     json_object_set_new(metadata, "annotations", json_pack("{s:s}", "any", "text"));
+    json_object_set_new(metadata, "labels", json_pack("{s:s}", "any", "text"));
+    json_object_set_new(metadata, "finalizers", json_pack("[s]", "any/text"));
     assert_int_equal(keep(object, &kept), 0);
     assert_int_equal(kept.len, sizeof(struct kept_gate) + kept_of(&kept)->size);
     got = kept_gate_object(kept_of(&kept));
@@ -95,6 +100,29 @@ static void a_usual_gate_takes_a_fifth_of_its_text(void **state)
     assert_true(kept.len < kept_of(&kept)->len / 5 + sizeof(struct kept_gate));
 }
 
+/* Nothing bounds them but the object's own size, and whoever makes many GitGates must not fill the
+ * memory that serves all. */
+static void labels_take_no_room(void **state)
+{
+    json_auto_t *in = json_load_file("reconcile/nothing-to-do/in.json", 0, NULL);
+    json_t *gate = json_object_get(in, "gitgate"), *labels = json_object();
+    cleanup_buf struct buf before = BUF_INIT(KEPT_MAX), after = BUF_INIT(KEPT_MAX);
+    char key[32];
+
+    (void)state;
+    assert_int_equal(keep(json_deep_copy(gate), &before), 0);
+    srand(1);
+    for (int i = 0; i < 10000; i++) {
+        snprintf(key, sizeof key, "%d.%d", i, rand());
+        json_object_set_new(labels, key, json_sprintf("%d-%d-%d", rand(), rand(), rand()));
+    }
+    json_object_set_new(json_object_get(gate, "metadata"), "labels", labels);
+    assert_int_equal(keep(json_deep_copy(gate), &after), 0);
+    assert_int_equal(after.len, before.len);
+    kept_gate_done(kept_of(&before));
+    kept_gate_done(kept_of(&after));
+}
+
 static void the_selector_is_at_hand(void **state)
 {
     cleanup_buf struct buf kept = BUF_INIT(KEPT_MAX);
@@ -139,6 +167,7 @@ int main(void)
         cmocka_unit_test(every_golden_gate_comes_out_as_it_went_in),
         cmocka_unit_test(any_text_comes_out),
         cmocka_unit_test(a_usual_gate_takes_a_fifth_of_its_text),
+        cmocka_unit_test(labels_take_no_room),
         cmocka_unit_test(the_selector_is_at_hand),
         cmocka_unit_test(a_gate_without_a_version_is_none),
         cmocka_unit_test(what_is_damaged_does_not_come_out),
