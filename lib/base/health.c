@@ -10,7 +10,7 @@
 #define BACKLOG 16
 #define REQUEST_MAX 2048     /* the kubelet's request has some 150 bytes */
 #define REQUEST_TIME_MS 5000 /* a probe's own time-out is 1 s */
-#define CONNECTIONS_MAX 16   /* more than one prober need; a flood costs no more than this */
+#define CONNECTIONS_MAX 16   /* more than probers need; a flood costs no more than this */
 #define ADDRESS_MAX 128
 #define HEAD_MAX 256
 
@@ -160,6 +160,18 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         answer_request(connection);
 }
 
+/* One too many: the oldest goes. A prober has had its answer long before, so whoever only holds
+ * connections can't keep it out, and the kubelet doesn't end a program for that. */
+static void make_room(struct health *health)
+{
+    struct connection *oldest = health->connections;
+
+    while (oldest->next)
+        oldest = oldest->next;
+    if (health->n > CONNECTIONS_MAX)
+        close_connection(oldest);
+}
+
 /* ---- The listener ------------------------------------------------------------------------- */
 
 static void on_connection(uv_stream_t *listener, int status)
@@ -183,10 +195,12 @@ static void on_connection(uv_stream_t *listener, int status)
     uv_tcp_init(health->loop, &connection->tcp);
     uv_timer_init(health->loop, &connection->timer);
     connection->tcp.data = connection->timer.data = connection;
-    if (uv_accept(listener, (uv_stream_t *)&connection->tcp) < 0 || health->n > CONNECTIONS_MAX ||
+    if (uv_accept(listener, (uv_stream_t *)&connection->tcp) < 0 ||
         uv_read_start((uv_stream_t *)&connection->tcp, give_room, on_read) < 0 ||
         uv_timer_start(&connection->timer, on_time_out, REQUEST_TIME_MS, 0) < 0)
         close_connection(connection);
+    else
+        make_room(health);
 }
 
 static int parse_address(const char *text, struct sockaddr_storage *ret, struct error *err)
