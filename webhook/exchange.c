@@ -82,20 +82,26 @@ static void exchange_free(struct exchange *exchange)
     all->closed(all->data);
 }
 
-void exchange_leave(struct session *session)
+static void enter(struct exchanges *all, struct connection *connection, enum connection_state state)
 {
-    struct exchange *exchange = session ? TAKE_PTR(session->exchange) : NULL;
+    connection_enter(&all->connections, connection, state, exchanges_now_ms());
+}
+
+void exchange_leave(struct connection *connection)
+{
+    struct exchange *exchange = connection ? TAKE_PTR(connection->exchange) : NULL;
 
     if (!exchange)
         return;
     exchange->wsi = NULL;
+    enter(exchange->all, connection, CONNECTION_IDLE);
     if (!exchange->handed)
         exchange_free(exchange);
 }
 
-int exchange_expire(struct session *session)
+int exchange_expire(struct connection *connection)
 {
-    return session && session->exchange && session->exchange->timed ? -1 : 0;
+    return connection && connection->exchange && connection->exchange->timed ? -1 : 0;
 }
 
 static struct exchange *exchange_of(struct holding *holding)
@@ -121,6 +127,7 @@ static void give_way(struct holding *holding)
 
 void exchanges_init(struct exchanges *exchanges)
 {
+    connections_init(&exchanges->connections, exchanges->spec->limits.connections);
     room_init(&exchanges->room, give_way);
 }
 
@@ -237,9 +244,10 @@ static int await_reader(struct exchange *exchange, struct lws *wsi)
     return 0;
 }
 
-int exchange_write(struct session *session, struct lws *wsi)
+int exchange_write(struct connection *connection)
 {
-    struct exchange *exchange = session->exchange;
+    struct exchange *exchange = connection->exchange;
+    struct lws *wsi = connection->wsi;
     bool end;
 
     if (!exchange || !exchange->status)
@@ -253,10 +261,12 @@ int exchange_write(struct session *session, struct lws *wsi)
     }
     if (write_pieces(exchange, wsi) < 0)
         return -1;
-    if (!is_out(exchange, wsi))
+    if (!is_out(exchange, wsi)) {
+        enter(exchange->all, connection, CONNECTION_ASKING);
         return await_reader(exchange, wsi);
+    }
     end = exchange->close;
-    exchange_leave(session);
+    exchange_leave(connection);
     return lws_http_transaction_completed(wsi) || end ? -1 : 0;
 }
 
@@ -347,14 +357,15 @@ static void start_get(struct exchange *exchange, const char *path)
         answer_text(exchange, 503, "not ready");
 }
 
-int exchange_start(struct exchanges *exchanges, struct session *session, struct lws *wsi,
-                   const char *path)
+int exchange_start(struct exchanges *exchanges, struct connection *connection, const char *path)
 {
+    struct lws *wsi = connection->wsi;
     struct exchange *exchange = exchange_new(exchanges, wsi);
 
     if (!exchange)
         return -1;
-    session->exchange = exchange;
+    connection->exchange = exchange;
+    enter(exchanges, connection, CONNECTION_ASKING);
     exchange->in_call = true;
     if (lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0) {
         start_post(exchange, wsi, path);
@@ -381,9 +392,9 @@ static void time_body(struct exchange *exchange, size_t len)
     lws_set_timer_usecs(exchange->wsi, exchange->all->spec->limits.request_s * LWS_US_PER_SEC);
 }
 
-int exchange_body(struct session *session, const char *bytes, size_t len)
+int exchange_body(struct connection *connection, const char *bytes, size_t len)
 {
-    struct exchange *exchange = session->exchange;
+    struct exchange *exchange = connection->exchange;
 
     if (!exchange)
         return -1;
@@ -395,9 +406,9 @@ int exchange_body(struct session *session, const char *bytes, size_t len)
     return 0;
 }
 
-int exchange_body_end(struct session *session, struct lws *wsi)
+int exchange_body_end(struct connection *connection)
 {
-    struct exchange *exchange = session->exchange;
+    struct exchange *exchange = connection->exchange;
 
     if (!exchange)
         return -1;
@@ -409,9 +420,10 @@ int exchange_body_end(struct session *session, struct lws *wsi)
         answer_text(exchange, exchange->refused, exchange->reason);
     } else {
         exchange->handed = true;
+        enter(exchange->all, connection, CONNECTION_AT_WORK);
         exchange->route->handle(exchange->route->data, exchange, exchange->body.data,
                                 exchange->body.len);
     }
     exchange->in_call = false;
-    return exchange_write(session, wsi);
+    return exchange_write(connection);
 }

@@ -19,6 +19,9 @@
 #define READ_SIZE 16384
 #define HEADER_MAX 8192 /* the API server sends a few hundred bytes */
 
+/* The listening socket, and who is let in while those that go for them still close. */
+#define FDS_BESIDE 64
+
 /* Curves that handshakes are quick with; clients that know neither are asked for none. */
 #define GROUPS "X25519:P-256"
 
@@ -89,10 +92,41 @@ static int bound_unsent(int fd)
     return setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &size, sizeof size);
 }
 
+static struct connection *connection_of(struct lws *wsi)
+{
+    return lws_get_opaque_user_data(wsi);
+}
+
+/* Whoever has to go for a newcomer goes at once: later it may have set itself another time. */
+static int welcome(struct exchanges *exchanges, struct lws *wsi)
+{
+    struct connections *all = &exchanges->connections;
+    uint64_t now_ms = exchanges_now_ms();
+    struct connection *newcomer = connection_new(all, wsi, now_ms), *surplus;
+
+    if (!newcomer)
+        return -1;
+    lws_set_opaque_user_data(wsi, newcomer);
+    surplus = connections_surplus(all, newcomer, now_ms);
+    if (surplus == newcomer)
+        return -1;
+    if (surplus) {
+        connection_enter(all, surplus, CONNECTION_GOING, now_ms);
+        lws_set_timeout(surplus->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
+    }
+    return 0;
+}
+
+static void forget(struct exchanges *exchanges, struct lws *wsi)
+{
+    exchange_leave(connection_of(wsi));
+    connection_free(&exchanges->connections, connection_of(wsi));
+    lws_set_opaque_user_data(wsi, NULL);
+}
+
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                     size_t len)
 {
-    struct session *session = user;
     struct server *server = lws_context_user(lws_get_context(wsi));
 
     switch (reason) {
@@ -100,19 +134,24 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
         return set_up_tls(server, user);
     case LWS_CALLBACK_FILTER_NETWORK_CONNECTION:
         return server->exchanges.stopping ? -1 : bound_unsent((int)(intptr_t)in);
+    case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
+        return welcome(&server->exchanges, wsi);
+    case LWS_CALLBACK_WSI_DESTROY:
+        forget(&server->exchanges, wsi);
+        return 0;
     case LWS_CALLBACK_HTTP:
-        return exchange_start(&server->exchanges, session, wsi, in);
+        return exchange_start(&server->exchanges, connection_of(wsi), in);
     case LWS_CALLBACK_HTTP_BODY:
-        return exchange_body(session, in, len);
+        return exchange_body(connection_of(wsi), in, len);
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-        return exchange_body_end(session, wsi);
+        return exchange_body_end(connection_of(wsi));
     case LWS_CALLBACK_HTTP_WRITEABLE:
-        return exchange_write(session, wsi);
+        return exchange_write(connection_of(wsi));
     case LWS_CALLBACK_TIMER: /* not cancelled when the answer is out: in 4.1.6 that fires it */
-        return exchange_expire(session);
+        return exchange_expire(connection_of(wsi));
     case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
     case LWS_CALLBACK_CLOSED_HTTP:
-        exchange_leave(session);
+        exchange_leave(connection_of(wsi));
         return 0;
     default:
         return 0;
@@ -120,7 +159,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 }
 
 static const struct lws_protocols protocols[] = {
-    {.name = "http", .callback = on_event, .per_session_data_size = sizeof(struct session)},
+    {.name = "http", .callback = on_event},
     {0},
 };
 
@@ -155,10 +194,10 @@ static struct lws_context_creation_info make_info(struct server *server)
         .timeout_secs = spec->limits.network_s,
         .timeout_secs_ah_idle = spec->limits.network_s,
         .keepalive_timeout = spec->limits.idle_s,
-        .fd_limit_per_thread = spec->limits.connections,
+        .fd_limit_per_thread = spec->limits.connections + FDS_BESIDE,
         .pt_serv_buf_size = READ_SIZE,
         .max_http_header_data2 = HEADER_MAX,
-        .max_http_header_pool2 = spec->limits.connections,
+        .max_http_header_pool2 = spec->limits.connections + FDS_BESIDE,
         .server_string = "gitgate-webhook",
         .gid = -1,
         .uid = -1,

@@ -40,7 +40,8 @@ struct server_limits {
 
 /* 10: the API server waits 30 s at most, and sends at once. 120: longer than its 90 s (Go's
  * IdleConnTimeout): were the server the first to close, a request just sent would be lost, and with
- * it an admission. 1024: API servers keep tens; each idle one costs about 30 kB. */
+ * it an admission. 1024: API servers keep tens; each idle one costs about 30 kB. Past that number
+ * somebody goes for who comes (connections.h). */
 #define SERVER_LIMITS ((struct server_limits){10, 30, 120, 1024})
 
 struct server_spec {
