@@ -115,8 +115,8 @@ static void list_refs(struct examination *x)
     cleanup_proc struct proc_result result = PROC_RESULT_INIT(OUT_MAX, GIT_ERR_MAX);
     struct error err = ERROR_INIT;
 
-    if (git_run(x->repo, NULL, GIT("ls-remote", "--refs", "--", x->upstream->url_text), NULL, 0,
-                ASK_TIMEOUT_MS, &result, &err) < 0) {
+    if (upstream_git(x->repo, GIT("ls-remote", "--refs", "--", x->upstream->url_text),
+                     ASK_TIMEOUT_MS, 0, &result, &err) < 0) {
         fail_here(x, FAULT_GATE, &err);
         return;
     }
@@ -160,10 +160,10 @@ static void begin_push(struct examination *x)
     snprintf(spec, sizeof spec, "%s:refs/heads/gitgate-check", commit);
     if (!*commit)
         finding_fail(x->finding, FAULT_GATE, "git can't make a commit here");
-    else if (git_run(x->repo, NULL,
-                     GIT("push", "--dry-run", "--quiet", "--no-verify", "--", x->upstream->url_text,
-                         spec),
-                     NULL, 0, ASK_TIMEOUT_MS, &result, &err) < 0)
+    else if (upstream_git(x->repo,
+                          GIT("push", "--dry-run", "--quiet", "--no-verify", "--",
+                              x->upstream->url_text, spec),
+                          ASK_TIMEOUT_MS, 0, &result, &err) < 0)
         fail_here(x, FAULT_GATE, &err);
     else if (result.exit_code != 0)
         finding_push(x->finding, &result);

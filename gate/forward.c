@@ -334,8 +334,8 @@ static void ask_upstream(struct forward *f, const char *why)
     for (size_t i = 0; r == 0 && i < f->push.n; i++)
         r = args_add(&args, "%s", f->push.commands[i].ref);
     known = r == 0 &&
-            git_run(f->repo, NULL, (const char *const *)args.list, NULL, 0, LIST_TIMEOUT_MS,
-                    &result, NULL) == 0 &&
+            upstream_git(f->repo, (const char *const *)args.list, LIST_TIMEOUT_MS, 0, &result,
+                         NULL) == 0 &&
             result.exit_code == 0 && !buf_error(&result.out);
     pushed_settle(&f->push, known ? result.out.data : NULL, why, f->pushed);
 }
@@ -349,8 +349,7 @@ static int push_upstream(struct forward *f, struct error *err)
 
     if (r < 0)
         return error_errno(err, r, "cannot push");
-    r = git_run(f->repo, NULL, (const char *const *)args.list, NULL, 0, PUSH_TIMEOUT_MS, &result,
-                err);
+    r = upstream_git(f->repo, (const char *const *)args.list, PUSH_TIMEOUT_MS, 0, &result, err);
     if (r < 0)
         return r;
     pushed_read(&f->push, result.out.data, f->pushed);

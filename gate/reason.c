@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "words.h"
+
 /* What git says of an ssh or https upstream ends in the same general words; the first match counts,
  * so what is most particular comes first. "%h" is the host, "%f" the upstream's field, "%a" what
  * asking for a credential means. */
@@ -102,21 +104,30 @@ static const struct reason own_reasons[] = {
     {"Input/output error", FAULT_GATE, "the gate's disk can't be read or written"},
 };
 
-static const char *const theirs = "remote: ";
-
 static const struct reason *find_own(const char *said)
 {
+    for (size_t i = 0; i < sizeof own_reasons / sizeof *own_reasons; i++)
+        if (words_have(said, own_reasons[i].said))
+            return &own_reasons[i];
+    return NULL;
+}
+
+/* Once the server speaks git, the way to it was found: of that, what it says ("remote: ") tells
+ * nothing. ssh's own words and the server's beside git's protocol can't be told apart. */
+static bool is_said(const char *said, const struct reason *reason)
+{
+    bool of_the_way = reason->fault < FAULT_LOGIN;
+
     for (const char *line = said, *end; *line; line = *end ? end + 1 : end) {
         size_t len = strcspn(line, "\n\r");
 
         end = line + len;
-        if (strncmp(line, theirs, strlen(theirs)) == 0)
+        if (of_the_way && strncmp(line, "remote: ", strlen("remote: ")) == 0)
             continue;
-        for (size_t i = 0; i < sizeof own_reasons / sizeof *own_reasons; i++)
-            if (memmem(line, len, own_reasons[i].said, strlen(own_reasons[i].said)))
-                return &own_reasons[i];
+        if (memmem(line, len, reason->said, strlen(reason->said)))
+            return true;
     }
-    return NULL;
+    return false;
 }
 
 void reason_fill(struct buf *to, const char *sentence, const struct upstream *upstream,
@@ -158,7 +169,7 @@ enum fault reason_add(struct buf *to, const struct upstream *upstream, size_t in
         return FAULT_SILENT;
     }
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
-        if (strstr(result->err.data, reasons[i].said)) {
+        if (is_said(result->err.data, &reasons[i])) {
             reason_fill(to, reasons[i].sentence, upstream, index);
             return reasons[i].fault;
         }

@@ -24,7 +24,7 @@ enum fault {
     FAULT_OTHER_HOST,
     FAULT_CA_BUNDLE,
     FAULT_TLS,
-    FAULT_LOGIN,
+    FAULT_LOGIN, /* from here on what only the server itself can say */
     FAULT_REDIRECT,
     FAULT_REPOSITORY,
     FAULT_ACCESS,

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "git.h"
+#include "words.h"
 
 #define CRED_MAX (1u << 20)
 #define CONNECT_TIMEOUT_S 10 /* a name, a TCP handshake, a banner */
@@ -270,6 +271,39 @@ int upstream_prepare(const struct gate *gate, const struct upstream *upstream, c
 {
     return upstream->url.scheme == URL_SSH ? prepare_ssh(gate, upstream, repo, err)
                                            : prepare_http(gate, upstream, repo, err);
+}
+
+/* Whoever runs git by hand in the repository sees all in one, by core.sshCommand. */
+#define SSH_COMMAND_ASIDE "exec " SSH_COMMAND " 2>&3 3>&-"
+
+static void add_aside(struct proc_result *result)
+{
+    for (const char *line = result->aside.data, *end; *line; line = *end ? end + 1 : end) {
+        end = line + strcspn(line, "\n\r");
+        if (end > line)
+            buf_addf(&result->err, WORDS_OF_SSH "%.*s\n", (int)(end - line), line);
+    }
+}
+
+int upstream_git(const char *repo, const char *const *argv, uint64_t timeout_ms,
+                 uint64_t memory_max, struct proc_result *result, struct error *err)
+{
+    cleanup_child_env struct child_env env = CHILD_ENV_INIT;
+    struct proc_spec spec = {.argv = argv,
+                             .cwd = repo,
+                             .timeout_ms = timeout_ms,
+                             .memory_max = memory_max,
+                             .aside = true};
+    int r = child_env_repo(&env);
+
+    if (r == 0)
+        r = child_env_set(&env, "GIT_SSH_COMMAND", SSH_COMMAND_ASIDE);
+    if (r < 0)
+        return error_errno(err, r, "cannot run git");
+    spec.env = (const char *const *)env.list;
+    r = proc_run(&spec, result, err);
+    add_aside(result);
+    return r;
 }
 
 void upstream_end_connections(const char *repo)

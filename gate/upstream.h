@@ -3,6 +3,7 @@
 #ifndef GITGATE_GATE_UPSTREAM_H
 #define GITGATE_GATE_UPSTREAM_H
 
+#include "base/proc.h"
 #include "gate.h"
 
 #define SSH_CONFIG_FILE OWN_DIR "/ssh_config"
@@ -20,6 +21,12 @@ const char *upstream_address(const struct gate *gate, const struct upstream *ups
  * without ssh's part. */
 int upstream_prepare(const struct gate *gate, const struct upstream *upstream, const char *repo,
                      struct error *err);
+
+/* Runs git in the repository, which is prepared, to talk to the upstream. What ssh says, and the
+ * server by it, is no word of git's: it comes behind those in `result->err`, each line with
+ * WORDS_OF_SSH before it. `memory_max`: see struct proc_spec. */
+int upstream_git(const char *repo, const char *const *argv, uint64_t timeout_ms,
+                 uint64_t memory_max, struct proc_result *result, struct error *err);
 
 /* Ends the connections that are kept for the repository. */
 void upstream_end_connections(const char *repo);

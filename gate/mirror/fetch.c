@@ -14,6 +14,8 @@
 #include "names.h"
 #include "reason.h"
 #include "sweep.h"
+#include "upstream.h"
+#include "words.h"
 
 /* A login of 15 round trips over a bad line, and 100,000 refs, fit in this. */
 #define ASK_TIMEOUT_MS 60000
@@ -71,7 +73,7 @@ static int refuse(const struct gate *gate, const struct upstream *upstream, cons
 /* git, or what speaks https for it: "fatal: Out of memory, realloc failed". */
 static bool ran_out_of_memory(const struct proc_result *result)
 {
-    return strstr(result->err.data, "ut of memory") != NULL;
+    return words_have(result->err.data, "ut of memory");
 }
 
 /* By the protocol's first version, in which a server lists its refs unasked: a round trip less than
@@ -80,18 +82,10 @@ static bool ran_out_of_memory(const struct proc_result *result)
 static int run_list(const struct upstream *upstream, const char *repo, struct proc_result *result,
                     struct error *err)
 {
-    cleanup_child_env struct child_env env = CHILD_ENV_INIT;
-    struct proc_spec spec = {
-        .argv = GIT("-c", "protocol.version=0", "ls-remote", "--symref", "--", upstream->url_text),
-        .cwd = repo,
-        .timeout_ms = upstream->url.scheme == URL_SSH ? ASK_TIMEOUT_MS : ASK_HTTPS_TIMEOUT_MS,
-        .memory_max = LIST_MEMORY_MAX,
-    };
-
-    if (child_env_repo(&env) < 0)
-        return error_errno(err, -ENOMEM, "cannot run git");
-    spec.env = (const char *const *)env.list;
-    return proc_run(&spec, result, err);
+    return upstream_git(
+        repo, GIT("-c", "protocol.version=0", "ls-remote", "--symref", "--", upstream->url_text),
+        upstream->url.scheme == URL_SSH ? ASK_TIMEOUT_MS : ASK_HTTPS_TIMEOUT_MS, LIST_MEMORY_MAX,
+        result, err);
 }
 
 int fetch_list(const struct gate *gate, const struct upstream *upstream, const char *repo,
@@ -139,13 +133,13 @@ static int run_fetch(const struct upstream *upstream, const char *repo, uint32_t
     argv[n++] = "+refs/*:refs/*";
     argv[n++] = "^" OWN_REFS;
     argv[n++] = "^" OWN_REFS "/*";
-    return git_run(repo, NULL, argv, NULL, 0, FETCH_TIMEOUT_MS, result, err);
+    return upstream_git(repo, argv, FETCH_TIMEOUT_MS, 0, result, err);
 }
 
 /* A git that was killed while it moved refs, which is done under the lock that we hold. */
 static bool was_in_the_way(const char *repo, const struct proc_result *result)
 {
-    return strstr(result->err.data, ".lock': File exists") && sweep_ref_locks(repo) > 0;
+    return words_have(result->err.data, ".lock': File exists") && sweep_ref_locks(repo) > 0;
 }
 
 static bool knows_no_depth(const struct proc_result *result)
@@ -413,11 +407,11 @@ int fetch_head(const struct gate *gate, const struct upstream *upstream, const c
                struct error *err)
 {
     cleanup_proc struct proc_result result = PROC_RESULT_INIT(GIT_ERR_MAX, GIT_ERR_MAX);
-    int r = git_run(repo, NULL,
-                    GIT("fetch", "--quiet", "--no-tags", "--no-auto-maintenance",
-                        "--no-write-fetch-head", "--no-recurse-submodules", "--",
-                        upstream->url_text, "HEAD"),
-                    NULL, 0, FETCH_TIMEOUT_MS, &result, err);
+    int r = upstream_git(repo,
+                         GIT("fetch", "--quiet", "--no-tags", "--no-auto-maintenance",
+                             "--no-write-fetch-head", "--no-recurse-submodules", "--",
+                             upstream->url_text, "HEAD"),
+                         FETCH_TIMEOUT_MS, 0, &result, err);
 
     if (r < 0 || result.exit_code == 0)
         return r;

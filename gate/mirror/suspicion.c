@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "words.h"
+
 /* fsck.c: 1 is a broken object or one that is found fault with, 2 and 4 are one that is missing,
  * and a pack with a broken one; the others (a ref, an index) and 128 are what a whole repository
  * has not got. */
@@ -72,15 +74,12 @@ bool damage_suspected(const char *said)
 {
     bool found = false;
 
-    for (const char *line = said, *end; *line; line = *end ? end + 1 : end) {
-        size_t len = strcspn(line, "\n\r");
-
-        end = line + len;
-        if (begins(line, len, "remote: ") || HAS_ANY(line, len, theirs))
+    for (struct words words = WORDS_INIT(said); words_next(&words);) {
+        if (HAS_ANY(words.line, words.len, theirs))
             continue;
-        if (HAS_ANY(line, len, innocent))
+        if (HAS_ANY(words.line, words.len, innocent))
             return false;
-        found = found || HAS_ANY(line, len, suspicious);
+        found = found || HAS_ANY(words.line, words.len, suspicious);
     }
     return found;
 }

@@ -10,12 +10,12 @@
  * what it printed itself is there at once, so reading goes on for this long and no longer. */
 #define DRAIN_MS 500
 
-/* One run: a loop of its own, three pipes, a process and a timer. */
+/* One run: a loop of its own, its pipes, a process and a timer. */
 struct run {
     uv_loop_t loop;
     uv_process_t process;
     uv_timer_t timer;
-    uv_pipe_t in, out, err;
+    uv_pipe_t in, out, err, aside;
     uv_write_t write;
     struct proc_result *result;
     char chunk[65536]; /* one reader at a time: the loop is single-threaded */
@@ -25,6 +25,7 @@ void proc_result_done(struct proc_result *result)
 {
     buf_done(&result->out);
     buf_done(&result->err);
+    buf_done(&result->aside);
 }
 
 static void close_handle(uv_handle_t *handle)
@@ -33,12 +34,18 @@ static void close_handle(uv_handle_t *handle)
         uv_close(handle, NULL);
 }
 
+static void close_outputs(struct run *run)
+{
+    close_handle((uv_handle_t *)&run->out);
+    close_handle((uv_handle_t *)&run->err);
+    close_handle((uv_handle_t *)&run->aside);
+}
+
 static void on_drained(uv_timer_t *timer)
 {
     struct run *run = timer->data;
 
-    close_handle((uv_handle_t *)&run->out);
-    close_handle((uv_handle_t *)&run->err);
+    close_outputs(run);
 }
 
 static void on_exited(uv_process_t *process, int64_t status, int term_signal)
@@ -60,8 +67,7 @@ static void on_timeout(uv_timer_t *timer)
 
     run->result->timed_out = true;
     kill(-run->process.pid, SIGKILL);
-    close_handle((uv_handle_t *)&run->out);
-    close_handle((uv_handle_t *)&run->err);
+    close_outputs(run);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -75,7 +81,9 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct run *run = stream->data;
-    struct buf *to = stream == (uv_stream_t *)&run->out ? &run->result->out : &run->result->err;
+    struct buf *to = stream == (uv_stream_t *)&run->out   ? &run->result->out
+                     : stream == (uv_stream_t *)&run->err ? &run->result->err
+                                                          : &run->result->aside;
 
     if (n > 0)
         buf_add(to, buf->base, (size_t)n);
@@ -113,10 +121,11 @@ static int spawn(struct run *run, const uv_process_options_t *options, uint64_t 
 
 static int start(struct run *run, const struct proc_spec *spec)
 {
-    uv_stdio_container_t stdio[3] = {
+    uv_stdio_container_t stdio[4] = {
         {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE, .data.stream = (uv_stream_t *)&run->in},
         {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&run->out},
         {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&run->err},
+        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&run->aside},
     };
     uv_process_options_t options = {
         .file = spec->argv[0],
@@ -125,7 +134,7 @@ static int start(struct run *run, const struct proc_spec *spec)
         .cwd = spec->cwd,
         .flags = UV_PROCESS_DETACHED,
         .stdio = stdio,
-        .stdio_count = 3,
+        .stdio_count = spec->aside ? 4 : 3,
         .exit_cb = on_exited,
     };
 
@@ -138,7 +147,8 @@ static void init_handles(struct run *run)
     uv_pipe_init(&run->loop, &run->in, 0);
     uv_pipe_init(&run->loop, &run->out, 0);
     uv_pipe_init(&run->loop, &run->err, 0);
-    run->timer.data = run->in.data = run->out.data = run->err.data = run;
+    uv_pipe_init(&run->loop, &run->aside, 0);
+    run->timer.data = run->in.data = run->out.data = run->err.data = run->aside.data = run;
     run->process.data = run->write.data = run;
 }
 
@@ -151,6 +161,8 @@ static void feed(struct run *run, const struct proc_spec *spec)
         close_handle((uv_handle_t *)&run->in);
     uv_read_start((uv_stream_t *)&run->out, on_alloc, on_read);
     uv_read_start((uv_stream_t *)&run->err, on_alloc, on_read);
+    if (spec->aside)
+        uv_read_start((uv_stream_t *)&run->aside, on_alloc, on_read);
     if (spec->timeout_ms)
         uv_timer_start(&run->timer, on_timeout, spec->timeout_ms, 0);
 }

@@ -16,6 +16,7 @@ struct proc_spec {
     size_t input_len;
     uint64_t timeout_ms; /* 0: none. Past it the program's whole process group is killed. */
     uint64_t memory_max; /* bytes that each of its processes may have as its own; 0: no limit */
+    bool aside;          /* file descriptor 3 is a third output */
 };
 
 /* `out` and `err` belong to the caller, who sets their caps: output past a cap is read and dropped,
@@ -26,10 +27,14 @@ struct proc_result {
     bool timed_out;
     struct buf out;
     struct buf err;
+    struct buf aside; /* as much of it as of `err` */
 };
 
 #define PROC_RESULT_INIT(out_max, err_max)                                                         \
-    ((struct proc_result){.exit_code = -1, .out = BUF_INIT(out_max), .err = BUF_INIT(err_max)})
+    ((struct proc_result){.exit_code = -1,                                                         \
+                          .out = BUF_INIT(out_max),                                                \
+                          .err = BUF_INIT(err_max),                                                \
+                          .aside = BUF_INIT(err_max)})
 #define cleanup_proc CLEANUP(proc_result_done)
 
 void proc_result_done(struct proc_result *result);

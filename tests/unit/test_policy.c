@@ -325,6 +325,11 @@ static void git_s_words_become_a_reason(void **state)
         {"The requested URL returned error: 401", "asks for a credential"},
         {"The requested URL returned error: 503", "out of order"},
         {"server certificate verification failed. CAfile: none CRLfile: none", "not trusted"},
+        {"fatal: write error: No space left on device", "the gate's disk is full"},
+        {"ssh: fatal: write error: No space left on device", "could not talk"},
+        {"fatal: remote error: so it is\nerror: No space left on device", "could not talk"},
+        {"remote: Host key verification failed.\nremote: Load key: invalid", "could not talk"},
+        {"remote: Repository not found.", "no such repository"},
         {"something new in /git/app.git", "could not talk to git.example.com"},
         {"", "could not talk to git.example.com"},
     };

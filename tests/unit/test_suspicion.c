@@ -19,6 +19,7 @@ static void what_git_says_of_a_damaged_repository_is_suspicious(void **state)
         "fatal: unable to read tree 1234\n",
         "remote: Counting objects\nerror: Could not read 1234\n",
         "error: packfile objects/pack/pack-1.pack does not match index\n",
+        "remote: No space left on device\nssh: Out of memory\nfatal: bad object HEAD\n",
         "error: refs/heads/fix-memory-quota does not point to a valid object!\n",
     };
 
@@ -33,6 +34,8 @@ static void what_it_says_of_an_upstream_or_of_a_short_machine_is_not(void **stat
         "",
         "ssh: Could not resolve hostname git.example.com: Name or service not known\n",
         "remote: fatal: bad object HEAD\n",
+        "ssh: fatal: bad object HEAD\n",
+        "fatal: remote error: so it is\nerror: object file objects/12/34 is empty\n",
         "fatal: Could not read from remote repository.\n",
         ("error: unable to write file objects/pack: No space left on device\nfatal: index-pack "
          "died\n"),
