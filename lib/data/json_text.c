@@ -105,9 +105,21 @@ static size_t sequence(const char *p, size_t left)
     return len;
 }
 
+static size_t skip_ascii(const char *text, size_t at, size_t len)
+{
+    uint64_t bytes;
+
+    for (; len - at >= sizeof bytes; at += sizeof bytes) {
+        memcpy(&bytes, text + at, sizeof bytes);
+        if (bytes & (~UINT64_C(0) / 255 * 0x80))
+            break;
+    }
+    return at;
+}
+
 bool json_text_is_utf8(const char *text, size_t len)
 {
-    for (size_t at = 0, n; at < len; at += n) {
+    for (size_t at = skip_ascii(text, 0, len), n; at < len; at = skip_ascii(text, at + n, len)) {
         n = sequence(text + at, len - at);
         if (n == 0)
             return false;

@@ -52,20 +52,37 @@ static bool is_deep(struct json_span fields)
     return deepest > FIELDS_DEPTH_MAX;
 }
 
+static bool has_many_brackets(struct json_span fields)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < fields.len; i++)
+        n += fields.at[i] == '{';
+    return n > FIELDS_DEPTH_MAX;
+}
+
+/* The quick looks first. */
+static bool can_be_read(struct json_span fields)
+{
+    return json_text_is_utf8(fields.at, fields.len) && !has_odd_escape(fields) &&
+           !(has_many_brackets(fields) && is_deep(fields));
+}
+
 static void close_unreadable_fields(char *text, size_t len)
 {
     const char *end = text + len;
-    struct json_span fields;
+    struct json_span fields = {.at = text, .len = len};
     char *at = text;
 
+    if (can_be_read(fields)) /* as nearly all: then so can what is in it */
+        return;
     while ((at = memmem(at, (size_t)(end - at), FIELDS, sizeof FIELDS - 1))) {
         at += sizeof FIELDS - 1;
         fields = json_span_of(at, (size_t)(end - at));
         if (!fields.at)
             return;
         at = fields.at + fields.len;
-        if (fields.len < 4 || (!is_deep(fields) && !has_odd_escape(fields) &&
-                               json_text_is_utf8(fields.at, fields.len)))
+        if (fields.len < 4 || can_be_read(fields))
             continue;
         memset(fields.at, ' ', fields.len);
         memcpy(fields.at, "null", 4);
