@@ -10,6 +10,7 @@
 #include "lock.h"
 #include "mirror/presence.h"
 #include "serve/connection_impl.h"
+#include "serve/fetches.h"
 #include "serve/queue.h"
 #include "serve/room.h"
 
@@ -44,6 +45,7 @@ int connections_init(struct connections *c, uv_loop_t *loop, const struct gate *
     c->journal = journal;
     queue_init(c);
     room_init(c);
+    fetches_init(c);
     for (size_t i = 0; r == 0 && i < sizeof kept / sizeof *kept; i++)
         r = child_env_keep(&c->env, kept[i]);
     if (r == 0)
@@ -248,6 +250,8 @@ void connection_serve(struct connection *c)
     if (r == 0) {
         journal_begin(c->all->journal, c->process.pid);
         uv_timer_start(&c->life, on_life_over, LIFE_MAX_MS, 0);
+        if (c->fetches)
+            fetches_watch(c->all);
         return;
     }
     log_error(&c->all->gate->log, "a client was lost", json_pack("{s:s}", "error", err.msg));
@@ -263,15 +267,14 @@ void connection_drop(struct connection *c)
 
 /* git daemon and what it starts ignore SIGTERM; on SIGHUP receive-pack takes away what it has of
  * the push. */
-void connection_end(struct connection *c)
+void connection_end(struct connection *c, const char *why)
 {
     c->awaited_ns = 0;
     if (c->state != CONNECTION_SERVED) {
         connection_drop(c);
         return;
     }
-    log_warn(&c->all->gate->log, "a client that was waited for too long gave its place to another",
-             json_pack("{s:I}", "session", (json_int_t)c->process.pid));
+    log_warn(&c->all->gate->log, why, json_pack("{s:I}", "session", (json_int_t)c->process.pid));
     c->state = CONNECTION_OVER;
     kill(-c->process.pid, SIGHUP);
 }

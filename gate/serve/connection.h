@@ -23,6 +23,7 @@ struct connections {
     uv_idle_t not_blocking;
     uv_timer_t turn_comes;
     uv_timer_cb on_turn;
+    uv_timer_t fetches;     /* of fetches.c: active while somebody fetches */
     uv_timer_t room_wanted; /* of room.c: active while somebody waits for a place */
     size_t n;
     void (*on_room)(void *data); /* one has ended while there were CONNECTIONS_MAX */

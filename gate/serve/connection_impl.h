@@ -51,7 +51,7 @@ void connection_serve(struct connection *c);
 /* Ends what has no git daemon yet. */
 void connection_drop(struct connection *c);
 
-/* Ends it in whatever state it is. */
-void connection_end(struct connection *c);
+/* Ends it in whatever state it is, and logs why. */
+void connection_end(struct connection *c, const char *why);
 
 #endif

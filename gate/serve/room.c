@@ -51,7 +51,7 @@ static void look(struct connections *all)
     struct connection *c = find_debtor(all, clock_now_ns());
 
     if (c)
-        connection_end(c);
+        connection_end(c, "a client that was waited for too long gave its place to another");
 }
 
 static void on_look(uv_timer_t *timer)

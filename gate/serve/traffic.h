@@ -9,4 +9,7 @@
  * can't be told. Whoever reads and writes the socket: serve's copy tells of git daemon's. */
 uint64_t traffic_bytes(int fd);
 
+/* Of these the bytes that came. */
+uint64_t traffic_received(int fd);
+
 #endif

@@ -49,6 +49,22 @@ push_without_end() {
 	END
 }
 
+# fetch_without_end : a client of upload-pack whose list has no end; says how it was ended
+fetch_without_end() {
+    timeout -s KILL 60 python3 - "$GATE_PORT" <<-'END'
+	import socket, sys
+	def packet(data): return b"%04x" % (len(data) + 4) + data
+	s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+	s.sendall(packet(b"git-upload-pack /app.git\0host=127.0.0.1\0\0version=2\0"))
+	answer = s.makefile("rb")
+	while (n := int(answer.read(4), 16)): answer.read(n - 4)
+	s.sendall(packet(b"command=ls-refs") + b"0001")
+	try:
+	    for n in range(60000): s.sendall(packet(b"ref-prefix refs/%d" % n + b"x" * 60000))
+	except OSError: print("ended")
+	END
+}
+
 # No process of the gate's takes a push.
 nobody_receives() {
     local pid
@@ -77,6 +93,13 @@ goes_on() {
         [[ $output == *"too many refs or push options in one push"* ]]
         nobody_receives
     done
+    goes_on
+}
+
+@test "what a fetch wants" {
+    run fetch_without_end
+    [ "$output" = ended ]
+    [ "$(log_count '.msg == "a client that said too much before a fetch was ended"')" = 1 ]
     goes_on
 }
 
