@@ -66,7 +66,8 @@ static void check_length(const char *field, size_t n, struct problems *problems)
 
 void guard_size(const struct node *pod, struct problems *problems)
 {
-    static const char *const lists[] = {"initContainers", "containers", "ephemeralContainers"};
+    static const char *const lists[] = {"initContainers", "containers", "ephemeralContainers",
+                                        "imagePullSecrets"};
     const struct node *spec = node_get(pod, "spec"), *alias;
     size_t aliases = 0;
 
@@ -192,8 +193,8 @@ static void check_name_servers(const struct node *spec, const struct gitgate *ga
                      "for the cluster's own, for others the GitGate has agentEgress.to");
 }
 
-void guard_pod(const struct node *pod, const struct gitgate *gate, uint32_t group,
-               struct problems *problems)
+void guard_pod(const struct node *pod, const struct gitgate *gate, const struct secrets *secrets,
+               uint32_t group, struct problems *problems)
 {
     const struct node *spec = node_get(pod, "spec");
 
@@ -201,7 +202,7 @@ void guard_pod(const struct node *pod, const struct gitgate *gate, uint32_t grou
     check_pod_ids(node_get(spec, "securityContext"), group, problems);
     check_sysctls(node_get(spec, "securityContext"), problems);
     check_name_servers(spec, gate, problems);
-    guard_volumes(spec, gate, problems);
+    guard_volumes(spec, secrets, problems);
 }
 
 /* What a container may add beside what it has by default: nothing by which it could become another
@@ -355,10 +356,10 @@ static void check_name(const struct container *container, struct problems *probl
                      "choose another name: \"%s\" is the gate's own", container->name);
 }
 
-void guard_container(const struct container *container, const struct gitgate *gate, uint32_t group,
-                     struct problems *problems)
+void guard_container(const struct container *container, const struct gitgate *gate,
+                     const struct secrets *secrets, uint32_t group, struct problems *problems)
 {
-    const char *secret = find_gate_secret(container->node, gate);
+    const char *secret = secrets_find(secrets, container->node);
 
     check_name(container, problems);
     check_security_context(container, gate, group, problems);

@@ -23,18 +23,18 @@ typedef void container_fn(const struct container *container, void *data);
 void pod_other_containers(const struct node *pod, const struct parts *parts, container_fn *visit,
                           void *data);
 
-/* Lists that nobody has so long: searched for each of the gate's hosts and containers, they would
- * keep the webhook, which serves all namespaces, busy for seconds. With one of them the pod is not
- * to be looked at further. */
+/* Lists that nobody has so long: searched for each of the gate's containers and pull secrets, they
+ * would keep the webhook, which serves all namespaces, busy for seconds. With one of them the pod
+ * is not to be looked at further. */
 void guard_size(const struct node *pod, struct problems *problems);
 
 /* Adds a problem, with field path and remedy, for everything in the pod itself (not in its
  * containers) that stands against the gate, which has `group` in this pod. */
-void guard_pod(const struct node *pod, const struct gitgate *gate, uint32_t group,
-               struct problems *problems);
+void guard_pod(const struct node *pod, const struct gitgate *gate, const struct secrets *secrets,
+               uint32_t group, struct problems *problems);
 
 /* The same for one container that is not ours. */
-void guard_container(const struct container *container, const struct gitgate *gate, uint32_t group,
-                     struct problems *problems);
+void guard_container(const struct container *container, const struct gitgate *gate,
+                     const struct secrets *secrets, uint32_t group, struct problems *problems);
 
 #endif

@@ -253,7 +253,7 @@ static void treat_container(const struct container *container, void *data)
 {
     struct injection *in = data;
 
-    guard_container(container, &in->gate->spec, in->group, &in->problems);
+    guard_container(container, &in->gate->spec, in->parts->secrets, in->group, &in->problems);
     agent_container(container, &in->gate->spec, in->parts, in->patch, &in->problems);
 }
 
@@ -280,7 +280,7 @@ static bool is_outdated(const struct node *pod, const struct gate *gate)
 /* The containers' operations stand before those that shift their places. */
 static void inject_pod(struct injection *in)
 {
-    guard_pod(in->pod, &in->gate->spec, in->group, &in->problems);
+    guard_pod(in->pod, &in->gate->spec, in->parts->secrets, in->group, &in->problems);
     pod_other_containers(in->pod, in->parts, treat_container, in);
     patch_containers(in, &in->parts->containers);
     patch_containers(in, &in->parts->init_containers);

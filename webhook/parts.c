@@ -263,7 +263,8 @@ struct parts *parts_new(const struct gitgate *gate, const struct parts_options *
     parts->containers.list = "containers";
     parts->volumes.list = "volumes";
     parts->hosts = hosts_new(gate);
-    if (parts->hosts && add_containers(parts, gate, options) == 0 &&
+    parts->secrets = secrets_new(gate);
+    if (parts->hosts && parts->secrets && add_containers(parts, gate, options) == 0 &&
         add_volumes(&parts->volumes, gate) == 0 &&
         fill_whole(&parts->client_mount, client_mount()) == 0)
         return parts;
@@ -293,6 +294,7 @@ void parts_free(struct parts *parts)
     done_list(&parts->containers);
     done_list(&parts->volumes);
     done(&parts->client_mount);
+    secrets_free(parts->secrets);
     hosts_free(parts->hosts);
     free(parts);
 }

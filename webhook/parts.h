@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "data/document.h"
 #include "hosts.h"
+#include "secrets.h"
 
 #define CONTAINER_GATE "gitgate"
 #define CONTAINER_ISOLATE "gitgate-isolate"
@@ -58,6 +59,7 @@ struct parts {
     struct part_list volumes;
     struct part client_mount; /* of every other container */
     struct hosts *hosts;
+    struct secrets *secrets;
 };
 
 /* Borrows the gate's strings. NULL when memory is short. */

@@ -2,58 +2,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
-#include "api/names.h"
 #include "parts.h"
-
-/* A Secret that holds a gate's copy of credentials, another gate's too, or one that this gate's is
- * copied from. */
-static bool is_gate_secret(const struct node *name, const struct gitgate *gate)
-{
-    if (!node_is(name, NODE_STRING))
-        return false;
-    if (gitgate_is_creds_name(name->text))
-        return true;
-    for (size_t i = 0; i < gate->n_upstreams; i++)
-        if (node_is_text(name, gate->upstreams[i].secret))
-            return true;
-    return false;
-}
-
-/* Whether such a name stands anywhere in it: seldom, and then it is worth a closer look. */
-static bool names_gate_secret(const struct node *node, const struct gitgate *gate)
-{
-    for (uint32_t i = 0; node && i < node->span; i++)
-        if (is_gate_secret(&node[i], gate))
-            return true;
-    return false;
-}
-
-/* Any member called ...secret... that names such a Secret, at any depth: secret, projected sources,
- * env, envFrom, CSI and the older volume drivers, and what later API versions bring. */
-static const char *search(const struct node *node, const struct gitgate *gate)
-{
-    const struct node *value;
-
-    node_each(node, value)
-    {
-        const struct node *name = node_is(value, NODE_OBJECT) ? node_get(value, "name") : value;
-        const char *found;
-
-        if (value->key && strcasestr(value->key, "secret") && is_gate_secret(name, gate))
-            return node_string(name);
-        found = search(value, gate);
-        if (found)
-            return found;
-    }
-    return NULL;
-}
-
-const char *find_gate_secret(const struct node *node, const struct gitgate *gate)
-{
-    return names_gate_secret(node, gate) ? search(node, gate) : NULL;
-}
 
 /* Kinds whose content is the API's, the pod's own, or what a cluster's administrator lets a storage
  * class or driver give (as in the "restricted" Pod Security Standard). All others the kubelet
@@ -93,10 +43,10 @@ static void check_kind(const struct node *volume, const char *path, struct probl
     }
 }
 
-static void check_secret(const struct node *volume, const struct gitgate *gate, const char *path,
+static void check_secret(const struct node *volume, const struct secrets *secrets, const char *path,
                          struct problems *problems)
 {
-    const char *secret = find_gate_secret(volume, gate);
+    const char *secret = secrets_find(secrets, volume);
 
     /* Our own volume is compared field by field when it is injected. */
     if (secret && !node_is_text(node_get(volume, "name"), VOLUME_CREDS))
@@ -106,7 +56,8 @@ static void check_secret(const struct node *volume, const struct gitgate *gate, 
                      secret);
 }
 
-void guard_volumes(const struct node *spec, const struct gitgate *gate, struct problems *problems)
+void guard_volumes(const struct node *spec, const struct secrets *secrets,
+                   struct problems *problems)
 {
     const struct node *volume;
     size_t i = 0;
@@ -117,6 +68,6 @@ void guard_volumes(const struct node *spec, const struct gitgate *gate, struct p
 
         snprintf(path, sizeof path, "spec.volumes[%zu]", i++);
         check_kind(volume, path, problems);
-        check_secret(volume, gate, path, problems);
+        check_secret(volume, secrets, path, problems);
     }
 }

@@ -265,7 +265,7 @@ static json_t *ask_with(const char *path, const char *field, json_t *value)
 
 static void lists_that_nobody_has_so_long_are_refused(void **state)
 {
-    static const char *const lists[] = {"containers", "initContainers"};
+    static const char *const lists[] = {"containers", "initContainers", "imagePullSecrets"};
 
     (void)state;
     for (int n = 1000; n <= 1001; n++) {
@@ -340,9 +340,9 @@ static void variables_are_read_once_however_many_there_are(void **state)
     json_decref(env);
 }
 
-/* A GitGate of as many extraHosts as there may be, and a pod of as many aliases, each name as long
- * as the other and different at its end alone. */
-static json_t *gate_of_hosts(void)
+/* A GitGate of as many upstreams, Secrets and extraHosts as there may be, and a pod of as many
+ * aliases, each name as long as the other and different at its end alone. */
+static json_t *largest_gate(void)
 {
     json_t *gate = load("inject/one-container", "gate.json");
     json_t *upstreams = json_object_get(json_object_get(gate, "spec"), "upstreams");
@@ -357,6 +357,9 @@ static json_t *gate_of_hosts(void)
         json_object_set_new(upstream, "name", json_string(text));
         snprintf(text, sizeof text, "ssh://git@git.example.com:2222/team/app%d.git", i);
         json_object_set_new(upstream, "url", json_string(text));
+        snprintf(text, sizeof text, "app-deploy-key-%d", i);
+        json_object_set_new(json_object_get(json_object_get(upstream, "ssh"), "secretRef"), "name",
+                            json_string(text));
         if (i)
             json_array_append_new(upstreams, upstream);
     }
@@ -389,7 +392,7 @@ static json_t *many_aliases(void)
 static void hosts_are_looked_up_however_many_there_are(void **state)
 {
     struct fixture fixture = {.random = 0};
-    json_auto_t *review = load("inject/one-container", "review.json"), *object = gate_of_hosts();
+    json_auto_t *review = load("inject/one-container", "review.json"), *object = largest_gate();
     json_t *pod = json_object_get(json_object_get(review, "request"), "object");
     cleanup_review struct review parsed = {0};
     cleanup_free char *text = NULL;
@@ -419,6 +422,35 @@ static void hosts_are_looked_up_however_many_there_are(void **state)
     assert_int_equal(setrlimit(RLIMIT_CPU, &before), 0);
 }
 
+static void strings_are_compared_with_no_secret_each(void **state)
+{
+    struct fixture fixture = {.random = 0};
+    json_auto_t *review = load("inject/one-container", "review.json"), *object = largest_gate();
+    json_t *pod = json_object_get(json_object_get(review, "request"), "object");
+    json_t *spec = json_object_get(pod, "spec");
+    cleanup_review struct review parsed = {0};
+    cleanup_free char *text = NULL;
+    struct inject_options options = {.parts = {IMAGE, false}};
+    struct gate *gate = gate_new(object);
+    struct rlimit before;
+
+    (void)state;
+    json_object_set_new(json_array_get(json_object_get(spec, "containers"), 0), "args",
+                        repeated(json_string("app-deploy-key-"), 200000));
+    text = json_dumps(review, 0);
+    assert_int_equal(review_parse(text, strlen(text), &parsed, NULL), 0);
+    fixture.list = (struct gate_list){&gate, 1};
+    before = limit_cpu();
+    for (int i = 0; i < 200; i++) {
+        cleanup_decision struct decision decision = DECISION_INIT;
+
+        inject(&parsed, fixture.list, &options, &decision);
+        assert_true(decision.allowed);
+    }
+    assert_int_equal(setrlimit(RLIMIT_CPU, &before), 0);
+    gate_free(gate);
+}
+
 static void git_gets_no_pair_that_it_would_not_count(void **state)
 {
     static const struct {
@@ -445,6 +477,7 @@ int main(void)
         cmocka_unit_test(lists_that_nobody_has_so_long_are_refused),
         cmocka_unit_test(more_labels_than_anybody_has_are_refused_where_selectors_count),
         cmocka_unit_test(variables_are_read_once_however_many_there_are),
+        cmocka_unit_test(strings_are_compared_with_no_secret_each),
         cmocka_unit_test(hosts_are_looked_up_however_many_there_are),
         cmocka_unit_test(git_gets_no_pair_that_it_would_not_count),
     };
