@@ -11,7 +11,10 @@
 #define NOT_ENDED "status.phase!=Succeeded,status.phase!=Failed"
 
 #define VERSION_MAX 63
-#define LABELS_SIZE_MAX 16384 /* a selector has 64 at most; a pod may have a megabyte of them */
+/* A selector has 64 at most; a pod may have a megabyte of them, and each GitGate of its namespace
+ * looks through them whenever it changes. */
+#define LABELS_MAX 256
+#define LABELS_SIZE_MAX 16384
 
 /* Behind it three strings: the gate of its label, or ""; the version of the injection's annotation,
  * or ""; the labels, "key\0value\0...\0", only of pods that name no gate, and of none that has more
@@ -49,7 +52,7 @@ static bool have_room(const struct node *labels)
     size_t size = 0;
 
     node_each(labels, label) size += label->key_len + label->len + 2;
-    return size <= LABELS_SIZE_MAX;
+    return node_count(labels) <= LABELS_MAX && size <= LABELS_SIZE_MAX;
 }
 
 static int keep(const struct node *object, const struct node *labels, struct buf *kept)
@@ -63,7 +66,7 @@ static int keep(const struct node *object, const struct node *labels, struct buf
     node_each(labels, label)
     {
         add_string(kept, label->key);
-        add_string(kept, text_of(labels, label->key));
+        add_string(kept, node_is(label, NODE_STRING) ? label->text : "");
     }
     add_string(kept, "");
     return buf_error(kept);
