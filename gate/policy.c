@@ -279,7 +279,7 @@ static int refuse_for(const struct policy *policy, const char *name, const char 
 {
     cleanup_buf struct buf why = BUF_INIT(ERROR_MSG_MAX - NAME_SHOWN - 2);
 
-    buf_addf(&why, "%s; allowed are", why_not);
+    buf_adds(&why, why_not);
     for (const char **p = allowed; *p; p++) {
         buf_adds(&why, p == allowed ? " " : ", ");
         add_pattern(&why, *p, &policy->vars);
@@ -306,7 +306,8 @@ int policy_judge(const struct policy *policy, const struct push_command *command
         return refuse(command, "this upstream is read-only here (push.policy is Deny)", err);
     if ((!starts_with(command->ref, HEADS) && !starts_with(command->ref, TAGS)) ||
         !matches_any(policy, policy->push->refs, command->ref))
-        return refuse_for(policy, command->ref, "may not be pushed to", policy->push->refs, err);
+        return refuse_for(policy, command->ref, "may not be pushed to; allowed are",
+                          policy->push->refs, err);
     if (command->change != CHANGE_DELETE)
         return 0;
     if (is_default(policy, command))
@@ -348,6 +349,7 @@ int policy_judge_option(const struct policy *policy, const char *option, struct 
     if (!*allowed)
         return refuse_name(option, "is a push option, and push.options is empty: none is handed on",
                            err);
-    return refuse_for(policy, option, "is a push option that push.options does not name", allowed,
+    return refuse_for(policy, option,
+                      "is a push option that push.options does not name; allowed are", allowed,
                       err);
 }
