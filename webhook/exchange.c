@@ -140,7 +140,8 @@ static void keep_answer(struct exchange *exchange, const char *body, size_t len)
     struct buf *answer = &exchange->answer;
 
     drop_body(exchange);
-    if (!room_enter(room, &exchange->holding, HOLDING_ANSWER, HEAD_ROOM + len + ROOM_UNREAD) ||
+    if (!room_enter(room, &exchange->holding, HOLDING_ANSWER, HEAD_ROOM + len + ROOM_UNREAD,
+                    exchanges_now_ms()) ||
         !buf_reserve(answer, HEAD_ROOM + len)) {
         answer->err = -ENOMEM;
         return;
@@ -237,7 +238,7 @@ static int await_reader(struct exchange *exchange, struct lws *wsi)
 
     if (left <= 0)
         return -1;
-    room_read(&exchange->all->room, &exchange->holding);
+    room_read(&exchange->all->room, &exchange->holding, exchanges_now_ms());
     exchange->timed = true;
     lws_set_timer_usecs(wsi, wait < left ? wait : left);
     lws_callback_on_writable(wsi);
@@ -299,7 +300,8 @@ static bool is_json(struct lws *wsi)
 /* Room for the body at once, or none. */
 static void reserve(struct exchange *exchange, size_t len)
 {
-    if (!room_enter(&exchange->all->room, &exchange->holding, HOLDING_COMING, len) ||
+    if (!room_enter(&exchange->all->room, &exchange->holding, HOLDING_COMING, len,
+                    exchanges_now_ms()) ||
         !buf_reserve(&exchange->body, len)) {
         refuse(exchange, 503, too_many);
         drop_body(exchange);

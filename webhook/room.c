@@ -1,25 +1,30 @@
 #include "room.h"
 
+/* So long a body that is right may take to come, and an answer to be read on. */
+#define FREE_MS 1000
+
 void room_init(struct room *room, void (*give_way)(struct holding *holding))
 {
     *room = (struct room){.give_way = give_way};
-    TAILQ_INIT(&room->coming);
-    TAILQ_INIT(&room->whole);
-    TAILQ_INIT(&room->answers);
+    TAILQ_INIT(&room->waiting);
 }
 
-static struct holdings *list_of(struct room *room, enum holding_kind kind)
+static bool waits(const struct holding *holding)
 {
-    if (kind == HOLDING_COMING)
-        return &room->coming;
-    return kind == HOLDING_WHOLE ? &room->whole : &room->answers;
+    return holding->kind == HOLDING_COMING || holding->kind == HOLDING_ANSWER;
 }
 
-static struct holding *largest(const struct holdings *list)
+static void begin_to_wait(struct room *room, struct holding *holding, uint64_t now_ms)
+{
+    holding->since_ms = now_ms;
+    TAILQ_INSERT_TAIL(&room->waiting, holding, next);
+}
+
+static struct holding *largest(const struct room *room)
 {
     struct holding *holding, *found = NULL;
 
-    TAILQ_FOREACH(holding, list, next)
+    TAILQ_FOREACH(holding, &room->waiting, next)
     {
         if (!found || holding->size > found->size)
             found = holding;
@@ -27,24 +32,24 @@ static struct holding *largest(const struct holdings *list)
     return found;
 }
 
-/* A smaller body is likelier to be an API server's than a larger one that doesn't come; what an API
- * server asked for, it reads at once. */
-static struct holding *who_gives_way(const struct room *room, size_t size)
+/* What an API server sends and reads, it does at once, and seldom is it the largest. */
+static struct holding *who_gives_way(const struct room *room, size_t size, uint64_t now_ms)
 {
-    struct holding *unread = TAILQ_FIRST(&room->answers), *body;
+    struct holding *first = TAILQ_FIRST(&room->waiting), *large;
 
-    if (unread)
-        return unread;
-    body = largest(&room->coming);
-    return body && body->size > size ? body : NULL;
+    if (first && now_ms - first->since_ms > FREE_MS)
+        return first;
+    large = largest(room);
+    return large && large->size > size ? large : NULL;
 }
 
-bool room_enter(struct room *room, struct holding *holding, enum holding_kind kind, size_t size)
+bool room_enter(struct room *room, struct holding *holding, enum holding_kind kind, size_t size,
+                uint64_t now_ms)
 {
     if (size > ROOM_MAX)
         return false;
     while (room->held > ROOM_MAX - size) {
-        struct holding *other = who_gives_way(room, size);
+        struct holding *other = who_gives_way(room, size, now_ms);
 
         if (!other)
             return false;
@@ -53,32 +58,30 @@ bool room_enter(struct room *room, struct holding *holding, enum holding_kind ki
     room->held += size;
     holding->size = size;
     holding->kind = kind;
-    TAILQ_INSERT_TAIL(list_of(room, kind), holding, next);
+    begin_to_wait(room, holding, now_ms);
     return true;
 }
 
 void room_whole(struct room *room, struct holding *holding)
 {
-    if (holding->kind != HOLDING_COMING)
+    if (!waits(holding))
         return;
-    TAILQ_REMOVE(&room->coming, holding, next);
-    TAILQ_INSERT_TAIL(&room->whole, holding, next);
+    TAILQ_REMOVE(&room->waiting, holding, next);
     holding->kind = HOLDING_WHOLE;
 }
 
-void room_read(struct room *room, struct holding *holding)
+void room_read(struct room *room, struct holding *holding, uint64_t now_ms)
 {
-    if (holding->kind != HOLDING_ANSWER)
+    if (!waits(holding))
         return;
-    TAILQ_REMOVE(&room->answers, holding, next);
-    TAILQ_INSERT_TAIL(&room->answers, holding, next);
+    TAILQ_REMOVE(&room->waiting, holding, next);
+    begin_to_wait(room, holding, now_ms);
 }
 
 void room_leave(struct room *room, struct holding *holding)
 {
-    if (holding->kind == HOLDING_NOTHING)
-        return;
-    TAILQ_REMOVE(list_of(room, holding->kind), holding, next);
+    if (waits(holding))
+        TAILQ_REMOVE(&room->waiting, holding, next);
     room->held -= holding->size;
     *holding = (struct holding){0};
 }

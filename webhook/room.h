@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/queue.h>
 
 /* It leaves room for the rest below the deployment's memory limit of 128 MiB: 20 for the program,
@@ -29,28 +30,29 @@ enum holding_kind {
 struct holding {
     size_t size; /* bytes */
     enum holding_kind kind;
+    uint64_t since_ms; /* that its client is waited for */
     TAILQ_ENTRY(holding) next;
 };
 
-TAILQ_HEAD(holdings, holding);
-
 struct room {
     size_t held;                               /* bytes */
-    struct holdings coming, whole, answers;    /* answers: whose client waited longest first */
+    TAILQ_HEAD(, holding) waiting;             /* for their clients, for the longest first */
     void (*give_way)(struct holding *holding); /* calls room_leave */
 };
 
 void room_init(struct room *room, void (*give_way)(struct holding *holding));
 
-/* Takes `size` bytes for one that holds nothing; false when nobody gives way for so much. Answers
- * whose clients don't go on give way first, then bodies that are larger than `size`. */
-bool room_enter(struct room *room, struct holding *holding, enum holding_kind kind, size_t size);
+/* Takes `size` bytes for one that holds nothing, a body that comes or an answer; false when nobody
+ * gives way for so much. First who has kept the webhook waiting for too long does so, then who
+ * holds more than `size`. */
+bool room_enter(struct room *room, struct holding *holding, enum holding_kind kind, size_t size,
+                uint64_t now_ms);
 
 /* A body has become whole. */
 void room_whole(struct room *room, struct holding *holding);
 
 /* An answer's client has read some of it. */
-void room_read(struct room *room, struct holding *holding);
+void room_read(struct room *room, struct holding *holding, uint64_t now_ms);
 
 /* What holds nothing is left as it is. */
 void room_leave(struct room *room, struct holding *holding);
