@@ -39,3 +39,12 @@ ssize_t commands_take(struct commands *commands, const char *data, size_t len)
     }
     return (ssize_t)done;
 }
+
+uint32_t commands_objects(const char header[PACK_HEADER])
+{
+    uint32_t n = 0;
+
+    for (size_t i = PACK_HEADER - 4; i < PACK_HEADER; i++)
+        n = n << 8 | (unsigned char)header[i];
+    return n;
+}

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "pktline.h"
@@ -18,6 +19,10 @@
 /* At least so much of what has not been taken has to be there: the largest packet. */
 #define COMMANDS_CHUNK (PKT_PAYLOAD_MAX + 4)
 
+/* And twice as many objects. index-pack takes 82 MB for a million, and 512 MiB hold forty. */
+#define PACK_OBJECTS_MAX 1000000u
+#define PACK_HEADER 12 /* bytes: gitformat-pack(5) */
+
 struct commands {
     size_t bytes; /* of packets so far */
     bool pack;    /* all there were: what comes next is the pack */
@@ -26,5 +31,8 @@ struct commands {
 /* How many bytes of `data` are whole packets. -E2BIG past COMMANDS_BYTES_MAX, -EPROTO when what
  * comes is neither a packet nor a pack. */
 ssize_t commands_take(struct commands *commands, const char *data, size_t len);
+
+/* How many objects a pack is said to have by its header: it is read to be so many, and no more. */
+uint32_t commands_objects(const char header[PACK_HEADER]);
 
 #endif

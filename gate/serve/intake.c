@@ -1,7 +1,8 @@
 /* intake PROGRAM ARGUMENTS...: stands between a client that may push and its git daemon, which
  * answers the client directly. receive-pack keeps all commands of a push in memory before any hook
  * sees one (144 MB a million), and its push options: they are counted on their way. What comes
- * behind them is a pack, which receive.maxInputSize bounds, and which the kernel moves on. */
+ * behind them is a pack, which receive.maxInputSize bounds, but not in its objects: how many it has
+ * is in its header. The kernel moves it on. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -22,8 +23,17 @@
 
 #define SPLICE_MAX (1u << 20)
 
-static const char refusal[] =
-    "\x03gitgate: push refused: too many refs or push options in one push; push them in parts\n";
+/* By what was wrong; behind the number of the side band that is for errors. */
+static const struct refusal {
+    int error;
+    const char *logged, *told;
+} refusals[] = {
+    {-E2BIG, "a push with too many commands was ended",
+     "\x03gitgate: push refused: too many refs or push options in one push; push them in parts\n"},
+    {-EFBIG, "a push with too many objects was ended",
+     "\x03gitgate: push refused: too many objects in one push; push them in parts\n"},
+    {-EPROTO, "a client that does not push as git does was ended", NULL},
+};
 
 struct intake {
     pid_t pid;
@@ -95,25 +105,46 @@ static int hand_on(struct intake *i, size_t n)
     return 0;
 }
 
-/* Up to the pack. 0 when there is one, -EPIPE when either side has ended. */
+/* -EPIPE when either side has ended. */
+static int read_more(struct intake *i)
+{
+    ssize_t n;
+
+    do
+        n = await_client(i) ? read(STDIN_FILENO, i->data + i->len, sizeof i->data - i->len) : 0;
+    while (n < 0 && errno == EINTR);
+    if (n <= 0)
+        return -EPIPE;
+    i->len += (size_t)n;
+    return 0;
+}
+
+/* Up to the pack. */
 static int take_commands(struct intake *i)
 {
-    while (!i->commands.pack) {
-        ssize_t n =
-            await_client(i) ? read(STDIN_FILENO, i->data + i->len, sizeof i->data - i->len) : 0;
+    int r = 0;
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -EPIPE;
-        i->len += (size_t)n;
+    while (r == 0 && !i->commands.pack) {
+        ssize_t n;
+
+        r = read_more(i);
+        if (r < 0)
+            return r;
         n = commands_take(&i->commands, i->data, i->len);
-        if (n < 0)
-            return (int)n;
-        if (hand_on(i, (size_t)n) < 0)
-            return -EPIPE;
+        r = n < 0 ? (int)n : hand_on(i, (size_t)n);
     }
-    return hand_on(i, i->len);
+    return r;
+}
+
+static int take_header(struct intake *i)
+{
+    int r = 0;
+
+    while (r == 0 && i->len < PACK_HEADER)
+        r = read_more(i);
+    if (r == 0 && commands_objects(i->data) > PACK_OBJECTS_MAX)
+        return -EFBIG;
+    return r < 0 ? r : hand_on(i, i->len);
 }
 
 static void move_pack(const struct intake *i)
@@ -129,19 +160,17 @@ static void move_pack(const struct intake *i)
 /* ---- the verb ---- */
 
 /* git daemon has ended, so nothing else is being said to the client. */
-static void refuse(int r)
+static void refuse(const struct refusal *refusal)
 {
     cleanup_buf struct buf out = BUF_INIT(PKT_PAYLOAD_MAX);
     cleanup_gate struct gate gate = {0};
 
-    pkt_add(&out, refusal, sizeof refusal - 1);
-    if (r == -E2BIG && write(STDOUT_FILENO, out.data, out.len) < 0)
+    if (refusal->told)
+        pkt_add(&out, refusal->told, strlen(refusal->told));
+    if (out.len > 0 && write(STDOUT_FILENO, out.data, out.len) < 0)
         return; /* the client has gone */
     if (gate_open(&gate, NULL) == 0)
-        log_warn(&gate.log,
-                 r == -E2BIG ? "a push with too many commands was ended"
-                             : "a client that does not push as git does was ended",
-                 json_pack("{s:i}", "session", (int)getsid(0)));
+        log_warn(&gate.log, refusal->logged, json_pack("{s:i}", "session", (int)getsid(0)));
 }
 
 int verb_intake(int argc, char **argv)
@@ -159,11 +188,14 @@ int verb_intake(int argc, char **argv)
     signal(SIGTERM, SIG_IGN); /* as git daemon does: a push is let finish */
     r = take_commands(&i);
     if (r == 0)
+        r = take_header(&i);
+    if (r == 0)
         move_pack(&i);
     code = end(&i);
-    if (r == -E2BIG || r == -EPROTO) {
-        refuse(r);
-        return 0;
-    }
+    for (size_t n = 0; n < sizeof refusals / sizeof *refusals; n++)
+        if (refusals[n].error == r) {
+            refuse(&refusals[n]);
+            return 0;
+        }
     return code;
 }

@@ -29,7 +29,8 @@ list_when_asked() {
 }
 
 # push_without_end LIST : a client of receive-pack whose LIST has no end: "commands", or "options" behind a flush, or
-# "delimited" behind what git takes as one. Prints what it is told.
+# "delimited" behind what git takes as one; or whose pack has a million objects and one ("objects"). Prints what it is
+# told.
 push_without_end() {
     timeout -s KILL 60 python3 - "$GATE_PORT" "$1" <<-'END'
 	import socket, sys
@@ -40,10 +41,12 @@ push_without_end() {
 	answer = s.makefile("rb")
 	while (n := int(answer.read(4), 16)): answer.read(n - 4)
 	s.sendall(packet(command(0) + b"\0report-status side-band-64k push-options"))
-	end = {"commands": b"", "options": b"0000", "delimited": b"0001"}[sys.argv[2]]
+	end = {"commands": b"", "options": b"0000", "delimited": b"0001", "objects": b"00000000PACK"}[sys.argv[2]]
 	s.sendall(end)
-	for n in range(1, 200000):
-	    s.sendall(packet(b"option %d" % n if end else command(n)))
+	if sys.argv[2] == "objects":
+	    for byte in b"\0\0\0\2" + (1000001).to_bytes(4, "big"): s.sendall(bytes([byte]))
+	else:
+	    for n in range(1, 200000): s.sendall(packet(b"option %d" % n if end else command(n)))
 	s.shutdown(socket.SHUT_WR)
 	sys.stdout.buffer.write(answer.read())
 	END
@@ -93,6 +96,13 @@ goes_on() {
         [[ $output == *"too many refs or push options in one push"* ]]
         nobody_receives
     done
+    goes_on
+}
+
+@test "objects" {
+    run push_without_end objects
+    [[ $output == *"too many objects in one push"* ]]
+    nobody_receives
     goes_on
 }
 

@@ -59,12 +59,20 @@ static void more_than_the_cap_is_refused(void **state)
     assert_int_equal(commands_take(&commands, "0000", 4), -E2BIG);
 }
 
+static void the_objects_of_a_pack_are_in_its_header(void **state)
+{
+    (void)state;
+    assert_int_equal(commands_objects("PACK\0\0\0\2\0\0\0\3"), 3);
+    assert_int_equal(commands_objects("PACK\0\0\0\2\xff\1\2\x80"), 0xff010280u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_packets_are_handed_on),
         cmocka_unit_test(what_git_takes_as_an_end_is_counted_on),
         cmocka_unit_test(what_is_no_packet_is_refused),
+        cmocka_unit_test(the_objects_of_a_pack_are_in_its_header),
         cmocka_unit_test(more_than_the_cap_is_refused),
     };
 
