@@ -217,7 +217,7 @@ static int write_pieces(struct exchange *exchange, struct lws *wsi)
         if (lws_write(wsi, piece, n, n == left ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < (int)n)
             return -1;
         exchange->written += n;
-        if (lws_partial_buffered(wsi) || lws_send_pipe_choked(wsi))
+        if (n < left && (lws_partial_buffered(wsi) || lws_send_pipe_choked(wsi)))
             break;
     }
     return 0;
