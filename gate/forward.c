@@ -445,9 +445,12 @@ static int forward(struct forward *f, struct error *err)
     cleanup_close int lock = -1;
     int r = lock_take(f->repo, LOCK_TIMEOUT_MS, &lock, err);
 
-    /* It may have been waited for: where the push goes to is what it was scanned for. */
+    /* It may have been waited for: where the push goes to is what it was scanned for, and whoever
+     * closed the upstream meanwhile meant this push, too. */
     if (r == 0)
         r = gate_load_again(&f->gate, &f->upstream, err);
+    if (r == 0 && !f->upstream->push.allow)
+        r = error_set(err, -EACCES, "this upstream is read-only here (push.policy is Deny)");
     if (r == 0)
         r = source_check(&f->gate, f->upstream, f->repo, err);
     if (r == 0)

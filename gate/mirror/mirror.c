@@ -173,5 +173,7 @@ int mirror_check(struct gate *gate, const struct upstream **upstream, const char
         r = gate_load_again(gate, upstream, err);
     if (r == 0)
         r = begin_anew(gate, *upstream, repo, anew, err); /* somebody may have been first */
+    if (r == 0 && *anew) /* nobody shares a refresh of what has gone */
+        lock_write_record(lock, &(struct refresh_record){.started_ns = 0});
     return r < 0 || !*anew ? r : bring_up(gate, *upstream, repo, &update, err);
 }

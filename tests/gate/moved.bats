@@ -276,3 +276,15 @@ each_stage() {
     [ "$(up new rev-parse main)" = "$pushed" ]
     fails up old cat-file -e "$pushed"
 }
+
+@test "a push under way when the upstream is closed to pushes goes nowhere" {
+    clone app "$work"
+    begin_push forward "$private:refs/heads/pushed"
+    cp "$BED/state/config/gate.json" "$BATS_TEST_TMPDIR/open.json"
+    jq '.spec.upstreams[0].push.policy = "Deny"' "$BATS_TEST_TMPDIR/open.json" >"$BED/state/config/new.json"
+    mv "$BED/state/config/new.json" "$BED/state/config/gate.json"
+    end_push
+    mv "$BATS_TEST_TMPDIR/open.json" "$BED/state/config/gate.json"
+    went_nowhere
+    [[ $output == *"push.policy is Deny"* ]]
+}
