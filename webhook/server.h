@@ -32,8 +32,8 @@ struct server_route {
 
 /* Seconds and connections; each has a default. */
 struct server_limits {
-    unsigned network_s; /* TLS hello, request header, and every wait within a body */
-    unsigned request_s; /* from the header's end to the answer's: a body that trickles ends too */
+    unsigned network_s; /* TLS hello, request header, every wait within a body or an answer */
+    unsigned request_s; /* for a body from its header on, and for an answer until it is read */
     unsigned idle_s;    /* between two requests */
     unsigned connections;
 };
