@@ -287,10 +287,10 @@ hook() {
     agree app refs/heads/straight "$new"
 }
 
-# A process of this gate has its folder as its own.
+# A process of this gate has its folder as its own. Between scan and forward there is receive-pack alone.
 no_push_runs() {
     local pid
-    for pid in $(pgrep -f '[g]itgate-gate (scan|forward)'); do
+    for pid in $(pgrep -f '[g]itgate-gate (scan|forward)|[r]eceive-pack'); do
         [ "$(readlink "/proc/$pid/cwd")" != "$BED/state/git/app.git" ] || return 1
     done
 }
