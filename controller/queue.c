@@ -13,7 +13,7 @@
 
 /* How long a key that yielded gives way: a thousand new GitGates take as long, and who adds keys
  * without end keeps it no longer. */
-#define YIELD_NS 5000000000u
+#define YIELD_NS 10000000000u
 
 /* How long the loop may be kept from its sockets and timers: the lease's are seconds. */
 #define SLICE_NS 10000000u
@@ -52,6 +52,7 @@ struct queue {
     struct kube_store *items;
     struct line added, yielded; /* READY, longest first */
     unsigned workers, working, ready;
+    unsigned fresh; /* of those in work, how many did not yield before */
     struct counted counted;
     bool paused;
     unsigned closing;
@@ -156,14 +157,21 @@ static void no_sleep(uv_idle_t *idle)
     (void)idle;
 }
 
+/* Whether what yields has others before it: those that wait and, since more come where many came
+ * just now, half of the workers with such in hand. */
+static bool goes_behind(const struct queue *queue, unsigned fresh)
+{
+    return !TAILQ_EMPTY(&queue->added) || fresh >= (queue->workers + 1) / 2;
+}
+
 /* The one whose turn it is, or NULL. */
 static struct item *next_item(const struct queue *queue)
 {
-    struct item *added = TAILQ_FIRST(&queue->added), *yielded = TAILQ_FIRST(&queue->yielded);
+    struct item *yielded = TAILQ_FIRST(&queue->yielded);
 
-    if (yielded && (!added || uv_hrtime() - yielded->since > YIELD_NS))
+    if (yielded && (!goes_behind(queue, queue->fresh) || uv_hrtime() - yielded->since > YIELD_NS))
         return yielded;
-    return added;
+    return TAILQ_FIRST(&queue->added);
 }
 
 static bool has_work(const struct queue *queue)
@@ -192,6 +200,7 @@ static void start_work(uv_check_t *check)
         item->state = WORKING;
         item->yielded = item->yields;
         item->yields = false;
+        queue->fresh += !item->yielded;
         item->since = uv_hrtime();
         queue->ready--;
         queue->working++;
@@ -332,7 +341,7 @@ bool queue_yield(struct queue *queue, const char *ns, const char *name)
 {
     struct item *item = kube_store_get(queue->items, ns, name);
 
-    if (TAILQ_EMPTY(&queue->added) || !item || item->yielded)
+    if (!item || item->yielded || !goes_behind(queue, queue->fresh - 1))
         return false;
     return item->yields = item->again = true;
 }
@@ -356,6 +365,7 @@ void queue_done(struct queue *queue, const char *ns, const char *name, enum queu
     if (!item || item->state != WORKING)
         return;
     queue->working--;
+    queue->fresh -= !item->yielded;
     item->state = IDLE;
     metric_observe(queue->counted.worked, seconds_since(item->since), LABELS(queue->counted.name));
     if (result == QUEUE_OK) {

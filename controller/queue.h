@@ -42,10 +42,10 @@ enum queue_result {
 /* After so long at the latest: for changes that come in swarms. */
 void queue_add_later(struct queue *queue, const char *ns, const char *name, uint64_t ms);
 
-/* In work, before queue_done: whether there are keys that wait and have not been in work since they
- * were added. Then what is left of this key's work is to be put off: the key comes again by itself,
- * after these, though not much later when they don't end. Not twice in a row: what a key puts off
- * is done by its next turn. */
+/* In work, before queue_done: whether there are others that have not been in work since they were
+ * added, or are for the first time. Then what is left of this key's work is to be put off: the key
+ * comes again by itself, after these, though not much later when they don't end. Not twice in a
+ * row: what a key puts off is done by its next turn. */
 bool queue_yield(struct queue *queue, const char *ns, const char *name);
 
 /* `again_ms`: come again after so long at the latest (0: not by itself). Strings that `work` was
