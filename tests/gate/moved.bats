@@ -172,7 +172,7 @@ late_git() {
     set_url "$(upstream_url new)"
     git ls-remote "$(gate_url app.git)" >/dev/null
     let_hook_go
-    wait "$upkeep" || true
+    wait "$upkeep"
     fails gate_git app cat-file -e "$private"
     gate_git app fsck --no-progress
 }
