@@ -10,6 +10,9 @@
  * once; then each policy is written once and not twice. */
 #define RESOLVE_WAIT_MS 1000u
 
+/* Until a source is read again of which something came that is no object. */
+#define READ_AGAIN_MS 300000u
+
 /* ---- Life --------------------------------------------------------------------------------- */
 
 static void job_free(struct job *job)
@@ -23,6 +26,7 @@ static void job_free(struct job *job)
     json_decref(job->status);
     json_decref(job->secrets);
     json_decref(job->config_maps);
+    json_decref(job->made);
     problems_done(&job->problems);
     gitgate_done(&job->gate);
     json_decref(job->object);
@@ -89,7 +93,7 @@ void job_out_of_memory(struct job *job)
 
 void job_finish(struct job *job)
 {
-    job_end(job, job->again ? QUEUE_FAILED : QUEUE_OK, 0);
+    job_end(job, job->again ? QUEUE_FAILED : QUEUE_OK, job->unsure ? READ_AGAIN_MS : 0);
 }
 
 void job_look_again(struct job *job)

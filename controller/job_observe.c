@@ -44,8 +44,8 @@ void job_observe(struct job *job, struct view *view)
 {
     struct gate_state *state = job->state;
 
-    view->sources =
-        (struct render_sources){.secrets = job->secrets, .config_maps = job->config_maps};
+    view->sources = (struct render_sources){
+        .secrets = job->secrets, .config_maps = job->config_maps, .made = job->made};
     view->observed = (struct observed){
         .object = job->object,
         .status = state_see_status(state, job->object),
@@ -93,7 +93,7 @@ void job_plan(struct job *job)
     } else if (job->plan.need_sources) {
         job_read(job);
     } else {
-        if (job->plan.creds_problems)
+        if (job->plan.creds_problems && !job->unsure)
             state_remember_creds(job->state, &job->made_from, job->plan.creds_problems);
         remember_right(job);
         job_write(job);

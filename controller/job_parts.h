@@ -25,9 +25,11 @@ struct job {
     struct problems problems;
 
     struct sources sources;
-    size_t source; /* the one being read */
-    bool read;     /* all are */
-    json_t *secrets, *config_maps;
+    size_t source;                 /* the one being read */
+    bool read;                     /* all are */
+    json_t *secrets, *config_maps; /* see struct render_sources */
+    json_t *made;                  /* likewise */
+    bool unsure;                   /* an answer was no object: perhaps the next one is */
 
     struct digest made_from;
     struct writes under_way; /* state->writes */

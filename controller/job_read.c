@@ -8,6 +8,11 @@
 
 #define NOT_READ "a source could not be read, will try again"
 
+/* What a person reads in the status. Of a source's own bytes nothing is in it. */
+#define TOO_LARGE "it has more than 4 MiB with its metadata; delete it and make it anew"
+#define NO_OBJECT "the API server's answer for it is no object; delete it and make it anew"
+_Static_assert(KUBE_RESPONSE_MAX == 4u << 20, "TOO_LARGE says so");
+
 static void read_next(struct job *job);
 
 static json_t *read_into(const struct job *job, const struct source *source)
@@ -15,7 +20,37 @@ static json_t *read_into(const struct job *job, const struct source *source)
     return source->resource == &kube_secrets ? job->secrets : job->config_maps;
 }
 
-/* 0, -ENOMEM, or -EBADMSG for what is no object. */
+/* ---- What came ----------------------------------------------------------------------------- */
+
+/* Gives NULL for what is no object. 0 or -ENOMEM. */
+static int object_of(const struct kube_response *response, json_t **ret)
+{
+    json_error_t why;
+
+    object_mend(response->body, response->len);
+    *ret = json_loadb(response->body, response->len, JSON_REJECT_DUPLICATES, &why);
+    if (!*ret && json_error_code(&why) == json_error_out_of_memory)
+        return -ENOMEM;
+    if (*ret && !json_is_object(json_object_get(*ret, "metadata"))) {
+        json_decref(*ret);
+        *ret = NULL;
+    }
+    return 0;
+}
+
+/* A source that can't be read is no reason to stop: the others of the gate go on. */
+static int take_unreadable(struct job *job, const struct source *source, const char *why)
+{
+    json_t *fields = job_fields(job);
+
+    json_object_set_new(fields, "kind", json_string(source->resource->kind));
+    json_object_set_new(fields, "name", json_string(source->name));
+    json_object_set_new(fields, "error", json_string(why));
+    log_warn(job->controller->log, "a source can't be read", fields);
+    return json_object_set_new(read_into(job, source), source->name, json_string(why));
+}
+
+/* 0 or -ENOMEM. */
 static int take_source(struct job *job, struct source *source, const struct kube_response *response)
 {
     json_auto_t *object = NULL;
@@ -24,13 +59,17 @@ static int take_source(struct job *job, struct source *source, const struct kube
     source->there = response->status != 404;
     if (!source->there)
         return 0;
-    object_mend(response->body, response->len);
-    object = json_loadb(response->body, response->len, JSON_REJECT_DUPLICATES, NULL);
-    metadata = json_object_get(object, "metadata");
-    if (!json_is_object(metadata))
-        return -EBADMSG;
+    if (response->err.code == -E2BIG)
+        return take_unreadable(job, source, TOO_LARGE);
+    if (object_of(response, &object) < 0)
+        return -ENOMEM;
+    if (!object) {
+        job->unsure = true;
+        return take_unreadable(job, source, NO_OBJECT);
+    }
     if (json_object_set(read_into(job, source), source->name, object) < 0)
         return -ENOMEM;
+    metadata = json_object_get(object, "metadata");
     source->uid = uid_parse(json_string_value(json_object_get(metadata, "uid")));
     source->version =
         version_parse(json_string_value(json_object_get(metadata, "resourceVersion")));
@@ -40,23 +79,94 @@ static int take_source(struct job *job, struct source *source, const struct kube
 static void on_source(void *data, const struct kube_response *response)
 {
     struct job *job = data;
-    int r;
 
     job->request = NULL;
-    if (response->err.code && response->err.code != -ENOENT) {
+    if (response->err.code && response->err.code != -ENOENT && response->err.code != -E2BIG) {
         job_fail(job, NOT_READ, response->err.msg);
-        return;
-    }
-    r = take_source(job, &job->sources.list[job->source], response);
-    if (r == -ENOMEM) {
+    } else if (take_source(job, &job->sources.list[job->source], response) < 0) {
         job_out_of_memory(job);
-    } else if (r < 0) {
-        job_fail(job, NOT_READ, "the API server's answer is not an object");
     } else {
         job->source++;
         read_next(job);
     }
 }
+
+/* ---- What was made before ------------------------------------------------------------------ */
+
+static void plan(struct job *job)
+{
+    job->read = true;
+    job->made_from = sources_digest(&job->gate, &job->sources);
+    job_plan(job);
+}
+
+static bool is_version(const json_t *object, uint64_t version)
+{
+    const json_t *metadata = json_object_get(object, "metadata");
+
+    return version_parse(json_string_value(json_object_get(metadata, "resourceVersion"))) ==
+           version;
+}
+
+/* Of the version that was found to be nobody else's, and of no other; of one that can't be read
+ * nothing stays. */
+static void on_made(void *data, const struct kube_response *response)
+{
+    struct job *job = data;
+    const struct seen *seen = state_see(job->state, OWNED_CREDS);
+    json_auto_t *object = NULL;
+
+    job->request = NULL;
+    if (response->err.code && response->err.code != -E2BIG) {
+        job_fail(job, NOT_READ, response->err.msg);
+    } else if (!response->err.code && object_of(response, &object) < 0) {
+        job_out_of_memory(job);
+    } else if (object && !(seen && is_version(object, seen->version))) {
+        job_fail(job, NOT_READ, "what was made before has changed meanwhile");
+    } else {
+        job->made = json_incref(json_object_get(object, "data"));
+        plan(job);
+    }
+}
+
+static bool has_unreadable(const json_t *sources)
+{
+    const char *name;
+    json_t *source;
+
+    json_object_foreach((json_t *)sources, name, source) {
+        if (json_is_string(source))
+            return true;
+    }
+    return false;
+}
+
+static bool needs_made(struct job *job)
+{
+    struct view view;
+
+    if (!has_unreadable(job->secrets) && !has_unreadable(job->config_maps))
+        return false;
+    job_observe(job, &view);
+    return observed_may_keep_creds(&view.observed);
+}
+
+static void finish(struct job *job)
+{
+    struct kube_request_spec how = {.done = on_made, .data = job};
+    struct error err = ERROR_INIT;
+
+    if (!needs_made(job)) {
+        plan(job);
+        return;
+    }
+    job->request = kube_get(job->controller->client, &kube_secrets, job->ns,
+                            gitgate_owned_name(job->name, NAME_CREDS).text, &how, &err);
+    if (!job->request)
+        job_fail(job, NOT_READ, err.msg);
+}
+
+/* ---- One after the other ------------------------------------------------------------------- */
 
 static bool is_same(const struct source *a, const struct source *b)
 {
@@ -81,7 +191,7 @@ static bool take_from_another(struct job *job, struct source *source)
     return false;
 }
 
-/* One after the other: most gates have few. What the watch doesn't know is not asked for: it tells
+/* Most gates have few. What the watch doesn't know is not asked for: it tells
  * when it appears. */
 static void read_next(struct job *job)
 {
@@ -93,9 +203,7 @@ static void read_next(struct job *job)
            (!list[job->source].there || take_from_another(job, &list[job->source])))
         job->source++;
     if (job->source == job->sources.n) {
-        job->read = true;
-        job->made_from = sources_digest(&job->gate, &job->sources);
-        job_plan(job);
+        finish(job);
         return;
     }
     job->request = kube_get(job->controller->client, list[job->source].resource, job->ns,

@@ -1,5 +1,9 @@
 #include "observed.h"
 
+#include <string.h>
+
+#include "status.h"
+
 const struct owned_type owned_types[OWNED_N] = {
     [OWNED_INTERNAL] = {NAME_INTERNAL, &kube_network_policies},
     [OWNED_EGRESS] = {NAME_EGRESS, &kube_network_policies},
@@ -41,6 +45,22 @@ bool observed_is_right(const struct observed *observed, enum owned which,
 
     return seen && seen->labelled && digest_equal(&seen->applied, digest) &&
            !was_edited(observed, which);
+}
+
+bool observed_held(const struct observed *observed, const char *type)
+{
+    const json_t *condition = condition_find(json_object_get(observed->status, "conditions"), type);
+    const char *status = json_string_value(json_object_get(condition, "status"));
+    json_int_t generation = json_integer_value(json_object_get(condition, "observedGeneration"));
+
+    return status && strcmp(status, "True") == 0 &&
+           generation == (json_int_t)observed->gate->generation;
+}
+
+bool observed_may_keep_creds(const struct observed *observed)
+{
+    return observed->owned[OWNED_CREDS] && !observed_collides(observed, OWNED_CREDS) &&
+           !was_edited(observed, OWNED_CREDS) && observed_held(observed, "Rendered");
 }
 
 bool observed_wants(const struct observed *observed, enum owned which)

@@ -58,6 +58,13 @@ bool observed_collides(const struct observed *observed, enum owned which);
 bool observed_is_right(const struct observed *observed, enum owned which,
                        const struct digest *digest);
 
+/* The status says that the condition of that type holds for the spec as it is. */
+bool observed_held(const struct observed *observed, const char *type);
+
+/* The credentials Secret is ours, nobody edited it, and it was made for the spec as it is: what is
+ * in it stands for the sources that are named there, and for no others. */
+bool observed_may_keep_creds(const struct observed *observed);
+
 /* The GitGate asks for it. */
 bool observed_wants(const struct observed *observed, enum owned which);
 

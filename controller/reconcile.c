@@ -10,6 +10,7 @@
 /* What stands in a problem of the credentials, and then in their condition. */
 #define REASON_NO_SECRET "SecretNotFound"
 #define REASON_NO_CONFIG_MAP "ConfigMapNotFound"
+#define REASON_UNREADABLE "SourceUnreadable"
 #define REASON_UNUSABLE "CredentialUnusable"
 
 /* ---- Addresses ---------------------------------------------------------------------------- */
@@ -168,22 +169,33 @@ static int plan_plain(const struct observed *observed, enum owned which, const j
 
 /* ---- Credentials -------------------------------------------------------------------------- */
 
+/* NULL: it was read, or none is named. */
+static const char *reason_of_source(const json_t *sources, const char *name, const char *absent)
+{
+    const json_t *source = name ? json_object_get(sources, name) : NULL;
+
+    if (!name || json_is_object(source))
+        return NULL;
+    return source ? REASON_UNREADABLE : absent;
+}
+
 static const char *reason_of_problem(const struct observed *observed, const char *path)
 {
     const struct gitgate *gate = observed->gate;
     const struct render_sources *sources = observed->sources;
+    const char *reason = NULL;
     size_t i = judge_upstream(path);
 
-    if (i < gate->n_upstreams && gate->upstreams[i].secret &&
-        !json_object_get(sources->secrets, gate->upstreams[i].secret))
-        return REASON_NO_SECRET;
-    if (i < gate->n_upstreams && gate->upstreams[i].ca_config_map &&
-        !json_object_get(sources->config_maps, gate->upstreams[i].ca_config_map))
-        return REASON_NO_CONFIG_MAP;
-    if (strncmp(path, "spec.scan.", 10) == 0 && gate->scan.config_map &&
-        !json_object_get(sources->config_maps, gate->scan.config_map))
-        return REASON_NO_CONFIG_MAP;
-    return REASON_UNUSABLE;
+    if (i < gate->n_upstreams) {
+        reason = reason_of_source(sources->secrets, gate->upstreams[i].secret, REASON_NO_SECRET);
+        if (!reason)
+            reason = reason_of_source(sources->config_maps, gate->upstreams[i].ca_config_map,
+                                      REASON_NO_CONFIG_MAP);
+    } else if (strncmp(path, "spec.scan.", 10) == 0) {
+        reason =
+            reason_of_source(sources->config_maps, gate->scan.config_map, REASON_NO_CONFIG_MAP);
+    }
+    return reason ? reason : REASON_UNUSABLE;
 }
 
 static json_t *problems_json(const struct observed *observed, const struct problems *problems)
@@ -208,13 +220,8 @@ static json_t *problems_json(const struct observed *observed, const struct probl
  * then is so now. */
 static bool known_to_be_right(const struct observed *observed)
 {
-    const json_t *condition =
-        condition_find(json_object_get(observed->status, "conditions"), "CredentialsResolved");
-    const char *status = json_string_value(json_object_get(condition, "status"));
-    json_int_t generation = json_integer_value(json_object_get(condition, "observedGeneration"));
-
-    return observed_is_right(observed, OWNED_CREDS, &observed->made_from) && status &&
-           strcmp(status, "True") == 0 && generation == (json_int_t)observed->gate->generation;
+    return observed_is_right(observed, OWNED_CREDS, &observed->made_from) &&
+           observed_held(observed, "CredentialsResolved");
 }
 
 static bool must_write_creds(const struct observed *observed)

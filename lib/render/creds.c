@@ -43,6 +43,29 @@ __attribute__((format(printf, 3, 4))) static void complain(struct creds *c, cons
     problems_add(c->problems, path, "%s", message);
 }
 
+/* ---- a source that can't be read ---- */
+
+/* The file that was made of it before stays. Whether there is one. */
+static bool keep_file(struct creds *c, const char *suffix)
+{
+    char name[KEY_PATH_MAX];
+    json_t *value;
+
+    snprintf(name, sizeof name, "%s-%s", c->upstream->name, suffix);
+    value = json_object_get(c->sources->made, name);
+    if (json_is_string(value) && json_object_set(c->data, name, value) < 0)
+        c->out_of_memory = true;
+    return json_is_string(value);
+}
+
+static void complain_unreadable(struct creds *c, const char *field, const char *what,
+                                const json_t *why, bool kept)
+{
+    complain(c, field, "%s can't be read: %s; %s", what, json_string_value(why),
+             kept ? "the gate goes on with what was made of it before"
+                  : "the gate refuses to fetch and push until it can");
+}
+
 /* ---- reading the source Secret ---- */
 
 /* Where the reference to the Secret stands, for messages. */
@@ -51,11 +74,24 @@ static const char *secret_field(const struct creds *c)
     return c->upstream->auth == AUTH_SSH ? "ssh.secretRef.name" : "http.secretRef.name";
 }
 
+static void keep_credential(struct creds *c, const json_t *why)
+{
+    bool kept = keep_file(c, c->upstream->auth == AUTH_SSH ? "key" : "gitconfig");
+    char what[KEY_PATH_MAX];
+
+    if (c->upstream->auth == AUTH_SSH)
+        keep_file(c, "known_hosts");
+    snprintf(what, sizeof what, "Secret \"%s\"", c->upstream->secret);
+    complain_unreadable(c, secret_field(c), what, why, kept);
+}
+
 static json_t *source_secret(struct creds *c)
 {
     json_t *secret = json_object_get(c->sources->secrets, c->upstream->secret);
 
-    if (!json_is_object(secret))
+    if (json_is_string(secret))
+        keep_credential(c, secret);
+    else if (!json_is_object(secret))
         complain(c, secret_field(c), "Secret \"%s\" does not exist", c->upstream->secret);
     return json_is_object(secret) ? secret : NULL;
 }
@@ -263,6 +299,14 @@ static void add_http(struct creds *c)
     add_file(c, "gitconfig", &header);
 }
 
+static void keep_ca(struct creds *c, const json_t *why)
+{
+    char what[KEY_PATH_MAX];
+
+    snprintf(what, sizeof what, "ConfigMap \"%s\"", c->upstream->ca_config_map);
+    complain_unreadable(c, "http.caBundle.configMapRef.name", what, why, keep_file(c, "ca.crt"));
+}
+
 static void add_ca(struct creds *c)
 {
     const struct upstream *u = c->upstream;
@@ -270,7 +314,9 @@ static void add_ca(struct creds *c)
     json_t *text = json_object_get(json_object_get(map, "data"), u->ca_key);
     cleanup_buf struct buf ca = BUF_INIT(CA_MAX);
 
-    if (!json_is_object(map)) {
+    if (json_is_string(map)) {
+        keep_ca(c, map);
+    } else if (!json_is_object(map)) {
         complain(c, "http.caBundle.configMapRef.name", "ConfigMap \"%s\" does not exist",
                  u->ca_config_map);
     } else if (!json_is_string(text)) {
@@ -288,7 +334,9 @@ static void add_ca(struct creds *c)
     }
 }
 
-/* What gitgate reads of it is read here already, so that it is told where people look. */
+/* What gitgate reads of it is read here already, so that it is told where people look. Of one that
+ * can't be read nothing stays: a gate scans by the rules that were asked for, or lets no push
+ * through. */
 static void add_scan_config(struct creds *c)
 {
     const struct scan_policy *scan = &c->gate->scan;
@@ -297,7 +345,11 @@ static void add_scan_config(struct creds *c)
     json_auto_t *config = NULL;
     struct error err = ERROR_INIT;
 
-    if (!json_is_object(map))
+    if (json_is_string(map))
+        problems_add(c->problems, SCAN_FIELD ".name",
+                     "ConfigMap \"%s\" can't be read: %s; the gate refuses every push until it can",
+                     scan->config_map, json_string_value(map));
+    else if (!json_is_object(map))
         problems_add(c->problems, SCAN_FIELD ".name", "ConfigMap \"%s\" does not exist",
                      scan->config_map);
     else if (!json_is_string(text))

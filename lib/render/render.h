@@ -22,10 +22,12 @@ struct render_version {
 };
 struct render_version render_version(const struct gitgate *gate);
 
-/* Source objects as the API server gives them (Secret.data is base64), looked up by name. */
+/* Source objects as the API server gives them (Secret.data is base64), looked up by name; of one
+ * that can't be read a string: why, and what to do. All borrowed. */
 struct render_sources {
-    json_t *secrets;     /* object: name -> Secret, borrowed */
-    json_t *config_maps; /* object: name -> ConfigMap, borrowed */
+    json_t *secrets;     /* object: name -> Secret */
+    json_t *config_maps; /* object: name -> ConfigMap */
+    json_t *made;        /* data of the Secret that was made of the same spec before; NULL: none */
 };
 
 /* Secret <gate>-gitgate-creds with, per upstream, `<name>-key` and `<name>-known_hosts` (ssh), or
@@ -33,7 +35,8 @@ struct render_sources {
  * `<name>-ca.crt` (http.caBundle, for GIT_SSL_CAINFO). A Secret that has a key but nothing to pin
  * the host with gives a key without known_hosts: the gate then refuses and says so. An upstream
  * whose credential is missing or unusable is left out, and said in `problems` with path
- * "spec.upstreams[i]...": the others go on. Beside them stands `gitleaks.toml`, what
+ * "spec.upstreams[i]...": the others go on. So is one whose source can't be read, but what of it
+ * was made before stays. Beside them stands `gitleaks.toml`, what
  * scan.configMapRef names: left out when it is missing or can't be read, and then a gate refuses
  * every push. */
 json_t *render_creds(const struct gitgate *gate, const struct render_sources *sources,

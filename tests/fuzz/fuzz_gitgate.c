@@ -46,7 +46,7 @@ static void check_strings(const struct gitgate *gate)
 
 static void check_gate(const struct gitgate *gate)
 {
-    const struct render_sources sources = {NULL, NULL};
+    const struct render_sources sources = {0};
     cleanup_problems struct problems problems = PROBLEMS_INIT;
     json_auto_t *hooks = render_hooks(gate);
     json_auto_t *creds = render_creds(gate, &sources, &problems);

@@ -83,6 +83,24 @@ is_right() {
 		jq -e --arg key "$1" '.data | (has($key) | not) and .["pre-receive"] != "#!/bin/true"' >/dev/null
 }
 
+# enlarge RESOURCE NAME : gives the object managedFields larger than any
+enlarge() {
+	fields large >"$BATS_TEST_TMPDIR/fields"
+	kubectl -n "$ns" get "$1" "$2" -o json |
+		jq --slurpfile fields "$BATS_TEST_TMPDIR/fields" '.metadata.managedFields = [{manager: "m", operation: "Update", apiVersion: "v1",
+			time: "2026-01-01T00:00:00Z", fieldsType: "FieldsV1", fieldsV1: $fields[0]}]' >"$BATS_TEST_TMPDIR/replaced.json"
+	kubectl replace --raw "/api/v1/namespaces/$ns/$1/$2" -f "$BATS_TEST_TMPDIR/replaced.json" >/dev/null
+}
+
+# made FILE : of the credentials, as it was put there
+made() { kubectl -n "$ns" get secret agents-gitgate-creds -o json | jq -j --arg file "$1" '.data[$file] // "" | @base64d'; }
+
+# says TEXT : the condition of the credentials
+says() {
+	kubectl -n "$ns" get gitgate agents -o json | jq -e --arg text "$1" '.status.conditions[] |
+		select(.type == "CredentialsResolved").message | contains($text)' >/dev/null
+}
+
 # unreadable N : so many were counted; each is named in the log, and only once
 unreadable() {
 	curl -fsS "http://127.0.0.1:$port/metrics" | grep -qx "gitgate_unreadable_objects_total{resource=\"configmaps\"} $1"
@@ -118,13 +136,64 @@ named() { [ "$(grep -c "can't be read.*\"name\":\"$1\"" "$log")" = 1 ]; }
 	gate agents "$(upstream app)"
 	controller_start
 	condition agents Ready True
-	fields large >"$BATS_TEST_TMPDIR/fields"
-	kubectl -n "$ns" get configmap agents-gitgate-client -o json |
-		jq --slurpfile fields "$BATS_TEST_TMPDIR/fields" '.metadata.managedFields = [{manager: "m", operation: "Update", apiVersion: "v1",
-			time: "2026-01-01T00:00:00Z", fieldsType: "FieldsV1", fieldsV1: $fields[0]}]' >"$BATS_TEST_TMPDIR/replaced.json"
-	kubectl replace --raw "/api/v1/namespaces/$ns/configmaps/agents-gitgate-client" -f "$BATS_TEST_TMPDIR/replaced.json" >/dev/null
+	enlarge configmaps agents-gitgate-client
 	condition agents Ready False NameCollision
 	kubectl -n "$ns" delete configmap agents-gitgate-client >/dev/null
 	condition agents Ready True
 	controller_stop
 }
+
+@test "a Secret that can't be read: the condition says so, what was made of it stays, the other upstream goes on, and it is read when it changes" {
+	secret app-key "$(key app)" >/dev/null
+	secret lib-key "$(key lib)" >/dev/null
+	gate agents "$(upstream app)" "$(upstream lib)"
+	controller_start
+	condition agents Ready True
+	enlarge secrets app-key
+	condition agents Ready False SourceUnreadable
+	says 'app: spec.upstreams[0].ssh.secretRef.name: Secret "app-key" can'"'"'t be read: it has more than 4 MiB with its metadata; delete it and make it anew; the gate goes on with'
+	kubectl -n "$ns" wait gitgate/agents --for=jsonpath='{.status.upstreamsReady}'=1/2 --timeout=30s
+	made app-key | diff - "$BATS_TEST_TMPDIR/app"
+	secret lib-key "$(key lib)" >/dev/null
+	holds_file lib-key "$BATS_TEST_TMPDIR/lib"
+	made app-key | diff - "$BATS_TEST_TMPDIR/app"
+
+	# so it does with a controller that remembers nothing
+	controller_stop
+	controller_start
+	secret lib-key "$(key lib)" >/dev/null
+	holds_file lib-key "$BATS_TEST_TMPDIR/lib"
+	made app-key | diff - "$BATS_TEST_TMPDIR/app"
+	condition agents Ready False SourceUnreadable
+
+	kubectl -n "$ns" delete secret app-key >/dev/null
+	secret app-key "$(key app)" >/dev/null
+	condition agents Ready True
+	made app-key | diff - "$BATS_TEST_TMPDIR/app"
+	controller_stop
+}
+
+# holds_file FILE PATH : waits until that is in the credentials
+holds_file() { wait_for 30 same_as "$@"; }
+same_as() { made "$1" | cmp -s - "$2"; }
+
+@test "a Secret that can't be read gives nothing to a GitGate that is new, or names it anew" {
+	secret app-key "$(key app)" >/dev/null
+	secret other-key "$(key other)" >/dev/null
+	enlarge secrets other-key
+	gate agents "$(upstream app)"
+	controller_start
+	condition agents Ready True
+	upstream app | jq '.ssh.secretRef.name = "other-key"' >"$BATS_TEST_TMPDIR/upstream"
+	gate agents "$(<"$BATS_TEST_TMPDIR/upstream")"
+	condition agents Ready False SourceUnreadable
+	says 'the gate refuses to fetch and push until it can'
+	[ -z "$(made app-key)" ]
+	kubectl -n "$ns" delete gitgate agents >/dev/null
+	wait_for 30 gone
+	gate agents "$(<"$BATS_TEST_TMPDIR/upstream")"
+	condition agents Ready False SourceUnreadable
+	[ -z "$(made app-key)" ]
+	controller_stop
+}
+gone() { kubectl -n "$ns" delete configmaps,secrets,networkpolicies -l gitgate.dev/gate=agents >/dev/null; [ -z "$(children agents)" ]; }

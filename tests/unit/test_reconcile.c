@@ -4,10 +4,11 @@
  *             {version, owner: "this" | a uid, applied: "wanted" | a digest, foreign, unlabelled,
  *             lacking: a key of its data};
  * `accepted` versions; `secrets` and `configMaps` when they were read ("$key" in one stands for a
- *             private key); `known` problems of the credentials; `failed`, a step that fails;
- *             `pods`: {gated, outdated, missing}, the first a number, the others names
- *   out.json  what is to be done: steps, the status, whether the sources must be read; and the news
- *             that the status is
+ *             private key, a string for one that can't be read), `made`, data of the credentials
+ *             that are there, which may be kept or not; `known` problems of the credentials;
+ * `failed`, a step that fails; `pods`: {gated, outdated, missing}, the first a number, the others
+ * names out.json  what is to be done: steps, the status, whether the sources must be read; and the
+ * news that the status is
  *
  * With GITGATE_WRITE_CASES=1 in the environment out.json is written instead: review it. */
 #include <setjmp.h>
@@ -146,7 +147,8 @@ static void load(const char *folder, struct fixture *f)
     see_addresses(f);
     see_pods(f);
     put_keys_in(get(f->in, "secrets"));
-    f->sources = (struct render_sources){get(f->in, "secrets"), get(f->in, "configMaps")};
+    f->sources = (struct render_sources){.secrets = get(f->in, "secrets"),
+                                         .config_maps = get(f->in, "configMaps")};
     if (f->sources.secrets)
         f->observed.sources = &f->sources;
 }
@@ -157,7 +159,7 @@ static void wanted_digest(const struct fixture *f, enum owned which, char to[APP
     struct observed observed = f->observed;
     cleanup_plan struct plan plan;
     json_auto_t *nothing = json_object();
-    struct render_sources empty = {nothing, nothing};
+    struct render_sources empty = {nothing, nothing, NULL};
 
     memset(observed.owned, 0, sizeof observed.owned);
     observed.sources = &empty;
@@ -235,6 +237,8 @@ static void see_owned(struct fixture *f)
         }
         f->observed.accepted[i] = version_parse(text(get(f->in, "accepted"), owned_words[i]));
     }
+    if (f->observed.gate && observed_may_keep_creds(&f->observed))
+        f->sources.made = get(f->in, "made");
 }
 
 static void unload(struct fixture *f)
