@@ -20,6 +20,7 @@
     X(archive_entry_symlink)                                                                       \
     X(archive_read_new)                                                                            \
     X(archive_read_free)                                                                           \
+    X(archive_read_open)                                                                           \
     X(archive_read_open_memory)                                                                    \
     X(archive_read_next_header)                                                                    \
     X(archive_read_data_block)                                                                     \
@@ -29,7 +30,6 @@
     X(archive_read_support_filter_zstd)                                                            \
     X(archive_read_support_format_raw)                                                             \
     X(archive_read_support_format_tar)                                                             \
-    X(archive_read_support_format_zip_seekable)                                                    \
     X(archive_read_support_format_zip_streamable)
 
 /* Its functions, each by its own name. */

@@ -2,15 +2,12 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/uio.h>
 
 #include "base/cleanup.h"
 #include "base/memory.h"
 #include "scan/libarchive.h"
-
-/* A zip file ends with this record and a comment of at most 65,535 bytes (APPNOTE.TXT 4.3.16). */
-#define ZIP_END "PK\5\6"
-#define ZIP_END_LEN 22
-#define ZIP_COMMENT_MAX 65535
+#include "scan/zip.h"
 
 /* What libarchive may take for one container. It has no cap for a sparse file's list of holes, and
  * keeps 56 bytes for four of the file's; the largest windows of xz and zstd (128 MiB, as their
@@ -30,23 +27,11 @@ static bool starts(const char *data, size_t len, const char *magic, size_t n)
 
 #define STARTS(data, len, magic) starts(data, len, magic, sizeof(magic) - 1)
 
-static bool is_zip(const char *data, size_t len)
-{
-    return STARTS(data, len, "PK\3\4") || STARTS(data, len, "PK\7\10PK\3\4");
-}
-
-static bool ends_as_zip(const char *data, size_t len)
-{
-    size_t tail = len < ZIP_COMMENT_MAX + ZIP_END_LEN ? len : ZIP_COMMENT_MAX + ZIP_END_LEN;
-
-    return len >= ZIP_END_LEN && memmem(data + len - tail, tail, ZIP_END, sizeof ZIP_END - 1);
-}
-
 /* The sum of the header's bytes, the sum's own place taken as spaces, stands in it in octal: that
- * tells a tar file of any flavour (tar(5)), the one without a magic, too. */
+ * tells a tar file of any flavour (tar(5)), the one without a magic, too. Some add signed bytes. */
 static bool is_tar(const char *data, size_t len)
 {
-    unsigned sum = 0, said = 0;
+    int sum = 0, sum_of_signed = 0, said = 0;
     size_t at = TAR_SUM_AT;
 
     if (len < TAR_BLOCK || !data[0])
@@ -56,10 +41,14 @@ static bool is_tar(const char *data, size_t len)
     if (data[at] < '0' || data[at] > '7')
         return false;
     for (; at < TAR_SUM_AT + TAR_SUM_LEN && data[at] >= '0' && data[at] <= '7'; at++)
-        said = said * 8 + (unsigned)(data[at] - '0');
-    for (size_t i = 0; i < TAR_BLOCK; i++)
-        sum += i >= TAR_SUM_AT && i < TAR_SUM_AT + TAR_SUM_LEN ? ' ' : (unsigned char)data[i];
-    return sum == said;
+        said = said * 8 + (data[at] - '0');
+    for (size_t i = 0; i < TAR_BLOCK; i++) {
+        char c = i >= TAR_SUM_AT && i < TAR_SUM_AT + TAR_SUM_LEN ? ' ' : data[i];
+
+        sum += (unsigned char)c;
+        sum_of_signed += (signed char)c;
+    }
+    return sum == said || sum_of_signed == said;
 }
 
 static bool is_skippable(const char *data, size_t len)
@@ -80,12 +69,12 @@ static bool is_compressed(const char *data, size_t len)
 
 bool unpack_recognises(const char *data, size_t len)
 {
-    return is_zip(data, len) || is_compressed(data, len) || is_tar(data, len);
+    return zip_begins(data, len) || is_compressed(data, len) || is_tar(data, len);
 }
 
 bool unpack_may(const char *data, size_t len)
 {
-    return unpack_recognises(data, len) || ends_as_zip(data, len);
+    return unpack_recognises(data, len) || zip_ends(data, len);
 }
 
 /* ---- reading it ---- */
@@ -96,6 +85,7 @@ struct unpacking {
     struct archive *archive;
     uint64_t in, out;
     bool filters; /* a compressed file, no archive */
+    bool counted; /* its members were charged already */
     struct unpack_budget *budget;
     const struct unpack_sink *sink;
 };
@@ -178,7 +168,7 @@ static int read_members(struct unpacking *u, struct error *err)
             continue;
         name = name ? name : lib->archive_entry_pathname(entry);
         len = name ? strnlen(name, UNPACK_NAME_MAX) : 0;
-        r = charge_member(u, err);
+        r = u->counted ? 0 : charge_member(u, err);
         if (r == 0)
             r = u->sink->begin(u->sink->data, name, len, err);
         if (r == 0)
@@ -197,19 +187,18 @@ static void unpacking_done(struct unpacking *u)
 {
     if (u->archive)
         u->lib->archive_read_free(u->archive);
+    u->archive = NULL;
 }
 
-enum format { TAR, ZIP_STREAM, ZIP_DIRECTORY, COMPRESSED };
+enum format { TAR, ZIP, COMPRESSED };
 
 static int set_format(const struct unpacking *u, enum format format)
 {
     switch (format) {
     case TAR:
         return u->lib->archive_read_support_format_tar(u->archive);
-    case ZIP_STREAM:
+    case ZIP:
         return u->lib->archive_read_support_format_zip_streamable(u->archive);
-    case ZIP_DIRECTORY:
-        return u->lib->archive_read_support_format_zip_seekable(u->archive);
     case COMPRESSED:
         u->lib->archive_read_support_filter_gzip(u->archive);
         u->lib->archive_read_support_filter_bzip2(u->archive);
@@ -220,23 +209,86 @@ static int set_format(const struct unpacking *u, enum format format)
     return ARCHIVE_FATAL;
 }
 
+static int begin_reading(struct unpacking *u, enum format format, struct error *err)
+{
+    u->lib = libarchive_load(err);
+    if (!u->lib)
+        return -ENOENT;
+    u->archive = u->lib->archive_read_new();
+    if (!u->archive || set_format(u, format) != ARCHIVE_OK)
+        return error_errno(err, -ENOMEM, "cannot read an archive");
+    return 0;
+}
+
 static int read_as(const char *data, size_t len, enum format format, struct unpack_budget *budget,
                    const struct unpack_sink *sink, struct error *err)
 {
     struct memory_cap cap CLEANUP(memory_uncap) = {.capped = false};
     struct unpacking u CLEANUP(unpacking_done) = {
         .in = len, .filters = format == COMPRESSED, .budget = budget, .sink = sink};
+    int r = begin_reading(&u, format, err);
 
-    u.lib = libarchive_load(err);
-    if (!u.lib)
-        return -ENOENT;
-    u.archive = u.lib->archive_read_new();
-    if (!u.archive || set_format(&u, format) != ARCHIVE_OK)
-        return error_errno(err, -ENOMEM, "cannot read an archive");
+    if (r < 0)
+        return r;
     memory_cap(MEMORY_MAX, &cap);
     if (u.lib->archive_read_open_memory(u.archive, data, len) != ARCHIVE_OK)
         return judge_end(&u, err);
     return read_members(&u, err);
+}
+
+/* ---- a zip file by its directory ---- */
+
+struct zipped {
+    struct unpacking u;
+    const struct zip_member *member;
+    unsigned next; /* part of it that libarchive gets */
+};
+
+static la_ssize_t next_part(struct archive *archive, void *data, const void **ret)
+{
+    struct zipped *z = data;
+    const struct zip_member *m = z->member;
+    const struct iovec parts[] = {{(char *)m->header, sizeof m->header},
+                                  {(char *)m->name, m->name_len},
+                                  {(char *)m->bytes, m->len}};
+
+    (void)archive;
+    while (z->next < 3 && parts[z->next].iov_len == 0)
+        z->next++;
+    if (z->next == 3)
+        return 0;
+    *ret = parts[z->next].iov_base;
+    return (la_ssize_t)parts[z->next++].iov_len;
+}
+
+static int take_zipped(void *data, const struct zip_member *member, struct error *err)
+{
+    struct zipped *z = data;
+    int r = charge_member(&z->u, err);
+
+    if (r < 0 || !member->bytes)
+        return r;
+    z->member = member;
+    z->next = 0;
+    r = begin_reading(&z->u, ZIP, err);
+    if (r == 0 && z->u.lib->archive_read_open(z->u.archive, z, NULL, next_part, NULL) != ARCHIVE_OK)
+        r = judge_end(&z->u, err);
+    else if (r == 0)
+        r = read_members(&z->u, err);
+    unpacking_done(&z->u);
+    return r;
+}
+
+static int read_directory(const char *data, size_t len, struct unpack_budget *budget,
+                          const struct unpack_sink *sink, struct error *err)
+{
+    struct memory_cap cap CLEANUP(memory_uncap) = {.capped = false};
+    struct zipped z = {.u = {.in = len, .counted = true, .budget = budget, .sink = sink}};
+
+    if (!libarchive_load(err))
+        return -ENOENT;
+    memory_cap(MEMORY_MAX, &cap);
+    return zip_each(data, len, UNPACK_NAME_MAX, take_zipped, &z, err);
 }
 
 /* zstd's frames of something else (RFC 8878, 3.1.2) may stand first; libarchive stumbles there. */
@@ -253,8 +305,8 @@ static void pass_skippable(const char **data, size_t *len)
     }
 }
 
-/* A zip file is read by its directory, as unzip does, and from its start, as a stream is: what one
- * of the two does not show is there all the same. */
+/* A zip file is read by its directory, as most programs do, and from its start, as a stream is:
+ * what one of the two does not show is there all the same. */
 int unpack(const char *data, size_t len, struct unpack_budget *budget,
            const struct unpack_sink *sink, struct error *err)
 {
@@ -269,9 +321,9 @@ int unpack(const char *data, size_t len, struct unpack_budget *budget,
         pass_skippable(&from, &left);
         r = read_as(from, left, COMPRESSED, budget, sink, err);
     }
-    if (r == 0 && is_zip(data, len))
-        r = read_as(data, len, ZIP_STREAM, budget, sink, err);
-    if (r == 0 && ends_as_zip(data, len))
-        r = read_as(data, len, ZIP_DIRECTORY, budget, sink, err);
+    if (r == 0 && zip_begins(data, len))
+        r = read_as(data, len, ZIP, budget, sink, err);
+    if (r == 0 && zip_ends(data, len))
+        r = read_directory(data, len, budget, sink, err);
     return r;
 }

@@ -306,8 +306,12 @@ python() {
 	tail = bytearray(good[end:]); tail[16:20] = struct.pack("<I", len(hidden) + at)
 	open("hidden.zip", "wb").write(hidden + good[:at] + bytes(directory) + bytes(tail))
 	assert zipfile.ZipFile("hidden.zip").namelist() == ["good.txt"]
+	# Before the member stands another size than in the directory, which is what programs go by.
+	lying = bytearray(bad); lying[18:22] = struct.pack("<I", 5)
+	open("lying.zip", "wb").write(lying)
+	assert sys.argv[1].encode() in zipfile.ZipFile("lying.zip").read("bad.txt")
 	END
-    for file in installer truncated.zip hidden.zip; do
+    for file in installer truncated.zip hidden.zip lying.zip; do
         git add $file
         git commit -qm x
         refused_at "$file!bad.txt, line 1" main
