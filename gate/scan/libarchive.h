@@ -25,7 +25,6 @@
     X(archive_read_next_header)                                                                    \
     X(archive_read_data_block)                                                                     \
     X(archive_read_support_filter_bzip2)                                                           \
-    X(archive_read_support_filter_gzip)                                                            \
     X(archive_read_support_filter_xz)                                                              \
     X(archive_read_support_filter_zstd)                                                            \
     X(archive_read_support_format_raw)                                                             \

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/memory.h"
+#include "scan/gunzip.h"
 #include "scan/libarchive.h"
 #include "scan/zip.h"
 
@@ -58,8 +59,7 @@ static bool is_skippable(const char *data, size_t len)
 
 static bool is_compressed(const char *data, size_t len)
 {
-    return STARTS(data, len, "\x1f\x8b\x08") ||
-           STARTS(data, len,
+    return STARTS(data, len,
                   "\xfd"
                   "7zXZ\0") ||
            STARTS(data, len, "\x28\xb5\x2f\xfd") || is_skippable(data, len) ||
@@ -69,7 +69,8 @@ static bool is_compressed(const char *data, size_t len)
 
 bool unpack_recognises(const char *data, size_t len)
 {
-    return zip_begins(data, len) || is_compressed(data, len) || is_tar(data, len);
+    return zip_begins(data, len) || gunzip_begins(data, len) || is_compressed(data, len) ||
+           is_tar(data, len);
 }
 
 bool unpack_may(const char *data, size_t len)
@@ -85,7 +86,6 @@ struct unpacking {
     struct archive *archive;
     uint64_t in, out;
     bool filters; /* a compressed file, no archive */
-    bool counted; /* its members were charged already */
     struct unpack_budget *budget;
     const struct unpack_sink *sink;
 };
@@ -168,7 +168,7 @@ static int read_members(struct unpacking *u, struct error *err)
             continue;
         name = name ? name : lib->archive_entry_pathname(entry);
         len = name ? strnlen(name, UNPACK_NAME_MAX) : 0;
-        r = u->counted ? 0 : charge_member(u, err);
+        r = charge_member(u, err);
         if (r == 0)
             r = u->sink->begin(u->sink->data, name, len, err);
         if (r == 0)
@@ -200,7 +200,6 @@ static int set_format(const struct unpacking *u, enum format format)
     case ZIP:
         return u->lib->archive_read_support_format_zip_streamable(u->archive);
     case COMPRESSED:
-        u->lib->archive_read_support_filter_gzip(u->archive);
         u->lib->archive_read_support_filter_bzip2(u->archive);
         u->lib->archive_read_support_filter_xz(u->archive);
         u->lib->archive_read_support_filter_zstd(u->archive);
@@ -236,6 +235,26 @@ static int read_as(const char *data, size_t len, enum format format, struct unpa
     return read_members(&u, err);
 }
 
+/* ---- a gzip file ---- */
+
+static int give_gunzipped(void *data, const char *bytes, size_t len, struct error *err)
+{
+    return give(data, bytes, len, err);
+}
+
+static int read_gzip(const char *data, size_t len, struct unpack_budget *budget,
+                     const struct unpack_sink *sink, struct error *err)
+{
+    struct unpacking u = {.in = len, .budget = budget, .sink = sink};
+    int r = charge_member(&u, err);
+
+    if (r == 0)
+        r = sink->begin(sink->data, UNPACK_UNNAMED, strlen(UNPACK_UNNAMED), err);
+    if (r == 0)
+        r = gunzip(data, len, give_gunzipped, &u, err);
+    return r < 0 ? r : sink->end(sink->data, err);
+}
+
 /* ---- a zip file by its directory ---- */
 
 struct zipped {
@@ -261,16 +280,12 @@ static la_ssize_t next_part(struct archive *archive, void *data, const void **re
     return (la_ssize_t)parts[z->next++].iov_len;
 }
 
-static int take_zipped(void *data, const struct zip_member *member, struct error *err)
+static int read_zipped(struct zipped *z, const struct zip_member *member, struct error *err)
 {
-    struct zipped *z = data;
-    int r = charge_member(&z->u, err);
+    int r = begin_reading(&z->u, ZIP, err);
 
-    if (r < 0 || !member->bytes)
-        return r;
     z->member = member;
     z->next = 0;
-    r = begin_reading(&z->u, ZIP, err);
     if (r == 0 && z->u.lib->archive_read_open(z->u.archive, z, NULL, next_part, NULL) != ARCHIVE_OK)
         r = judge_end(&z->u, err);
     else if (r == 0)
@@ -279,11 +294,21 @@ static int take_zipped(void *data, const struct zip_member *member, struct error
     return r;
 }
 
+/* One that shows nothing counts, too: a directory may name any number of those. */
+static int take_zipped(void *data, const struct zip_member *member, struct error *err)
+{
+    struct zipped *z = data;
+    uint64_t before = z->u.budget->members;
+    int r = member->bytes ? read_zipped(z, member, err) : 0;
+
+    return r < 0 || z->u.budget->members < before ? r : charge_member(&z->u, err);
+}
+
 static int read_directory(const char *data, size_t len, struct unpack_budget *budget,
                           const struct unpack_sink *sink, struct error *err)
 {
     struct memory_cap cap CLEANUP(memory_uncap) = {.capped = false};
-    struct zipped z = {.u = {.in = len, .counted = true, .budget = budget, .sink = sink}};
+    struct zipped z = {.u = {.in = len, .budget = budget, .sink = sink}};
 
     if (!libarchive_load(err))
         return -ENOENT;
@@ -314,6 +339,8 @@ int unpack(const char *data, size_t len, struct unpack_budget *budget,
 
     if (is_tar(data, len))
         r = read_as(data, len, TAR, budget, sink, err);
+    if (r == 0 && gunzip_begins(data, len))
+        r = read_gzip(data, len, budget, sink, err);
     if (r == 0 && is_compressed(data, len)) {
         const char *from = data;
         size_t left = len;

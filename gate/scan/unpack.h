@@ -23,7 +23,7 @@ struct unpack_budget {
 
 #define UNPACK_NAME_MAX 4096 /* of a member; what is longer is cut where it is shown */
 
-/* What the content of a file that is compressed and no archive is called (libarchive's raw format).
+/* What the content of a file that is compressed and no archive is called (libarchive calls it so).
  */
 #define UNPACK_UNNAMED "data"
 

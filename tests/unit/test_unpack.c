@@ -117,6 +117,85 @@ static void the_target_of_a_link_is_content(void **state)
     assert_holds(&b, TEXT);
 }
 
+/* ---- gzip files that some program shows ---- */
+
+#define GZIP_HEADER 10 /* as libarchive makes it; at 3 its flags */
+#define GZIP_TRAILER 8
+
+static void make_gzip(struct buf *to)
+{
+    make(archive_write_set_format_raw, archive_write_add_filter_gzip, TEXT, strlen(TEXT), to);
+    assert_int_equal(to->data[3], 0);
+}
+
+static void a_gzip_file_is_read_whatever_its_header_says(void **state)
+{
+    static const struct {
+        char flags;
+        const char *more;
+        size_t len;
+    } headers[] = {
+        {2, "\0\0", 2},
+        {4, "\3\0abc", 5},
+        {8, "name", 5},
+        {16, "a comment", 10},
+        {30, "\0\0n\0c\0\xff\xff", 8},
+        {(char)0xe0, "", 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
+        cleanup_buf struct buf gz = BUF_INIT(OUT_MAX), b = BUF_INIT(OUT_MAX);
+
+        make_gzip(&gz);
+        gz.data[3] = headers[i].flags;
+        buf_add(&b, gz.data, GZIP_HEADER);
+        buf_add(&b, headers[i].more, headers[i].len);
+        buf_add(&b, gz.data + GZIP_HEADER, gz.len - GZIP_HEADER);
+        assert_holds(&b, TEXT);
+    }
+}
+
+static void a_gzip_file_with_a_wrong_sum_or_none_is_read(void **state)
+{
+    cleanup_buf struct buf b = BUF_INIT(OUT_MAX);
+
+    (void)state;
+    make_gzip(&b);
+    b.data[b.len - GZIP_TRAILER] ^= 1;
+    assert_holds(&b, TEXT);
+    for (size_t cut = 1; cut < GZIP_TRAILER; cut++) {
+        b.len--;
+        assert_holds(&b, TEXT);
+    }
+}
+
+static void what_a_gzip_file_shows_before_it_ends_early_is_seen(void **state)
+{
+    cleanup_buf struct buf b = BUF_INIT(OUT_MAX), text = BUF_INIT(OUT_MAX);
+
+    (void)state;
+    buf_adds(&text, TEXT);
+    for (int i = 0; i < 100; i++)
+        buf_addf(&text, "%d\n", i * 7919);
+    make(archive_write_set_format_raw, archive_write_add_filter_gzip, text.data, text.len, &b);
+    b.len = b.len / 2;
+    assert_holds(&b, TEXT);
+}
+
+static void members_of_a_gzip_file_with_zeros_between_them_are_read(void **state)
+{
+    cleanup_buf struct buf gz = BUF_INIT(OUT_MAX), b = BUF_INIT(OUT_MAX);
+
+    (void)state;
+    make(archive_write_set_format_raw, archive_write_add_filter_gzip, "nothing", 7, &b);
+    make_gzip(&gz);
+    for (int i = 0; i < 100; i++)
+        buf_addc(&b, '\0');
+    buf_add(&b, gz.data, gz.len);
+    assert_holds(&b, TEXT);
+}
+
 /* ---- bounds ---- */
 
 static void assert_refused(const struct buf *b, uint64_t members, uint64_t bytes, const char *why)
@@ -153,6 +232,10 @@ static void a_bomb_is_refused_by_its_ratio(void **state)
     (void)state;
     assert_non_null(zeros);
     make(archive_write_set_format_raw, archive_write_add_filter_xz, zeros, len, &b);
+    assert_true(b.len * UNPACK_RATIO_MAX < len);
+    assert_refused(&b, 10, OUT_MAX, "times its size");
+    buf_reset(&b);
+    make(archive_write_set_format_raw, archive_write_add_filter_gzip, zeros, len, &b);
     assert_true(b.len * UNPACK_RATIO_MAX < len);
     assert_refused(&b, 10, OUT_MAX, "times its size");
 }
@@ -240,6 +323,10 @@ int main(void)
         cmocka_unit_test(a_damaged_file_is_read_as_far_as_it_goes),
         cmocka_unit_test(a_tar_file_whose_sum_is_of_signed_bytes_is_unpacked),
         cmocka_unit_test(the_target_of_a_link_is_content),
+        cmocka_unit_test(a_gzip_file_is_read_whatever_its_header_says),
+        cmocka_unit_test(a_gzip_file_with_a_wrong_sum_or_none_is_read),
+        cmocka_unit_test(what_a_gzip_file_shows_before_it_ends_early_is_seen),
+        cmocka_unit_test(members_of_a_gzip_file_with_zeros_between_them_are_read),
         cmocka_unit_test(more_bytes_or_members_than_allowed_are_refused),
         cmocka_unit_test(a_bomb_is_refused_by_its_ratio),
         cmocka_unit_test(a_file_of_more_holes_than_memory_holds_is_refused),
