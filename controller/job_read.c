@@ -22,22 +22,6 @@ static json_t *read_into(const struct job *job, const struct source *source)
 
 /* ---- What came ----------------------------------------------------------------------------- */
 
-/* Gives NULL for what is no object. 0 or -ENOMEM. */
-static int object_of(const struct kube_response *response, json_t **ret)
-{
-    json_error_t why;
-
-    object_mend(response->body, response->len);
-    *ret = json_loadb(response->body, response->len, JSON_REJECT_DUPLICATES, &why);
-    if (!*ret && json_error_code(&why) == json_error_out_of_memory)
-        return -ENOMEM;
-    if (*ret && !json_is_object(json_object_get(*ret, "metadata"))) {
-        json_decref(*ret);
-        *ret = NULL;
-    }
-    return 0;
-}
-
 /* A source that can't be read is no reason to stop: the others of the gate go on. */
 static int take_unreadable(struct job *job, const struct source *source, const char *why)
 {
@@ -55,19 +39,19 @@ static int take_source(struct job *job, struct source *source, const struct kube
 {
     json_auto_t *object = NULL;
     const json_t *metadata;
+    int r;
 
     source->there = response->status != 404;
     if (!source->there)
         return 0;
     if (response->err.code == -E2BIG)
         return take_unreadable(job, source, TOO_LARGE);
-    if (object_of(response, &object) < 0)
-        return -ENOMEM;
-    if (!object) {
+    r = object_read(response->body, response->len, &object, NULL);
+    if (r == -EBADMSG) {
         job->unsure = true;
         return take_unreadable(job, source, NO_OBJECT);
     }
-    if (json_object_set(read_into(job, source), source->name, object) < 0)
+    if (r < 0 || json_object_set(read_into(job, source), source->name, object) < 0)
         return -ENOMEM;
     metadata = json_object_get(object, "metadata");
     source->uid = uid_parse(json_string_value(json_object_get(metadata, "uid")));
@@ -115,11 +99,14 @@ static void on_made(void *data, const struct kube_response *response)
     struct job *job = data;
     const struct seen *seen = state_see(job->state, OWNED_CREDS);
     json_auto_t *object = NULL;
+    int r = response->err.code;
 
     job->request = NULL;
-    if (response->err.code && response->err.code != -E2BIG) {
+    if (r == 0)
+        r = object_read(response->body, response->len, &object, NULL);
+    if (response->err.code && r != -E2BIG) {
         job_fail(job, NOT_READ, response->err.msg);
-    } else if (!response->err.code && object_of(response, &object) < 0) {
+    } else if (r == -ENOMEM) {
         job_out_of_memory(job);
     } else if (object && !(seen && is_version(object, seen->version))) {
         job_fail(job, NOT_READ, "what was made before has changed meanwhile");

@@ -21,8 +21,7 @@ static const char *metadata_of(const struct job *job, const char *key)
 /* One that can't be read is as one that never came: the watch tells what was written. */
 static void read_answer(const struct kube_response *response, struct document *ret)
 {
-    object_mend(response->body, response->len);
-    document_parse(response->body, response->len, ret, NULL);
+    object_parse(response->body, response->len, ret, NULL);
 }
 
 /* Before the new status is remembered as the present one. */

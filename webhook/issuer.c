@@ -10,6 +10,7 @@
 #include "bundle.h"
 #include "data/base64.h"
 #include "kube/apply.h"
+#include "kube/object.h"
 #include "kube/watch.h"
 
 #define RETRY_MS 2000 /* after a failure, as whole pods wait for it */
@@ -108,16 +109,18 @@ static void on_patched(void *data, const struct kube_response *response)
 
 static void patch_configuration(struct issuer *issuer, const struct kube_response *response)
 {
-    json_auto_t *object = json_loadb(response->body, response->len, 0, NULL);
-    json_auto_t *patch = bundle_patch(object, issuer->bundle.data);
     struct error err = ERROR_INIT;
+    json_auto_t *object = NULL;
+    int r = object_read(response->body, response->len, &object, &err);
+    json_auto_t *patch = r == 0 ? bundle_patch(object, issuer->bundle.data) : NULL;
 
-    if (object && patch && json_array_size(patch) == 0) {
+    if (patch && json_array_size(patch) == 0) {
         next_configuration(issuer);
         return;
     }
-    error_set(&err, -EBADMSG, "it is not JSON, or memory is short");
-    if (object && patch)
+    if (r == 0)
+        error_set(&err, -ENOMEM, "memory is short");
+    if (patch)
         issuer->request =
             kube_json_patch(issuer->client, &configurations[issuer->configuration], NULL,
                             issuer->spec->configuration, patch, on_patched, issuer, &err);
@@ -277,9 +280,8 @@ static int decode(const json_t *data, const char *key, struct buf *to)
 }
 
 /* One that holds no authority (somebody edited it) is written anew. */
-static void take_secret(struct issuer *issuer, const struct kube_response *response)
+static void take_secret(struct issuer *issuer, const json_t *secret)
 {
-    json_auto_t *secret = json_loadb(response->body, response->len, 0, NULL);
     const json_t *metadata = json_object_get(secret, "metadata");
     const json_t *data = json_object_get(secret, "data");
     const char *version = json_string_value(json_object_get(metadata, "resourceVersion"));
@@ -300,17 +302,24 @@ static void take_secret(struct issuer *issuer, const struct kube_response *respo
 static void on_secret(void *data, const struct kube_response *response)
 {
     struct issuer *issuer = data;
+    struct error err = response->err;
+    json_auto_t *secret = NULL;
+    int r = err.code;
 
     issuer->request = NULL;
     free(issuer->version);
     issuer->version = NULL;
     authorities_done(&issuer->authorities);
-    if (response->err.code && response->status != 404) {
-        fail_round(issuer, "read Secret " ISSUER_SECRET, &response->err);
+    if (response->status == 404)
+        r = 0;
+    else if (r == 0)
+        r = object_read(response->body, response->len, &secret, &err);
+    if (r < 0) {
+        fail_round(issuer, "read Secret " ISSUER_SECRET, &err);
         return;
     }
-    if (response->status != 404)
-        take_secret(issuer, response);
+    if (secret)
+        take_secret(issuer, secret);
     plan(issuer);
 }
 

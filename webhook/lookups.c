@@ -6,9 +6,11 @@
 #include <sys/queue.h>
 
 #include "base/cleanup.h"
+#include "kube/object.h"
 #include "kube/resource.h"
 
 #define PATH_MAX_LEN 1024
+#define KNOWN_MAX 2048 /* of object_write_known */
 
 struct waiter {
     const char *name; /* of the gate */
@@ -26,13 +28,15 @@ struct queue {
     struct waiters waiting;       /* for the next request */
     struct waiters asking;        /* for the one under way */
     struct kube_request *request; /* NULL: none is under way */
+    struct buf answer;            /* what has come of its answer */
     uv_timer_t pause;             /* runs from a request's start */
     LIST_ENTRY(queue) next;
 };
 
 struct lookups {
     struct kube_client *client;
-    size_t n; /* queues */
+    size_t n;     /* queues */
+    size_t bytes; /* of all their answers */
     LIST_HEAD(, queue) queues;
 };
 
@@ -53,6 +57,12 @@ static void drop(struct waiters *waiters)
     }
 }
 
+static void drop_answer(struct queue *queue)
+{
+    queue->lookups->bytes -= queue->answer.len;
+    buf_done(&queue->answer);
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     struct queue *queue = handle->data;
@@ -66,6 +76,7 @@ static void remove_queue(struct queue *queue)
     drop(&queue->waiting);
     drop(&queue->asking);
     kube_request_cancel(queue->request);
+    drop_answer(queue);
     LIST_REMOVE(queue, next);
     queue->lookups->n--;
     uv_close((uv_handle_t *)&queue->pause, on_closed);
@@ -83,6 +94,7 @@ static struct queue *add_queue(struct lookups *lookups, const char *namespace_)
         return NULL;
     }
     queue->lookups = lookups;
+    queue->answer = BUF_INIT(KUBE_RESPONSE_MAX);
     STAILQ_INIT(&queue->waiting);
     STAILQ_INIT(&queue->asking);
     queue->pause.data = queue;
@@ -133,13 +145,29 @@ static const char *only_name(const struct waiters *waiters)
     return first->name;
 }
 
+/* A small answer has room always, a larger one while all together are not too large. */
+static int take_bytes(void *data, const char *bytes, size_t len, struct error *err)
+{
+    struct queue *queue = data;
+    struct lookups *lookups = queue->lookups;
+    bool small = queue->answer.len + len <= LOOKUPS_SMALL;
+
+    if (!small && lookups->bytes + len > LOOKUPS_ROOM)
+        return error_set(err, -E2BIG, "the answers of all lookups are too large");
+    buf_add(&queue->answer, bytes, len);
+    if (buf_error(&queue->answer))
+        return error_set(err, buf_error(&queue->answer), "the answer is too large");
+    lookups->bytes += len;
+    return 0;
+}
+
 /* A review may name any namespace, and a path with ".." in it leads elsewhere: what counts is what
  * the object says. */
-static bool is_asked_for(const struct queue *queue, const json_t *object)
+static bool is_asked_for(const struct queue *queue, const struct node *object)
 {
-    const json_t *metadata = json_object_get(object, "metadata");
-    const char *name = json_string_value(json_object_get(metadata, "name"));
-    const char *namespace_ = json_string_value(json_object_get(metadata, "namespace"));
+    const struct node *metadata = node_get(object, "metadata");
+    const char *name = node_string(node_get(metadata, "name"));
+    const char *namespace_ = node_string(node_get(metadata, "namespace"));
     const struct waiter *waiter;
 
     if (!name || !namespace_ || strcmp(namespace_, queue->namespace_) != 0)
@@ -162,9 +190,10 @@ static void found_done(struct found *found)
     free((void *)found->list);
 }
 
-static void add_found(const struct queue *queue, const json_t *object, struct found *ret)
+static void add_found(const struct queue *queue, const struct node *object, struct found *ret)
 {
-    CLEANUP(free_gate) struct gate *gate = is_asked_for(queue, object) ? gate_new(object) : NULL;
+    json_auto_t *copy = is_asked_for(queue, object) ? object_to_json(object, &kube_gitgates) : NULL;
+    CLEANUP(free_gate) struct gate *gate = copy ? gate_new(copy) : NULL;
     struct gate **list =
         gate ? reallocarray((void *)ret->list, ret->n + 1, sizeof(struct gate *)) : NULL;
 
@@ -174,21 +203,49 @@ static void add_found(const struct queue *queue, const json_t *object, struct fo
     list[ret->n++] = TAKE_PTR(gate);
 }
 
+/* Each by itself: one that can't be read spoils no other, and refuses its pods, as the watch has
+ * it. */
+static void read_object(const struct queue *queue, struct json_span text, struct found *ret)
+{
+    cleanup_document struct document document = DOCUMENT_INIT;
+    cleanup_buf struct buf known = BUF_INIT(KNOWN_MAX);
+    int r;
+
+    object_write_known(&known, text); /* before the text is changed */
+    r = object_parse(text.at, text.len, &document, NULL);
+    if (r == -EBADMSG)
+        r = object_parse(known.data, known.len, &document, NULL);
+    if (r == 0)
+        add_found(queue, document_root(&document), ret);
+}
+
+/* False when it is no list that is whole. */
+static bool read_list(const struct queue *queue, struct json_span items, struct found *ret)
+{
+    struct json_span item = json_span_next(items, (struct json_span){0}), behind;
+
+    if (*items.at == 'n') /* null */
+        return true;
+    for (; item.at; item = behind) {
+        behind = json_span_next(items, item);
+        read_object(queue, item, ret);
+    }
+    return item.whole;
+}
+
 /* A GitGate, or a list of them. False when it is neither, nor that there is none. */
 static bool read_answer(const struct queue *queue, const struct kube_response *response,
                         struct found *ret)
 {
-    json_auto_t *answer =
-        response->err.code ? NULL : json_loadb(response->body, response->len, 0, NULL);
-    const json_t *items = json_object_get(answer, "items");
-    const json_t *item;
-    size_t i;
+    struct json_span answer = json_span_of(queue->answer.data, queue->answer.len);
+    struct json_span items = json_span_get(answer, "items");
 
-    json_array_foreach(items, i, item)
-        add_found(queue, item, ret);
-    if (answer && !items)
-        add_found(queue, answer, ret);
-    return answer || response->err.code == -ENOENT;
+    if (response->err.code || !answer.whole || *answer.at != '{')
+        return response->err.code == -ENOENT;
+    if (items.at)
+        return read_list(queue, items, ret);
+    read_object(queue, answer, ret);
+    return true;
 }
 
 static void go_on(struct queue *queue);
@@ -204,6 +261,7 @@ static void on_answer(void *data, const struct kube_response *response)
 
     queue->request = NULL;
     told = read_answer(queue, response, &found);
+    drop_answer(queue);
     STAILQ_CONCAT(&answered, &queue->asking);
     go_on(queue);
     STAILQ_FOREACH(waiter, &answered, next)
@@ -219,8 +277,11 @@ static void on_pause_over(uv_timer_t *timer)
 static bool start_request(struct queue *queue)
 {
     cleanup_buf struct buf path = BUF_INIT(PATH_MAX_LEN);
-    struct kube_request_spec spec = {
-        .method = "GET", .timeout_ms = LOOKUPS_TIMEOUT_MS, .done = on_answer, .data = queue};
+    struct kube_request_spec spec = {.method = "GET",
+                                     .timeout_ms = LOOKUPS_TIMEOUT_MS,
+                                     .stream = take_bytes,
+                                     .done = on_answer,
+                                     .data = queue};
 
     kube_path(&kube_gitgates, queue->namespace_, only_name(&queue->asking), NULL, &path);
     spec.path = path.data;

@@ -17,6 +17,10 @@
 /* At once. Namespaces are whatever reviews say: who reaches the webhook's port can make them up. */
 #define LOOKUPS_NAMESPACES_MAX 64
 
+/* Bytes of answers that are read at once: whoever writes GitGates decides how large they are. */
+#define LOOKUPS_SMALL (256u << 10) /* one has room for this in any case */
+#define LOOKUPS_ROOM (8u << 20)    /* and all together for this: two of the largest */
+
 /* The API server waits as long as the webhook's timeoutSeconds (5): the request under way when a
  * review comes and its own must be over before. */
 #define LOOKUPS_TIMEOUT_MS 2000

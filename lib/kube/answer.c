@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "kube/object.h"
 #include "kube/request.h"
 
 size_t answer_header(char *line, size_t size, size_t n, void *data)
@@ -96,12 +97,15 @@ static bool is_terminating(const json_t *status)
 static void read_status(struct kube_request *request)
 {
     struct kube_response *response = &request->response;
-    json_auto_t *status = json_loadb(request->answer.data, request->answer.len, 0, NULL);
-    const char *message = json_string_value(json_object_get(status, "message"));
-    const char *reason = json_string_value(json_object_get(status, "reason"));
-    json_int_t seconds = json_integer_value(
-        json_object_get(json_object_get(status, "details"), "retryAfterSeconds"));
+    json_auto_t *status = NULL;
+    const char *message, *reason;
+    json_int_t seconds;
 
+    object_read(request->answer.data, request->answer.len, &status, NULL);
+    message = json_string_value(json_object_get(status, "message"));
+    reason = json_string_value(json_object_get(status, "reason"));
+    seconds = json_integer_value(
+        json_object_get(json_object_get(status, "details"), "retryAfterSeconds"));
     response->terminating = is_terminating(status);
     if (reason)
         snprintf(response->reason, sizeof response->reason, "%s", reason);

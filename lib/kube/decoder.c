@@ -24,33 +24,22 @@ static int fail_long(const struct kube_decoder *decoder, struct error *err)
                      decoder->line.max);
 }
 
-/* Reads text[0..len), which it changes. */
-static int read_text(char *text, size_t len, struct document *ret, struct error *err)
-{
-    struct error why = ERROR_INIT;
-    int r;
-
-    object_mend(text, len);
-    r = document_parse(text, len, ret, &why);
-    if (r == -ENOMEM)
-        return error_set(err, r, "memory is short");
-    if (r < 0)
-        return error_set(err, -EBADMSG, "a line of the stream %s", why.msg);
-    if (!node_is(document_root(ret), NODE_OBJECT))
-        return error_set(err, -EBADMSG, "a line of the stream is not a JSON object");
-    return 0;
-}
-
 /* A copy is read: what can't be is told as it came. */
 static int read_line(const struct kube_decoder *decoder, size_t len, struct buf *copy,
                      struct document *ret, struct error *err)
 {
+    struct error why = ERROR_INIT;
+    int r;
+
     if (decoder->cut)
         return fail_long(decoder, err);
     buf_add(copy, decoder->line.data, len);
     if (buf_error(copy))
         return error_set(err, -ENOMEM, "memory is short");
-    return read_text(copy->data, len, ret, err);
+    r = object_parse(copy->data, len, ret, &why);
+    if (r == -EBADMSG)
+        return error_set(err, r, "a line of the stream %s", why.msg);
+    return r < 0 ? error_set(err, r, "%s", why.msg) : 0;
 }
 
 /* The line that was gathered. Empty ones are allowed between documents (keepalives of proxies). */

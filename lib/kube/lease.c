@@ -7,6 +7,7 @@
 
 #include "base/timestamp.h"
 #include "kube/apply.h"
+#include "kube/object.h"
 
 #define REQUEST_MS (KUBE_LEASE_RENEW_MS / 2) /* so that a renewal can be tried twice */
 #define RELEASED_DURATION_S 1 /* client-go's: who sees it may take it, however its clock goes */
@@ -147,7 +148,6 @@ static json_t *next_object(const struct kube_lease *lease)
         micro_time(), "acquireTime", ours && acquired ? json_incref(acquired) : micro_time(),
         "leaseTransitions", ours || !lease->object ? transitions : transitions + 1);
 
-    json_object_del(json_object_get(object, "metadata"), "managedFields");
     if (json_object_set_new(object, "spec", spec) == 0)
         return object;
     json_decref(object);
@@ -190,13 +190,22 @@ static void note_failure(const struct kube_lease *lease, const struct error *err
 
 static void write_lease(struct kube_lease *lease);
 
+/* Negative, and why, when it was not told. */
+static int read_lease(const struct kube_response *response, json_t **ret, struct error *err)
+{
+    *err = response->err;
+    if (err->code || object_read(response->body, response->len, ret, err) == 0)
+        return err->code;
+    return error_wrap(err, err->code, "the API server's answer");
+}
+
 static void on_written(void *data, const struct kube_response *response)
 {
     struct kube_lease *lease = data;
-    json_t *object = response->err.code
-                         ? NULL
-                         : json_loadb(response->body, response->len, JSON_REJECT_DUPLICATES, NULL);
+    json_t *object = NULL;
+    struct error err = ERROR_INIT;
 
+    read_lease(response, &object, &err);
     lease->request = NULL;
     if (object) {
         see(lease, object);
@@ -213,8 +222,8 @@ static void on_written(void *data, const struct kube_response *response)
         end_release(lease);
     else if (response->status == 409)
         try_again_in(lease, 0);
-    else if (response->err.code)
-        note_failure(lease, &response->err);
+    else
+        note_failure(lease, &err);
 }
 
 static void write_lease(struct kube_lease *lease)
@@ -247,9 +256,9 @@ static void decide(struct kube_lease *lease)
 static void on_asked(void *data, const struct kube_response *response)
 {
     struct kube_lease *lease = data;
-    json_t *object = response->err.code
-                         ? NULL
-                         : json_loadb(response->body, response->len, JSON_REJECT_DUPLICATES, NULL);
+    json_t *object = NULL;
+    struct error err = ERROR_INIT;
+    int r = read_lease(response, &object, &err);
 
     lease->request = NULL;
     if (lease->releasing) {
@@ -258,10 +267,10 @@ static void on_asked(void *data, const struct kube_response *response)
     } else if (object) {
         see(lease, object);
         decide(lease);
-    } else if (response->err.code == -ENOENT) {
+    } else if (r == -ENOENT) {
         write_lease(lease);
     } else {
-        note_failure(lease, &response->err);
+        note_failure(lease, &err);
     }
 }
 

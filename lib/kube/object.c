@@ -110,10 +110,92 @@ void object_mend(char *text, size_t len)
     replace_nul(text, len);
 }
 
-#define KNOWN_SIZE 256 /* a name has 253 characters at most */
+/* ---- Trees --------------------------------------------------------------------------------- */
+
+/* What of metadata says which object it is, and which of it. The rest (labels, annotations, owners,
+ * managedFields) has no bound but the object's. */
+static bool is_identity(const char *key)
+{
+    static const char *const keys[] = {"name",       "namespace",         "uid", "resourceVersion",
+                                       "generation", "deletionTimestamp", NULL};
+    const char *const *known = keys;
+
+    while (*known && strcmp(*known, key) != 0)
+        known++;
+    return *known;
+}
+
+static bool is_no_metadata(const char *key)
+{
+    return strcmp(key, "metadata") != 0;
+}
+
+static bool is_no_managed_fields(const char *key)
+{
+    return strcmp(key, "managedFields") != 0;
+}
+
+static json_t *members_of(const struct node *object, bool (*is_wanted)(const char *key))
+{
+    json_t *copy = json_object();
+    const struct node *member;
+
+    node_each(object, member)
+    {
+        if (is_wanted(member->key) &&
+            json_object_set_new(copy, member->key, node_to_json(member)) < 0) {
+            json_decref(copy);
+            return NULL;
+        }
+    }
+    return copy;
+}
+
+static json_t *tree_of(const struct node *object, bool (*is_wanted_of_metadata)(const char *key))
+{
+    const struct node *metadata = node_get(object, "metadata");
+    json_t *copy = members_of(object, is_no_metadata);
+
+    if (!metadata ||
+        json_object_set_new(copy, "metadata", members_of(metadata, is_wanted_of_metadata)) == 0)
+        return copy;
+    json_decref(copy);
+    return NULL;
+}
+
+/* ---- Reading ------------------------------------------------------------------------------- */
+
+int object_parse(char *text, size_t len, struct document *ret, struct error *err)
+{
+    struct error why = ERROR_INIT;
+    int r;
+
+    object_mend(text, len);
+    r = document_parse(text, len, ret, &why);
+    if (r == -ENOMEM)
+        return error_set(err, r, "memory is short");
+    if (r < 0)
+        return error_set(err, -EBADMSG, "%s", why.msg);
+    if (node_is(document_root(ret), NODE_OBJECT))
+        return 0;
+    document_done(ret);
+    return error_set(err, -EBADMSG, "is not a JSON object");
+}
+
+int object_read(char *text, size_t len, json_t **ret, struct error *err)
+{
+    cleanup_document struct document document = DOCUMENT_INIT;
+    int r = object_parse(text, len, &document, err);
+
+    if (r < 0)
+        return r;
+    *ret = tree_of(document_root(&document), is_no_managed_fields);
+    return *ret ? 0 : error_set(err, -ENOMEM, "memory is short");
+}
 
 /* ---- What an object is ---------------------------------------------------------------------- */
 
+#define KNOWN_SIZE 256 /* a name has 253 characters at most */
 int object_key_of(const struct node *object, struct object_key *ret, struct error *err)
 {
     const struct node *metadata = node_get(object, "metadata");
@@ -146,28 +228,10 @@ void object_write_known(struct buf *to, struct json_span object)
     buf_adds(to, "}}");
 }
 
-/* All members but `left_out`. */
-static json_t *members_but(const struct node *object, const char *left_out)
-{
-    json_t *copy = json_object();
-    const struct node *member;
-
-    node_each(object, member)
-    {
-        if (strcmp(member->key, left_out) != 0 &&
-            json_object_set_new(copy, member->key, node_to_json(member)) < 0) {
-            json_decref(copy);
-            return NULL;
-        }
-    }
-    return copy;
-}
-
 json_t *object_to_json(const struct node *object, const struct kube_resource *resource)
 {
-    json_t *copy = members_but(object, "metadata");
-    int r = json_object_set_new(copy, "metadata",
-                                members_but(node_get(object, "metadata"), "managedFields"));
+    json_t *copy = tree_of(object, is_identity);
+    int r = copy ? 0 : -ENOMEM;
 
     if (r == 0 && !json_object_get(copy, "kind")) {
         r = json_object_set_new(copy, "kind", json_string(resource->kind));
@@ -185,19 +249,6 @@ static void write_text(struct buf *to, const char *key, const char *text, const 
 {
     json_write_key(to, key, strlen(key));
     buf_addf(to, "\"%s%s%s\"", text, *text ? "/" : "", more);
-}
-
-/* What of metadata says which object it is, and which of it. The rest (labels, annotations, owners,
- * managedFields) has no bound but the object's. */
-static bool is_identity(const char *key)
-{
-    static const char *const keys[] = {"name",       "namespace",         "uid", "resourceVersion",
-                                       "generation", "deletionTimestamp", NULL};
-    const char *const *known = keys;
-
-    while (*known && strcmp(*known, key) != 0)
-        known++;
-    return *known;
 }
 
 static void write_metadata(struct buf *to, const struct node *metadata)

@@ -20,6 +20,14 @@
  * schema. */
 void object_mend(char *text, size_t len);
 
+/* Mends and reads text[0..len), which it changes and which must stay as long as the document. All
+ * that the API server says goes through here. -EBADMSG when no strict reader takes it or it is no
+ * object, with a sentence that follows the name of the text; -ENOMEM. */
+int object_parse(char *text, size_t len, struct document *ret, struct error *err);
+
+/* The same as a tree of its own, without metadata.managedFields (most of a small object). */
+int object_read(char *text, size_t len, json_t **ret, struct error *err);
+
 struct object_key {
     const char *ns; /* "" for cluster-scoped objects */
     const char *name;
@@ -33,12 +41,12 @@ int object_key_of(const struct node *object, struct object_key *ret, struct erro
  * and resourceVersion alone, out of its text. Nothing when it has no name or version there. */
 void object_write_known(struct buf *to, struct json_span object);
 
-/* The object as a tree of its own, without metadata.managedFields (most of a small object) and with
- * its type (objects of a list come without). NULL when memory is short. */
+/* The object as a tree, with its type (objects of a list come without); of its metadata only what
+ * says which object it is: name, namespace, uid, resourceVersion, generation, deletionTimestamp.
+ * NULL when memory is short. */
 json_t *object_to_json(const struct node *object, const struct kube_resource *resource);
 
-/* The same as text; of its metadata only what says which object it is: name, namespace, uid,
- * resourceVersion, generation, deletionTimestamp. */
+/* The same as text. */
 void object_write(struct buf *to, const struct node *object, const struct kube_resource *resource);
 
 #endif

@@ -11,15 +11,15 @@
 
 /* ---- In pages ------------------------------------------------------------------------------- */
 
-/* A copy of text[0..len), as a document. -EINVAL or -E2BIG when it can't be read: `why` says so. */
+/* A copy of text[0..len), as a document. -EBADMSG or -E2BIG when it can't be read: `why` says so.
+ */
 static int read_copy(struct json_span text, struct buf *copy, struct document *ret,
                      struct error *why)
 {
     buf_add(copy, text.at, text.len);
     if (buf_error(copy))
         return error_set(why, buf_error(copy), "it has more than %zu bytes", copy->max);
-    object_mend(copy->data, copy->len);
-    return document_parse(copy->data, copy->len, ret, why);
+    return object_parse(copy->data, copy->len, ret, why);
 }
 
 /* Each by itself: one that can't be read spoils no other. */

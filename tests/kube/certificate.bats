@@ -166,6 +166,31 @@ pod() {
 	run ! grep -E 'PRIVATE|BEGIN' "$BATS_TEST_TMPDIR/a.log"
 }
 
+# unreadable PATH : the object there gets managedFields that no strict reader takes
+unreadable() {
+	kubectl get --raw "$1" | jq '.metadata.managedFields = [{manager: "m", operation: "Update", apiVersion: .apiVersion,
+		time: "2026-01-01T00:00:00Z", fieldsType: "FieldsV1", fieldsV1: {"f:FIELDS": {}}}]' |
+		LC_ALL=C sed 's/FIELDS/\xff\xfe/' >"$BATS_TEST_TMPDIR/object.json"
+	kubectl replace --raw "$1" -f "$BATS_TEST_TMPDIR/object.json" >/dev/null
+}
+
+@test "managedFields that nobody can read, of the Secret or of a configuration, make nothing anew and stop nothing" {
+	local before
+	webhook a
+	configurations "$port"
+	wait_for 20 ready "$health"
+	before=$(kubectl -n gitgate-system get secret gitgate-webhook-authority -o jsonpath='{.data.ca\.crt}')
+	kill -KILL "$(cat "$BATS_TEST_TMPDIR/a.pid")"
+	unreadable /api/v1/namespaces/gitgate-system/secrets/gitgate-webhook-authority
+	unreadable /apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/gitgate
+	webhook b
+	configurations "$port"
+	wait_for 20 ready "$health"
+	wait_for 10 pod
+	[ "$(kubectl -n gitgate-system get secret gitgate-webhook-authority -o jsonpath='{.data.ca\.crt}')" = "$before" ]
+	run ! grep 'written anew\|will try again' "$BATS_TEST_TMPDIR/b.log"
+}
+
 @test "it starts without a right to the Secret, says so, is not ready, and goes on when it has it" {
 	kubectl -n gitgate-system delete rolebinding gitgate-webhook-certificate
 	launch a

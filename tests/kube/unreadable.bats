@@ -53,6 +53,21 @@ config_map() {
 	controller_stop
 }
 
+@test "nor do those of the Lease keep a controller from its work" {
+	local kind
+	for kind in deep bytes twice; do
+		lease_free
+		{
+			printf '{"metadata": {"name": "gitgate-controller", "managedFields": [{"manager": "m", "operation": "Update",
+				"apiVersion": "coordination.k8s.io/v1", "time": "2026-01-01T00:00:00Z", "fieldsType": "FieldsV1", "fieldsV1": '
+			fields "$kind"
+			printf '}]}, "spec": {"holderIdentity": ""}}'
+		} | kubectl create --raw /apis/coordination.k8s.io/v1/namespaces/gitgate-system/leases -f - >/dev/null
+		controller_start
+		controller_stop
+	done
+}
+
 @test "they hide no edit of what a GitGate owns" {
 	secret app-key "$(key app)" >/dev/null
 	gate agents "$(upstream app)"
