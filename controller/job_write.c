@@ -182,6 +182,14 @@ static void note_step(struct job *job, const struct step *step,
         job_look_again(job);
 }
 
+/* It was made of what isn't so any more: no credentials, say, behind hooks that turned out to be
+ * somebody else's. */
+static void give_up_plan(struct job *job)
+{
+    job->again = true;
+    job->step = job->plan.n_steps - 1;
+}
+
 static void on_step(void *data, const struct kube_response *response)
 {
     struct job *job = data;
@@ -197,7 +205,7 @@ static void on_step(void *data, const struct kube_response *response)
     if (done)
         note_step(job, step, response);
     else if (is_conflict(step, response))
-        job->again = true;
+        give_up_plan(job);
     else
         note_failure(job, step, response);
     if (!done) /* nor is it right then what the apply before the patch led to */

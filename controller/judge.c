@@ -39,6 +39,13 @@ static void judge_credentials(const struct observed *observed, const json_t *pro
     json_t *problem;
     size_t i;
 
+    if (observed_withholds(observed)) {
+        condition_fail(condition, REASON_COLLISION,
+                       "the gate has no credentials as long as ConfigMap %s, which says what it "
+                       "runs, does not belong to this GitGate",
+                       gitgate_owned_name(gate->name, NAME_HOOKS).text);
+        return;
+    }
     json_array_foreach((json_t *)problems, i, problem) {
         const char *path = json_string_value(json_object_get(problem, "path"));
         size_t upstream = judge_upstream(path);

@@ -63,6 +63,11 @@ bool observed_may_keep_creds(const struct observed *observed)
            !was_edited(observed, OWNED_CREDS) && observed_held(observed, "Rendered");
 }
 
+bool observed_withholds(const struct observed *observed)
+{
+    return observed_collides(observed, OWNED_HOOKS);
+}
+
 bool observed_wants(const struct observed *observed, enum owned which)
 {
     return observed->gate->network_managed || (which != OWNED_INTERNAL && which != OWNED_EGRESS);

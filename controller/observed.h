@@ -16,8 +16,9 @@
 #include "seen.h"
 
 /* The objects that a GitGate owns, in the order in which they are written: the policies first, so
- * that nothing is open before it is closed. Indexes of observed.owned and the like. */
-enum owned { OWNED_INTERNAL, OWNED_EGRESS, OWNED_CREDS, OWNED_HOOKS, OWNED_CLIENT, OWNED_N };
+ * that nothing is open before it is closed; the credentials behind what runs with them. Indexes of
+ * observed.owned and the like. */
+enum owned { OWNED_INTERNAL, OWNED_EGRESS, OWNED_HOOKS, OWNED_CREDS, OWNED_CLIENT, OWNED_N };
 
 struct owned_type {
     enum owned_name name;
@@ -64,6 +65,10 @@ bool observed_held(const struct observed *observed, const char *type);
 /* The credentials Secret is ours, nobody edited it, and it was made for the spec as it is: what is
  * in it stands for the sources that are named there, and for no others. */
 bool observed_may_keep_creds(const struct observed *observed);
+
+/* The gate's container runs what its hooks say, with the credentials: it has none where those hooks
+ * are somebody else's. */
+bool observed_withholds(const struct observed *observed);
 
 /* The GitGate asks for it. */
 bool observed_wants(const struct observed *observed, enum owned which);

@@ -230,9 +230,27 @@ static bool must_write_creds(const struct observed *observed)
            !observed_is_right(observed, OWNED_CREDS, &observed->made_from);
 }
 
+static int plan_no_creds(const struct observed *observed, struct plan *plan)
+{
+    struct digest digest;
+    json_t *object;
+
+    if (!observed->owned[OWNED_CREDS] || observed_collides(observed, OWNED_CREDS))
+        return 0;
+    object = render_no_creds(observed->gate);
+    if (!object)
+        return -ENOMEM;
+    digest = digest_of_json(object);
+    plan->right[OWNED_CREDS] = observed_is_right(observed, OWNED_CREDS, &digest);
+    if (!plan->right[OWNED_CREDS])
+        return add_write(observed, OWNED_CREDS, object, &digest, plan);
+    json_decref(object);
+    return 0;
+}
+
 static bool need_sources(const struct observed *observed)
 {
-    return !observed->sources &&
+    return !observed->sources && !observed_withholds(observed) &&
            (must_write_creds(observed) || (!observed->creds_known && !known_to_be_right(observed)));
 }
 
@@ -243,6 +261,10 @@ static int plan_creds(const struct observed *observed, struct plan *plan, json_t
     bool write = must_write_creds(observed);
     json_t *object;
 
+    if (observed_withholds(observed)) {
+        *known = json_incref((json_t *)observed->creds_problems);
+        return plan_no_creds(observed, plan);
+    }
     plan->right[OWNED_CREDS] = !write && !observed_collides(observed, OWNED_CREDS);
     if (!write && (observed->creds_known || known_to_be_right(observed))) {
         *known = json_incref((json_t *)observed->creds_problems);

@@ -363,6 +363,14 @@ static void add_scan_config(struct creds *c)
     gitleaks_config_look(config, SCAN_FIELD, c->problems);
 }
 
+/* Steals `data`. */
+static json_t *secret_of(const struct gitgate *gate, json_t *data)
+{
+    return object_with(
+        object_with(object_new(gate, "v1", "Secret", NAME_CREDS), "type", json_string("Opaque")),
+        "data", data);
+}
+
 json_t *render_creds(const struct gitgate *gate, const struct render_sources *sources,
                      struct problems *problems)
 {
@@ -384,7 +392,10 @@ json_t *render_creds(const struct gitgate *gate, const struct render_sources *so
         json_decref(c.data);
         return NULL;
     }
-    return object_with(
-        object_with(object_new(gate, "v1", "Secret", NAME_CREDS), "type", json_string("Opaque")),
-        "data", c.data);
+    return secret_of(gate, c.data);
+}
+
+json_t *render_no_creds(const struct gitgate *gate)
+{
+    return secret_of(gate, json_object());
 }

@@ -42,6 +42,9 @@ struct render_sources {
 json_t *render_creds(const struct gitgate *gate, const struct render_sources *sources,
                      struct problems *problems);
 
+/* The same without anything in it. */
+json_t *render_no_creds(const struct gitgate *gate);
+
 /* ConfigMap <gate>-gitgate-client: `gitconfig`, the insteadOf rules that lead every spelling of the
  * upstreams' URLs to the gate at `git://<authority>/`. */
 json_t *render_client(const struct gitgate *gate, const char *authority);
