@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154
-# For tests against a real API server: one a file, with the CRD and RBAC of manifests/.
+# For tests against a real API server: one a file, with the CRD, RBAC and admission policy of manifests/.
 #
 # $ns, the namespace, is the test's to make.  $bed is its folder, kubectl is its administrator's; `controller` runs the program as its
 # ServiceAccount would: with a token, and no right that manifests/rbac.yaml doesn't give.
@@ -13,7 +13,8 @@ bed_up() {
 	PATH=$("$GITGATE_SOURCE/tests/cluster/tools" kubectl):$PATH
 	export PATH
 	"$GITGATE_SOURCE/tests/cluster/apiserver" up "$bed" --owner $$ "$@" >/dev/null
-	kubectl apply --server-side -f "$GITGATE_SOURCE/manifests/crd.yaml" -f "$GITGATE_SOURCE/manifests/rbac.yaml"
+	kubectl apply --server-side -f "$GITGATE_SOURCE/manifests/crd.yaml" \
+		-f "$GITGATE_SOURCE/manifests/rbac.yaml" -f "$GITGATE_SOURCE/manifests/admission-policy.yaml"
 	kubectl create namespace team-a
 	kubectl wait --for=condition=Established crd/gitgates.gitgate.dev --timeout=30s
 }
