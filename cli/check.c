@@ -14,6 +14,7 @@
 #include "examine.h"
 #include "guard.h"
 #include "input.h"
+#include "output.h"
 #include "state.h"
 
 #define TOGETHER "16" /* upstreams at a time: libuv's own threads, four unless told otherwise */
@@ -238,6 +239,8 @@ static int check_all(void *data)
     else
         print_people(check);
     code = exit_code(check);
+    if (output_end() != EXIT_SUCCESS)
+        code = EXIT_FAILURE;
     for (size_t i = 0; i < check->gate.spec.n_upstreams; i++)
         finding_done(&check->tasks[i].finding);
     return code;
@@ -260,8 +263,10 @@ int main(int argc, char **argv)
 {
     static struct check check; /* large, and as long as the process */
     struct error err = ERROR_INIT;
-    int code = EXIT_FAILURE, r = parse_options(argc, argv, &check.options);
+    int code = EXIT_FAILURE, r;
 
+    output_begin();
+    r = parse_options(argc, argv, &check.options);
     if (r != 0)
         return r;
     if (input_read(check.options.file, &check.input) < 0)

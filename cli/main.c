@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "output.h"
 
 #define CHECK_SUFFIX "-check"
 
@@ -59,14 +60,14 @@ static int command_version(int argc, char **argv)
 {
     (void)argc, (void)argv;
     puts("gitgate " GITGATE_VERSION);
-    return 0;
+    return output_end();
 }
 
 static int command_help(int argc, char **argv)
 {
     (void)argc, (void)argv;
     fputs(help, stdout);
-    return 0;
+    return output_end();
 }
 
 static const struct {
@@ -80,6 +81,7 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+    output_begin();
     if (argc < 2) {
         fputs(help, stderr);
         return EXIT_USAGE;

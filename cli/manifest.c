@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "output.h"
 
 #define MESSAGE_MAX 4096
 #define LINE_MAX_LEN 8192
@@ -243,7 +245,6 @@ int manifests_print(const struct manifests *manifests)
     for (size_t i = 0; i < manifests->n; i++)
         if (manifests->list[i].has_pods && print_file(&manifests->list[i], &text, &err) < 0)
             return complain(-EIO, err.msg);
-    if (fwrite(text.data, 1, text.len, stdout) != text.len || fflush(stdout) != 0)
-        return complain(-EIO, strerror(errno));
-    return 0;
+    fwrite(text.data, 1, text.len, stdout);
+    return output_end() == EXIT_SUCCESS ? 0 : -EIO;
 }

@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "data/base64.h"
 #include "input.h"
+#include "output.h"
 
 #define OUTPUT_MAX (8u << 20)
 #define VALUE_MAX (2u << 20)
@@ -111,9 +112,6 @@ int command_render(int argc, char **argv)
         fprintf(stderr, "gitgate: %s\n", err.msg);
         return EXIT_FAILURE;
     }
-    if (fwrite(text.data, 1, text.len, stdout) != text.len || fflush(stdout) != 0) {
-        perror("gitgate: standard output");
-        return EXIT_FAILURE;
-    }
-    return EXIT_SUCCESS;
+    fwrite(text.data, 1, text.len, stdout);
+    return output_end();
 }

@@ -254,6 +254,22 @@ GITGATE_REPOS_DIR=$tmp/state/git" ]
     [ "$status" -eq 0 ]
 }
 
+@test "output that goes nowhere is told, and nothing else gets it" {
+    write_gate
+    while read -ra arguments; do
+        run -1 bash -c '"$@" 2>&1 >/dev/full' bash "$gitgate" "${arguments[@]}"
+        [[ $output == *"gitgate: standard output: No space left on device" ]]
+        run -1 bash -c '"$@" 2>&1 >&-' bash "$gitgate" "${arguments[@]}"
+        [[ $output == *"gitgate: standard output: Bad file descriptor" ]]
+        run -1 bash -c '"$@" <&- >&- 2>&-' bash "$gitgate" "${arguments[@]}"
+    done <<-END
+	help
+	version
+	render -f $tmp/gate.yaml
+	check -f $tmp/gate.yaml
+	END
+}
+
 @test "the rendered scripts are what shellcheck agrees with" {
     command -v shellcheck >/dev/null || skip "no shellcheck here"
     write_gate
