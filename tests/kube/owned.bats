@@ -71,6 +71,7 @@ a_gate() {
 	kubectl -n "$ns" get configmap agents-gitgate-hooks -o json |
 		jq -e '.data.entrypoint | contains("gitgate-gate serve")'
 	tenant create configmap gitgate-hooks --from-literal=mine=yes # of no gate
+	tenant create -f - <<<'{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "a-gitgate-hooks"}}'
 	tenant patch configmap gitgate-hooks --type merge -p '{"data":{"mine":"no"}}'
 	controller_stop
 }
