@@ -8,6 +8,17 @@
 #define GATE_MATCH_MAX 64
 #define REJECT "reject with icmpx type admin-prohibited"
 #define DNS_PORT 53
+
+/* To whoever began. Not all that is "established": an agent that binds a port which the gate has
+ * just asked the name server from would go on with the gate's exchange. */
+#define REPLIES "ct state established ct direction reply accept\n\t\tct state related accept\n"
+
+/* Of a socket that a process has (no user is 2^32 - 1) ... */
+#define OWNED "meta skuid != 4294967295 "
+
+/* ... and what the kernel has yet to send, or to acknowledge, of the gate's connections that were
+ * closed: nobody begins one so. */
+#define LEFT "ct state established tcp flags & syn == 0 accept\n"
 #define ADDRESS_CHARS "0123456789abcdefABCDEF.:"
 
 size_t nameservers_parse(const char *text, struct ip to[NAMESERVERS_MAX])
@@ -116,10 +127,10 @@ void ruleset_add(struct buf *to, const struct gitgate *gate, uint32_t group,
     if (gate->agent_dns)
         add_nameservers(to, "", nameservers, n_nameservers);
     add_never(to);
-    buf_addf(to, "\t\tct state established,related accept\n\t\t%saccept\n", who);
+    buf_addf(to, "\t\t" REPLIES "\t\t%saccept\n", who);
     json_array_foreach(gate->agent_egress, i, rule)
         add_egress(to, rule);
-    buf_adds(to, "\t\t" REJECT "\n\t}\n"
+    buf_adds(to, "\t\t" OWNED REJECT "\n\t\t" LEFT "\t\t" REJECT "\n\t}\n"
                  /* A pod is no router. By a segment routing header an agent sends to itself what
                   * the kernel then sends on, where the pod's sysctls have it do so. */
                  "\tchain forward {\n"

@@ -176,6 +176,70 @@ reaches() {
     run ! ip netns exec "$pod" setpriv --reuid $agent --regid $agent --clear-groups ping -c 1 -W 1 10.8.0.1
 }
 
+# asks UID GID PORT : a datagram to the name server from that port, and what comes back
+asks() {
+    ip netns exec "$pod" setpriv --reuid "$1" --regid "$2" --clear-groups --bounding-set=-all --inh-caps=-all --no-new-privs /usr/bin/python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(1)
+s.bind(("10.9.0.2", int(sys.argv[1])))
+try:
+    s.sendto(b"name\n", ("10.8.0.53", 53))
+    print(s.recv(100).decode())
+except OSError as e:
+    sys.exit(str(e))' "$3"
+}
+
+@test "agents can't go on with what the gate began: its port, once it is free, is no way out" {
+    ip netns exec "$world" socat -T 1 UDP4-RECVFROM:53,bind=10.8.0.53,fork SYSTEM:'cat; echo answered' 3>&- &
+    echo $! >>"$BED/pids"
+    timeout 20 bash -c 'until ip netns exec "$0" ss -Hlun "sport = :53" | grep -q .; do sleep 0.05; done' "$world"
+    isolate .
+    [[ $(asks $user $group 40000) == *name* ]]
+    run ! asks $agent $agent 40000
+    [[ $output == *"Operation not permitted"* ]]
+    [[ $(asks $user $group 40000) == *name* ]]
+}
+
+@test "who comes to an agent's server, as the kubelet's probes do, is answered" {
+    isolate .
+    ip netns exec "$pod" setpriv --reuid $agent --regid $agent --clear-groups \
+        socat TCP6-LISTEN:8080,ipv6only=0,fork,reuseaddr SYSTEM:'echo reached' 3>&- &
+    echo $! >>"$BED/pids"
+    listens "$pod" 8080
+    for address in 10.9.0.2 '[fd09::2]'; do
+        [ "$(ip netns exec "$world" timeout 5 socat -T 2 - "TCP:$address:8080" </dev/null)" = reached ]
+    done
+}
+
+@test "what the gate has sent arrives, also when its process has ended" {
+    isolate .
+    ip netns exec "$world" /usr/bin/python3 -c '
+import os, socket, sys, time
+server = socket.create_server(("10.8.0.1", 7000))
+client = server.accept()[0]
+while not os.path.exists(sys.argv[1] + "/ended"):
+    time.sleep(0.01)
+open(sys.argv[1] + "/got", "w").write(str(sum(iter(lambda: len(client.recv(65536)), 0))))
+os.rename(sys.argv[1] + "/got", sys.argv[1] + "/all")' "$BED" 3>&- &
+    echo $! >>"$BED/pids"
+    listens "$world" 7000
+    ip netns exec "$pod" setpriv --reuid $user --regid $group --clear-groups /usr/bin/python3 -c '
+import socket
+s = socket.create_connection(("10.8.0.1", 7000))
+s.setblocking(False)
+sent = 0
+try:
+    while sent < 10000000:
+        sent += s.send(bytes(65536))
+except BlockingIOError:
+    pass
+print(sent)' >"$BED/sent"
+    touch "$BED/ended"
+    timeout 20 bash -c 'until [ -e "$0/all" ]; do sleep 0.05; done' "$BED"
+    [ "$(cat "$BED/all")" = "$(cat "$BED/sent")" ]
+}
+
 # around TEXT : an agent's datagram to the pod itself, with a routing header that has the kernel send it on (RFC 8754)
 around() {
     ip netns exec "$pod" setpriv --bounding-set=-all --inh-caps=-all --no-new-privs python3 -c '
