@@ -7,6 +7,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "api/weight.h"
 #include "base/memory.h"
 #include "job.h"
 #include "kept.h"
@@ -319,6 +320,8 @@ static int watch_gates(struct controller *controller, const char *namespace_, st
                                    .namespace_ = namespace_,
                                    .keep = kept_gate_add,
                                    .release = kept_gate_done,
+                                   .weight = kept_gate_weight,
+                                   .namespace_max = GITGATE_NAMESPACE_MAX,
                                    .changed = on_gate,
                                    .synced = controller_synced,
                                    .unreadable = controller_unreadable,

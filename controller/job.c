@@ -27,6 +27,7 @@ static void job_free(struct job *job)
     json_decref(job->secrets);
     json_decref(job->config_maps);
     json_decref(job->made);
+    json_decref(job->creds_problems);
     problems_done(&job->problems);
     gitgate_done(&job->gate);
     json_decref(job->object);
@@ -146,6 +147,16 @@ static struct job *job_new(struct controller *controller, const char *ns, const 
     return NULL;
 }
 
+static void decode(struct job *job)
+{
+    const char *why = kube_watch_unreadable(job->controller->gates, job->ns, job->name);
+
+    if (why)
+        problems_add(&job->problems, "the GitGate", "can't be read: %s", why);
+    else
+        job->decoded = gitgate_decode(job->object, false, &job->gate, &job->problems) == 0;
+}
+
 static void forget(struct controller *controller, const char *ns, const char *name)
 {
     kube_store_remove(controller->states, ns, name);
@@ -169,7 +180,7 @@ void job_start(void *data, const char *ns, const char *name)
         return;
     }
     measure_begin(&controller->measure);
-    job->decoded = gitgate_decode(job->object, false, &job->gate, &job->problems) == 0;
+    decode(job);
     job_see_sources(job);
     if (state_hold_hosts(job->state, job->decoded ? &job->gate : NULL) < 0 ||
         state_refer(job->state, &job->sources) < 0) {

@@ -40,9 +40,17 @@ static void see_addresses(const struct job *job, struct view *view)
     }
 }
 
+/* Whether they are known of what there is now. */
+static bool see_problems(struct job *job)
+{
+    json_decref(job->creds_problems);
+    return state_knows_creds(job->state, &job->made_from, &job->creds_problems);
+}
+
 void job_observe(struct job *job, struct view *view)
 {
     struct gate_state *state = job->state;
+    bool known = see_problems(job);
 
     view->sources = (struct render_sources){
         .secrets = job->secrets, .config_maps = job->config_maps, .made = job->made};
@@ -54,11 +62,10 @@ void job_observe(struct job *job, struct view *view)
         .resolved = view->resolved,
         .census = job->counted ? &job->census : NULL,
         .made_from = job->made_from,
-        .creds_known = digest_equal(&state->made_from, &job->made_from),
+        .creds_known = known,
+        .creds_problems = job->creds_problems,
         .sources = job->read ? &view->sources : NULL,
     };
-    if (view->observed.creds_known)
-        view->observed.creds_problems = state->creds_problems;
     see_addresses(job, view);
     for (enum owned i = 0; i < OWNED_N; i++) {
         view->observed.owned[i] = state_see(state, i);

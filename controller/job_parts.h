@@ -32,6 +32,7 @@ struct job {
     bool unsure;                   /* an answer was no object: perhaps the next one is */
 
     struct digest made_from;
+    json_t *creds_problems;  /* that are known of it */
     struct writes under_way; /* state->writes */
     struct census census;
     bool counted; /* census is known */

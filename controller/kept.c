@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <zlib.h>
 
+#include "api/weight.h"
 #include "base/cleanup.h"
 #include "ids.h"
 #include "kube/object.h"
@@ -105,7 +106,7 @@ static int unpack(const struct kept_gate *kept, char *text)
 
 /* ---- Keeping ------------------------------------------------------------------------------ */
 
-static int add_packed(const struct node *object, struct kept_gate gate, struct buf *kept)
+static int add_packed(const struct node *object, struct kept_gate *gate, struct buf *kept)
 {
     cleanup_buf struct buf text = BUF_INIT(TEXT_MAX), packed = BUF_INIT(TEXT_MAX);
 
@@ -115,9 +116,9 @@ static int add_packed(const struct node *object, struct kept_gate gate, struct b
         return -EBADMSG;
     if (buf_error(&text) || pack(&text, &packed) < 0)
         return -ENOMEM;
-    gate.len = (uint32_t)text.len;
-    gate.size = (uint32_t)packed.len;
-    buf_add(kept, &gate, sizeof gate);
+    gate->len = (uint32_t)text.len;
+    gate->size = (uint32_t)packed.len;
+    buf_add(kept, gate, sizeof *gate);
     buf_add(kept, packed.data, packed.len);
     return buf_error(kept);
 }
@@ -127,14 +128,15 @@ int kept_gate_add(const struct node *object, struct buf *kept)
     const struct node *selector = node_get(node_get(object, "spec"), "podSelector");
     const struct node *metadata = node_get(object, "metadata");
     struct kept_gate gate = {.version =
-                                 version_parse(node_string(node_get(metadata, "resourceVersion")))};
+                                 version_parse(node_string(node_get(metadata, "resourceVersion"))),
+                             .weight = gitgate_weight(object)};
     json_auto_t *tree = node_to_json(selector);
     int r;
 
     if (!gate.version)
         return -EBADMSG;
     gate.selector = tree;
-    r = selector && !tree ? -ENOMEM : add_packed(object, gate, kept);
+    r = selector && !tree ? -ENOMEM : add_packed(object, &gate, kept);
     if (r == 0)
         json_incref(tree);
     return r;
@@ -143,6 +145,11 @@ int kept_gate_add(const struct node *object, struct buf *kept)
 void kept_gate_done(void *kept)
 {
     json_decref(((struct kept_gate *)kept)->selector);
+}
+
+size_t kept_gate_weight(const void *kept)
+{
+    return ((const struct kept_gate *)kept)->weight;
 }
 
 json_t *kept_gate_object(const struct kept_gate *kept)

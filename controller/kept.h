@@ -12,6 +12,7 @@
 struct kept_gate {
     json_t *selector; /* spec.podSelector, or NULL; it is asked about each pod */
     uint64_t version;
+    size_t weight; /* see gitgate_weight */
     uint32_t len;  /* of the text */
     uint32_t size; /* of what is packed */
     unsigned char packed[];
@@ -21,6 +22,7 @@ struct kept_gate {
  * rest, and labels of a megabyte, which nothing forbids, would fill the memory that serves all. */
 int kept_gate_add(const struct node *object, struct buf *kept);
 void kept_gate_done(void *kept);
+size_t kept_gate_weight(const void *kept);
 
 /* The object, new; NULL when memory is short. */
 json_t *kept_gate_object(const struct kept_gate *kept);

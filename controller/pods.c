@@ -15,6 +15,8 @@
  * looks through them whenever it changes. */
 #define LABELS_MAX 256
 #define LABELS_SIZE_MAX 16384
+/* Of all pods of a namespace: 25,000 with as many as pods have. */
+#define LABELS_NAMESPACE_MAX (8u << 20)
 
 /* Behind it three strings: the gate of its label, or ""; the version of the injection's annotation,
  * or ""; the labels, "key\0value\0...\0", only of pods that name no gate, and of none that has more
@@ -105,6 +107,15 @@ static const char *label_of(const void *labels, const char *key)
         if (strcmp(at, key) == 0)
             return behind(at);
     return NULL;
+}
+
+static size_t size_of_labels(const void *kept)
+{
+    const char *labels = labels_of(kept), *at = labels;
+
+    while (*at)
+        at = behind(behind(at));
+    return (size_t)(at - labels);
 }
 
 /* ---- What a change means ------------------------------------------------------------------ */
@@ -217,6 +228,8 @@ static int watch_others(struct controller *controller, struct error *err)
 {
     struct kube_watch_spec spec = {.label_selector = "!" GITGATE_LABEL_GATE,
                                    .keep = keep_other,
+                                   .weight = size_of_labels,
+                                   .namespace_max = LABELS_NAMESPACE_MAX,
                                    .changed = on_other,
                                    .replaced = on_other_replaced,
                                    .synced = on_others_synced};

@@ -321,11 +321,23 @@ bool state_wrote_status(struct gate_state *state, const char *before, const char
 }
 
 void state_remember_creds(struct gate_state *state, const struct digest *made_from,
-                          json_t *problems)
+                          const json_t *problems)
 {
-    json_decref(state->creds_problems);
-    state->creds_problems = json_array_size(problems) ? json_incref(problems) : NULL;
-    state->made_from = *made_from;
+    bool some = json_array_size(problems);
+
+    free(state->creds_problems);
+    state->creds_problems = some ? json_dumps(problems, JSON_COMPACT) : NULL;
+    state->made_from = some && !state->creds_problems ? (struct digest){0} : *made_from;
+}
+
+bool state_knows_creds(const struct gate_state *state, const struct digest *made_from, json_t **ret)
+{
+    *ret = NULL;
+    if (!digest_equal(&state->made_from, made_from))
+        return false;
+    if (state->creds_problems)
+        *ret = json_loads(state->creds_problems, 0, NULL);
+    return *ret || !state->creds_problems;
 }
 
 /* ---- Life --------------------------------------------------------------------------------- */
@@ -347,6 +359,6 @@ void state_done(void *value)
     free(state->hosts);
     drop_references(state);
     forget_written(&state->status);
-    json_decref(state->creds_problems);
+    free(state->creds_problems);
     free(state->events);
 }

@@ -42,7 +42,7 @@ struct gate_state {
     struct written status;
     uint64_t status_version; /* of the gate, after our last write of its status; 0: none */
     struct digest made_from; /* what creds_problems is about */
-    json_t *creds_problems;  /* NULL: none */
+    char *creds_problems;    /* JSON: a tree takes five times as much; NULL: none */
     struct events *events;   /* that were told; NULL: none yet */
 };
 
@@ -106,7 +106,13 @@ bool state_is_own_status(const struct gate_state *state, uint64_t version);
  * write of its status is on its way, as state_told. */
 bool state_told_gate(struct gate_state *state, uint64_t version);
 
+/* What was found wrong with the credentials; it is about what has that digest. */
 void state_remember_creds(struct gate_state *state, const struct digest *made_from,
-                          json_t *problems);
+                          const json_t *problems);
+
+/* Whether that is known of what has this digest; gives the list, new, or NULL: nothing was wrong.
+ */
+bool state_knows_creds(const struct gate_state *state, const struct digest *made_from,
+                       json_t **ret);
 
 #endif

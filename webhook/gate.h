@@ -17,6 +17,7 @@ struct gate {
     char *problem;        /* why it can't be used; NULL: `spec` and `version` hold */
     char *not_ready;      /* what its condition Ready says while that is False; or NULL */
     bool decoded;
+    size_t weight; /* about in bytes; 0 where nobody asks */
     /* Without what injection doesn't ask for: scan, agentEgress, push, host keys. */
     struct gitgate spec;
     struct render_version version;

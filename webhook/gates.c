@@ -1,8 +1,10 @@
 #include "gates.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "api/weight.h"
 #include "base/cleanup.h"
 #include "kube/object.h"
 #include "kube/watch.h"
@@ -20,6 +22,9 @@ static int keep(const struct node *object, struct buf *kept)
     json_auto_t *copy = object_to_json(object, &kube_gitgates);
     struct gate *gate = copy ? gate_new(copy) : NULL;
 
+    if (gate)
+        gate->weight =
+            gitgate_weight(object) + gate->spec.n_upstreams * sizeof *gate->spec.upstreams;
     buf_add(kept, &gate, sizeof gate);
     if (gate && !buf_error(kept))
         return 0;
@@ -30,6 +35,26 @@ static int keep(const struct node *object, struct buf *kept)
 static void release(void *kept)
 {
     gate_free(*(struct gate **)kept);
+}
+
+static size_t weight_of(const void *kept)
+{
+    return (*(struct gate *const *)kept)->weight;
+}
+
+/* Pods are told why, not what of its spec is missing. */
+static void on_change(void *data, enum kube_change change, const char *namespace_, const char *name,
+                      void *kept)
+{
+    const struct gates *gates = data;
+    struct gate *gate = *(struct gate **)kept;
+    const char *why = kube_watch_unreadable(gates->watch, namespace_, name);
+    char *problem = NULL;
+
+    if (change != KUBE_DELETED && why && asprintf(&problem, "it can't be read: %s", why) >= 0) {
+        free(gate->problem);
+        gate->problem = problem;
+    }
 }
 
 static void count_unreadable(void *data, const struct kube_resource *resource)
@@ -46,6 +71,9 @@ int gates_new(struct kube_client *client, const struct log *log, struct metrics 
     struct kube_watch_spec spec = {.resource = &kube_gitgates,
                                    .keep = keep,
                                    .release = release,
+                                   .weight = weight_of,
+                                   .namespace_max = GITGATE_NAMESPACE_MAX,
+                                   .changed = on_change,
                                    .unreadable = count_unreadable,
                                    .data = gates};
     int r;

@@ -268,6 +268,17 @@ int document_parse(char *text, size_t len, struct document *ret, struct error *e
 
 /* ---- Asking -------------------------------------------------------------------------------- */
 
+#define VALUE_WEIGHT 64 /* of jansson's, with its place in a list or by a name */
+
+size_t node_weight(const struct node *node)
+{
+    size_t weight = 0;
+
+    for (uint32_t i = 0; node && i < node->span; i++)
+        weight += VALUE_WEIGHT + node[i].key_len + node[i].len;
+    return weight;
+}
+
 bool node_is(const struct node *node, enum node_type type)
 {
     return node && node->type == type;

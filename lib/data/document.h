@@ -80,6 +80,9 @@ size_t node_count(const struct node *node);
 /* Members in any order; numbers by their spelling. NULL equals NULL alone. */
 bool node_equal(const struct node *a, const struct node *b);
 
+/* About what a tree of it takes in memory. */
+size_t node_weight(const struct node *node);
+
 /* For what needs the whole of it. NULL when memory is short, or a number is out of a double's or
  * 64 bits' range. */
 json_t *node_to_json(const struct node *node);

@@ -13,122 +13,11 @@
 #define BACKOFF_MIN_MS 200u  /* client-go starts at 800: one controller is no herd */
 #define BACKOFF_MAX_MS 10000u
 #define CONTINUE_MAX 4096
-#define KNOWN_MAX 4096
 #define QUERY_MAX 8192
-#define VALUE_MAX KUBE_LINE_MAX /* what is kept of an object is no more than it */
 
 #define ACCEPT_OBJECTS "application/json"
 /* https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches */
 #define ACCEPT_METADATA_LIST "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-
-/* ---- Objects into the store --------------------------------------------------------------- */
-
-static void tell(const struct kube_watch *watch, enum kube_change change, const char *ns,
-                 const char *name, void *kept)
-{
-    if (watch->spec.changed)
-        watch->spec.changed(watch->spec.data, change, ns, name, kept);
-}
-
-static void tell_replaced(const struct kube_watch *watch, const struct object_key *key)
-{
-    const void *kept =
-        watch->spec.replaced ? kube_store_get(watch->store, key->ns, key->name) : NULL;
-
-    if (kept)
-        watch->spec.replaced(watch->spec.data, key->ns, key->name, kept);
-}
-
-/* Said once, until it can be read again; counted each time. */
-static void note_unreadable(const struct kube_watch *watch, const struct object_key *key,
-                            const char *why)
-{
-    if (watch->spec.unreadable)
-        watch->spec.unreadable(watch->spec.data, watch->spec.resource);
-    if (kube_store_get(watch->unreadable, key->ns, key->name))
-        return;
-    log_warn(watch->log, "an object can't be read, it counts as one of which nothing is known",
-             json_pack("{s:s, s:s, s:s, s:s}", "resource", watch->spec.resource->plural,
-                       "namespace", key->ns, "name", key->name, "error", why));
-    kube_store_put(watch->unreadable, key->ns, key->name, "", 0);
-}
-
-static void take_out(struct kube_watch *watch, const struct object_key *key)
-{
-    void *kept = kube_store_get(watch->store, key->ns, key->name);
-
-    kube_store_remove(watch->unreadable, key->ns, key->name);
-    if (!kept)
-        return;
-    tell(watch, KUBE_DELETED, key->ns, key->name, kept);
-    kube_store_remove(watch->store, key->ns, key->name);
-}
-
-static int put_kept(struct kube_watch *watch, const struct object_key *key, const struct buf *value,
-                    struct error *err)
-{
-    bool there = kube_store_get(watch->store, key->ns, key->name);
-    void *kept;
-
-    tell_replaced(watch, key);
-    kept = kube_store_put(watch->store, key->ns, key->name, value->data, value->len);
-    if (!kept)
-        return error_set(err, -ENOMEM, "memory is short");
-    tell(watch, there ? KUBE_MODIFIED : KUBE_ADDED, key->ns, key->name, kept);
-    return 0;
-}
-
-int watch_put(struct kube_watch *watch, const struct node *object, struct error *err)
-{
-    cleanup_buf struct buf value = BUF_INIT(VALUE_MAX);
-    struct object_key key;
-    int r = object_key_of(object, &key, err);
-
-    if (r < 0)
-        return r;
-    r = watch->spec.keep ? watch->spec.keep(object, &value) : 0;
-    if (r == -EBADMSG) {
-        take_out(watch, &key);
-        note_unreadable(watch, &key, watch->why ? watch->why : "it can't be kept");
-        return 0;
-    }
-    if (r < 0)
-        return error_set(err, r, "memory is short");
-    if (watch->why)
-        note_unreadable(watch, &key, watch->why);
-    else
-        kube_store_remove(watch->unreadable, key.ns, key.name);
-    return put_kept(watch, &key, &value, err);
-}
-
-int watch_put_unreadable(struct kube_watch *watch, struct json_span object, const char *why,
-                         struct error *err)
-{
-    cleanup_document struct document document = DOCUMENT_INIT;
-    cleanup_buf struct buf known = BUF_INIT(KNOWN_MAX);
-    int r;
-
-    object_write_known(&known, object);
-    if (document_parse(known.data, known.len, &document, NULL) < 0)
-        return error_set(err, -EBADMSG, "the API server sent what can't be read: %s", why);
-    watch->why = why;
-    r = watch_put(watch, document_root(&document), err);
-    watch->why = NULL;
-    return r;
-}
-
-static void tell_gone(void *data, const char *ns, const char *name, void *kept)
-{
-    struct kube_watch *watch = data;
-
-    kube_store_remove(watch->unreadable, ns, name);
-    tell(watch, KUBE_DELETED, ns, name, kept);
-}
-
-void watch_sweep(struct kube_watch *watch)
-{
-    kube_store_sweep(watch->store, tell_gone, watch);
-}
 
 /* ---- When to go on ------------------------------------------------------------------------ */
 
@@ -217,7 +106,7 @@ static int on_event(void *data, const struct node *event, struct error *err)
     } else if (node_is_text(type, "DELETED")) {
         r = object_key_of(object, &key, err);
         if (r == 0)
-            take_out(watch, &key);
+            watch_take_out(watch, &key);
     } else if (!node_is_text(type, "BOOKMARK")) {
         r = error_set(err, -EBADMSG, "the watch holds an event of an unknown type");
     }
@@ -349,12 +238,18 @@ void watch_request(struct kube_watch *watch)
         list_begin_stream(watch);
 }
 
+static void free_stores(struct kube_watch *watch)
+{
+    kube_store_free(watch->store);
+    kube_store_free(watch->unreadable);
+    kube_store_free(watch->shares);
+}
+
 static void free_watch(uv_handle_t *timer)
 {
     struct kube_watch *watch = timer->data;
 
-    kube_store_free(watch->store);
-    kube_store_free(watch->unreadable);
+    free_stores(watch);
     kube_decoder_done(&watch->decoder);
     buf_done(&watch->next_page);
     free(watch->version);
@@ -377,9 +272,9 @@ int kube_watch_start(struct kube_client *client, const struct kube_watch_spec *s
     watch->page = PAGE_OBJECTS;
     watch->store = kube_store_new(watch->spec.release);
     watch->unreadable = kube_store_new(NULL);
-    if (!watch->store || !watch->unreadable) {
-        kube_store_free(watch->store);
-        kube_store_free(watch->unreadable);
+    watch->shares = kube_store_new(NULL);
+    if (!watch->store || !watch->unreadable || !watch->shares) {
+        free_stores(watch);
         free(watch);
         return error_set(err, -ENOMEM, "memory is short");
     }
@@ -406,6 +301,12 @@ int kube_watch_wrote(struct kube_watch *watch, const char *namespace_, const cha
         return kube_store_put(watch->store, namespace_, name, kept, size) ? 0 : -ENOMEM;
     kube_store_remove(watch->store, namespace_, name);
     return 0;
+}
+
+const char *kube_watch_unreadable(const struct kube_watch *watch, const char *namespace_,
+                                  const char *name)
+{
+    return kube_store_get(watch->unreadable, namespace_, name);
 }
 
 const struct kube_store *kube_watch_store(const struct kube_watch *watch)

@@ -39,6 +39,12 @@ struct kube_watch_spec {
     int (*keep)(const struct node *object, struct buf *kept);
     void (*release)(void *kept);
 
+    /* What all values of one namespace may weigh, and what one does, about in bytes: whoever writes
+     * objects in one namespace must not fill the memory that serves all. One that would be too much
+     * is kept as one that can't be read, until it changes when there is room. NULL: no bound. */
+    size_t (*weight)(const void *kept);
+    size_t namespace_max;
+
     /* After the store changed (on KUBE_DELETED: just before the value is released). May be NULL. */
     void (*changed)(void *data, enum kube_change change, const char *namespace_, const char *name,
                     void *kept);
@@ -65,6 +71,10 @@ void kube_watch_stop(struct kube_watch *watch);
  * that is the caller's to know. Nothing is told of it. */
 int kube_watch_wrote(struct kube_watch *watch, const char *namespace_, const char *name,
                      const void *kept, size_t size);
+
+/* Why the object can't be read; NULL when it can. */
+const char *kube_watch_unreadable(const struct kube_watch *watch, const char *namespace_,
+                                  const char *name);
 
 const struct kube_store *kube_watch_store(const struct kube_watch *watch);
 bool kube_watch_synced(const struct kube_watch *watch);

@@ -1,10 +1,11 @@
 /* What the parts of a watch share: watch.c (its life, its events), watch_list.c (how it begins:
- * with all there is). Nobody else includes it. */
+ * with all there is), watch_put.c (what goes into the store). Nobody else includes it. */
 #ifndef GITGATE_KUBE_WATCH_PARTS_H
 #define GITGATE_KUBE_WATCH_PARTS_H
 
 #include "base/buf.h"
 #include "kube/decoder.h"
+#include "kube/object.h"
 #include "kube/watch.h"
 
 #define LIST_TIMEOUT_MS 60000 /* the API server's own limit for a list; and a stream's silence */
@@ -14,12 +15,15 @@
 /* One past it is asked for again, half as long. None of one object is: see KUBE_LINE_MAX. */
 #define PAGE_BYTES_MAX (12u << 20)
 
+#define KNOWN_MAX 4096 /* of what is known of one that can't be read */
+
 struct kube_watch {
     struct kube_client *client;
     struct kube_watch_spec spec;
     const struct log *log;
     struct kube_store *store;
-    struct kube_store *unreadable; /* those of the store; with nothing as value */
+    struct kube_store *unreadable; /* those of the store, and why: a string */
+    struct kube_store *shares;     /* of namespaces, see watch_put.c */
     struct kube_decoder decoder;
     struct kube_request *request;
     uv_timer_t timer;     /* backoff */
@@ -29,6 +33,7 @@ struct kube_watch {
     unsigned failures;    /* in a row */
     uint64_t started;     /* the request in hand */
     const char *why;      /* what is wrong with the object in hand; NULL: it is as it came */
+    bool no_room;         /* that is what is wrong with it */
     bool relist;          /* the stream said that its version is of no use */
     bool pages;           /* the list in hand is not to come as a stream */
     uint64_t pages_until; /* uv_now: nor is any before that */
@@ -38,6 +43,18 @@ struct kube_watch {
 
 /* ---- watch.c ---- */
 
+/* What comes next: a page, a list as a stream, a watch. */
+void watch_request(struct kube_watch *watch);
+
+/* From which version to watch: 0 or -ENOMEM. Without one all is listed anew. */
+int watch_remember_version(struct kube_watch *watch, const char *version);
+void watch_forget_version(struct kube_watch *watch);
+
+/* Says so, and goes on later. */
+void watch_fail(struct kube_watch *watch, const struct error *err, uint64_t retry_after);
+
+/* ---- watch_put.c ---- */
+
 /* An object into the store, and told of: 0 or a negative errno. */
 int watch_put(struct kube_watch *watch, const struct node *object, struct error *err);
 
@@ -46,18 +63,11 @@ int watch_put(struct kube_watch *watch, const struct node *object, struct error 
 int watch_put_unreadable(struct kube_watch *watch, struct json_span object, const char *why,
                          struct error *err);
 
+/* One that is there no more. */
+void watch_take_out(struct kube_watch *watch, const struct object_key *key);
+
 /* What was not put since kube_store_mark is gone. */
 void watch_sweep(struct kube_watch *watch);
-
-/* From which version to watch: 0 or -ENOMEM. Without one all is listed anew. */
-int watch_remember_version(struct kube_watch *watch, const char *version);
-void watch_forget_version(struct kube_watch *watch);
-
-/* What comes next: a page, a list as a stream, a watch. */
-void watch_request(struct kube_watch *watch);
-
-/* Says so, and goes on later. */
-void watch_fail(struct kube_watch *watch, const struct error *err, uint64_t retry_after);
 
 /* ---- watch_list.c ---- */
 

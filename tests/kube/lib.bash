@@ -128,6 +128,14 @@ gate() {
 		kubectl apply --server-side -f -
 }
 
+# heavy N : a GitGate whose spec is as large as may be
+heavy() {
+	openssl rand -hex 430000 | fold -w 1000 | jq -Rnc --arg name "heavy-$1" --argjson upstream "$(upstream app)" '
+		[inputs] as $refs | {apiVersion: "gitgate.dev/v1alpha1", kind: "GitGate", metadata: {name: $name}, spec: {upstreams:
+		[range(16) as $i | $upstream | .name = "u\($i)" | .url += "\($i)" | .push.refs = [$refs[$i * 50:($i + 1) * 50][] | "refs/heads/" + .]]}}' |
+		kubectl -n "$ns" create --validate=false -f - >/dev/null
+}
+
 # condition GATE TYPE STATUS [REASON] : waits for it
 condition() {
 	kubectl -n "$ns" wait "gitgate/$1" --timeout=60s \

@@ -131,3 +131,57 @@ resident() { awk '/^VmRSS:/ {print $2}' "/proc/$controller_pid/status"; }
 	[ $((after - before)) -lt 10000 ] || { echo "from $before kB to $after kB"; false; }
 	controller_stop
 }
+
+@test "GitGates that are too much for one namespace are told so, take no room, and none from another namespace" {
+	local n before after other=$ns-other
+	kubectl create namespace "$other" >/dev/null
+	controller_start
+	heavy 0
+	condition heavy-0 Rendered True
+	before=$(resident)
+	for n in {1..60}; do heavy "$n"; done
+	condition heavy-60 Rendered False InvalidSpec
+	kubectl -n "$ns" get gitgate heavy-60 -o json |
+		jq -e '.status.conditions[] | select(.type == "Rendered").message | contains("of its namespace take more than the 32 MiB")'
+	[ -z "$(children heavy-60)" ]
+	ns=$other
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	after=$(resident)
+	echo "from $before kB to $after kB"
+	[ $((after - before)) -lt 40000 ]
+	[ "$(grep -c 'of its namespace take more' "$log")" = 1 ]
+
+	# room for one, which is read when it changes
+	ns=t$BATS_TEST_NUMBER
+	kubectl -n "$ns" delete gitgate heavy-1 heavy-2 >/dev/null
+	kubectl -n "$ns" annotate gitgate heavy-60 again=yes >/dev/null
+	condition heavy-60 Rendered True
+	controller_stop
+}
+
+@test "pods with more labels than a namespace's may have are counted no more, which is said once; another namespace's are" {
+	local other=$ns-other
+	kubectl wait --for=create "serviceaccount/default" -n "$ns" --timeout=30s >/dev/null
+	kubectl create namespace "$other" >/dev/null
+	kubectl wait --for=create "serviceaccount/default" -n "$other" --timeout=30s >/dev/null
+	kubectl label namespace "$ns" "$other" gitgate.dev/injection=enabled >/dev/null
+	jq -nc '[range(700) | {apiVersion: "v1", kind: "Pod", metadata: {name: "p\(.)", labels: ([range(250) |
+		{key: "label-\(.)", value: ("x" * 50)}] | from_entries)}, spec: {containers: [{name: "c", image: "none.invalid/none"}]}}][]' |
+		kubectl -n "$ns" create --validate=false -f - >/dev/null
+	controller_start
+	for n in "$ns" "$other"; do
+		ns=$n secret app-key "$(key app)" >/dev/null
+		ns=$n gate agents "$(upstream app)"
+		kubectl -n "$n" patch gitgate agents --type=merge -p '{"spec": {"podSelector": {"matchLabels": {"label-1": "'"$(printf 'x%.0s' {1..50})"'"}}}}' >/dev/null
+	done
+	kubectl -n "$other" create --validate=false -f - >/dev/null < <(kubectl -n "$ns" get pod p1 -o json |
+		jq '{apiVersion, kind, metadata: {name: .metadata.name, labels: .metadata.labels}, spec: {containers: [{name: "c", image: "i"}]}}')
+	ns=$other pods agents 0 0 1
+	logged 'the pods of its namespace take more than the 8 MiB'
+	[ "$(grep -c 'the pods of its namespace' "$log")" = 1 ]
+	wait_for 20 some_missing
+	controller_stop
+}
+some_missing() { kubectl -n "$ns" get gitgate agents -o json | jq -e '.status.pods.missing | . > 400 and . < 700' >/dev/null; }

@@ -306,6 +306,17 @@ verbs() {
 	wait_for 20 eval 'ns=team-a pod doubt none --dry-run=server 2>&1 | grep -q "create it first, or correct the label$"'
 }
 
+@test "pods of a namespace whose GitGates are too much are told so; those of others get theirs" {
+	local n
+	kubectl create namespace heavy >/dev/null
+	kubectl -n heavy create serviceaccount default >/dev/null
+	for n in {0..45}; do ns=heavy heavy "$n"; done
+	wait_for 20 eval 'ns=heavy pod too-much heavy-45 --dry-run=server 2>&1 | grep -q "of its namespace take more than the 32 MiB"'
+	ns=heavy pod fits heavy-0 --dry-run=server
+	ns=team-a pod other agents --dry-run=server
+	kubectl delete namespace heavy --wait=false >/dev/null
+}
+
 @test "a pod that would get around the gate is refused with what to change" {
 	ns=team-a spec=$'hostNetwork: true\n  containers: [{name: agent, image: agent}]' run ! pod refused agents
 	[[ $output == *'spec.hostNetwork: remove it'* ]]

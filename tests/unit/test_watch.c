@@ -36,9 +36,8 @@ static void tell(void *data, enum kube_change change, const char *ns, const char
     static const char signs[] = {[KUBE_ADDED] = '+', [KUBE_MODIFIED] = '~', [KUBE_DELETED] = '-'};
     struct story *story = data;
 
-    assert_string_equal(ns, "");
     assert_non_null(kept);
-    buf_addf(&story->text, "%c%s ", signs[change], name);
+    buf_addf(&story->text, "%c%s%s%s ", signs[change], ns, *ns ? "/" : "", name);
 }
 
 static void tell_synced(void *data)
@@ -256,6 +255,13 @@ static void tell_unreadable(void *data, const struct kube_resource *resource)
     buf_adds(&story->text, "? ");
 }
 
+static size_t weight_of(const void *kept)
+{
+    return strcmp(kept, "spec") == 0;
+}
+
+static size_t namespace_max = SIZE_MAX;
+
 /* Log lines go to a pipe: *lines is how many say so. */
 static void watch_known(const struct exchange *script, const char *expected, const char *said,
                         size_t *lines)
@@ -264,6 +270,8 @@ static void watch_known(const struct exchange *script, const char *expected, con
     struct kube_watch_spec spec = {.resource = &kube_gitgates,
                                    .keep = keep,
                                    .changed = tell_known,
+                                   .weight = weight_of,
+                                   .namespace_max = namespace_max,
                                    .unreadable = tell_unreadable,
                                    .synced = tell_synced,
                                    .data = &story};
@@ -343,6 +351,44 @@ static void what_can_be_kept_in_no_form_is_gone(void **state)
     (void)state;
     watch_known(script, "? +b (spec) synced ", "refused", &lines);
     assert_int_equal(lines, 1);
+}
+
+#define PLACED(ns, name, version)                                                                  \
+    "{\"metadata\":{\"namespace\":\"" ns "\",\"name\":\"" name "\",\"resourceVersion\":\"" version \
+    "\"},\"spec\":{}}"
+
+static void a_namespace_has_its_share_and_takes_none_from_another(void **state)
+{
+    static const struct exchange script[] = {
+        {"sendInitialEvents=true",
+         STREAM EVENT_OF("ADDED", PLACED("x", "a", "1")) EVENT_OF("ADDED", PLACED("x", "b", "2"))
+             EVENT_OF("ADDED", PLACED("x", "c", "3")) EVENT_OF("ADDED", PLACED("x", "d", "4"))
+                 EVENT_OF("ADDED", PLACED("y", "a", "5")) STREAM_END("5")},
+        {"resourceVersion=5&",
+         STREAM EVENT_OF("MODIFIED", PLACED("x", "b", "6")) /* has its place */
+         EVENT_OF("MODIFIED", PLACED("x", "c", "7"))        /* there is none yet */
+         EVENT_OF("DELETED", PLACED("x", "a", "8"))         /* now there is */
+         EVENT_OF("MODIFIED", PLACED("x", "d", "9"))},
+        {"resourceVersion=9&",
+         JSON("410 Gone", "{\"kind\":\"Status\",\"code\":410,\"message\":\"too old\"}")},
+        {"sendInitialEvents=true",
+         STREAM EVENT_OF("ADDED", PLACED("x", "c", "7")) STREAM_END("10")}, /* b and d went */
+        {"resourceVersion=10&", STREAM EVENT_OF("MODIFIED", PLACED("x", "c", "11"))
+                                    EVENT_OF("ADDED", PLACED("x", "e", "12"))},
+        {"resourceVersion=12&", SILENCE},
+        {0}};
+    size_t lines;
+
+    (void)state;
+    namespace_max = 2;
+    watch_known(script,
+                "+x/a (spec) +x/b (spec) ? +x/c (nothing) ? +x/d (nothing) +y/a (spec) synced "
+                "~x/b (spec) ? ~x/c (nothing) -x/a (spec) ~x/d (spec) "
+                "? ~x/c (nothing) -x/b (spec) -x/d (spec) -y/a (spec) "
+                "~x/c (spec) +x/e (spec) ",
+                "of its namespace take more than", &lines);
+    namespace_max = SIZE_MAX;
+    assert_int_equal(lines, 1); /* of all of them */
 }
 
 /* The name stands before what makes it so long. */
@@ -475,6 +521,7 @@ int main(void)
         cmocka_unit_test(an_object_that_cannot_be_read_stops_no_stream_and_is_named_once),
         cmocka_unit_test(an_object_that_cannot_be_read_spoils_no_page),
         cmocka_unit_test(what_can_be_kept_in_no_form_is_gone),
+        cmocka_unit_test(a_namespace_has_its_share_and_takes_none_from_another),
         cmocka_unit_test(an_object_that_is_too_long_stops_no_stream),
         cmocka_unit_test(a_page_that_is_too_large_is_asked_for_again_in_halves),
         cmocka_unit_test(what_is_no_list_of_objects_changes_nothing),
