@@ -28,15 +28,6 @@ void conditions_done(struct conditions *conditions)
     buf_done(&conditions->upstreams_resolved.message);
 }
 
-void cut_at_character(char *text)
-{
-    size_t len = strlen(text);
-
-    while (len && ((unsigned char)text[len - 1] & 0xc0) == 0x80)
-        len--;
-    text[len ? len - 1 : 0] = '\0';
-}
-
 __attribute__((format(printf, 2, 0))) static void add_message(struct condition *condition,
                                                               const char *fmt, va_list ap)
 {

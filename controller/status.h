@@ -50,9 +50,6 @@ void condition_unknown(struct condition *condition, const char *reason, const ch
 json_t *conditions_json(const struct conditions *conditions, const json_t *before,
                         uint64_t generation, time_t now);
 
-/* A text that was cut may end within a character: JSON would refuse it. Takes the last one away. */
-void cut_at_character(char *text);
-
 /* The element of that type, or NULL. */
 const json_t *condition_find(const json_t *list, const char *type);
 

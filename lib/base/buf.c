@@ -118,3 +118,19 @@ char *buf_take(struct buf *b)
     *b = BUF_INIT(b->max);
     return data;
 }
+
+/* https://www.rfc-editor.org/rfc/rfc3629#section-3 */
+void cut_at_character(char *text)
+{
+    size_t len = strlen(text), begin = len, wanted;
+    unsigned char first;
+
+    while (begin && ((unsigned char)text[begin - 1] & 0xc0) == 0x80)
+        begin--;
+    if (!begin)
+        return;
+    first = (unsigned char)text[begin - 1];
+    wanted = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : first >= 0xc0 ? 1 : 0;
+    if (len - begin < wanted)
+        text[begin - 1] = '\0';
+}

@@ -50,4 +50,8 @@ static inline int buf_error(const struct buf *b)
     return b->err;
 }
 
+/* UTF-8 that was cut may end within a character, and JSON would refuse it: takes the half one away.
+ */
+void cut_at_character(char *text);
+
 #endif

@@ -54,6 +54,25 @@ static void an_empty_buffer_is_an_empty_string(void **state)
     assert_string_equal(taken, "");
 }
 
+/* Whatever is before it: what holds half a character is no text, and no status or line has it. */
+static void an_error_that_is_cut_ends_with_a_whole_character(void **state)
+{
+    char text[2 * ERROR_MSG_MAX];
+    struct error err = ERROR_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = i % 3 ? '\x80' : '\xe4'; /* U+4000 */
+    text[sizeof text - 1] = '\0';
+    for (size_t before = 0; before < 6; before++) {
+        error_set(&err, -EIO, "%.*s%s", (int)before, "ascii!", text);
+        assert_int_equal((strlen(err.msg) - before) % 3, 0);
+        assert_true(strlen(err.msg) > ERROR_MSG_MAX - 8);
+        error_wrap(&err, -EIO, "%.*s", (int)before, "ascii!");
+        assert_int_equal((strlen(err.msg) - 2 * before - 2) % 3, 0);
+    }
+}
+
 static void errors_read_from_the_outside_in(void **state)
 {
     struct error err = ERROR_INIT;
@@ -265,6 +284,7 @@ int main(void)
         cmocka_unit_test(buffer_never_grows_past_its_cap_and_keeps_the_error),
         cmocka_unit_test(an_empty_buffer_is_an_empty_string),
         cmocka_unit_test(errors_read_from_the_outside_in),
+        cmocka_unit_test(an_error_that_is_cut_ends_with_a_whole_character),
         cmocka_unit_test(a_message_that_is_too_long_is_cut_not_overrun),
         cmocka_unit_test(numbers_are_digits_within_bounds_and_nothing_else),
         cmocka_unit_test(quantities_and_durations_are_as_kubernetes_and_go_write_them),
