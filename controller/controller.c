@@ -20,6 +20,11 @@
 /* A rollout changes pods all the time; its numbers are for people. */
 #define RECOUNT_MS 1000u
 
+/* Addresses are asked for every half a minute and old ones stay allowed for a quarter of an hour;
+ * but a name server that says something else each time has policy and status written as often, and
+ * whoever writes a GitGate chooses its hosts. */
+#define ADDRESSES_MS 10000u
+
 /* With no work for so long, what it needed is given back. */
 #define LULL_MS 3000u
 
@@ -31,6 +36,13 @@ static void add_gate(struct controller *controller, const char *ns, const char *
 {
     if (controller->synced && kube_lease_held(controller->lease))
         queue_add(controller->queue, ns, name);
+}
+
+static void add_gate_later(struct controller *controller, const char *ns, const char *name,
+                           uint64_t ms)
+{
+    if (controller->synced && kube_lease_held(controller->lease))
+        queue_add_later(controller->queue, ns, name, ms);
 }
 
 static void on_gate(void *data, enum kube_change change, const char *ns, const char *name,
@@ -101,22 +113,27 @@ static void on_policy(void *data, enum kube_change change, const char *ns, const
 struct host {
     struct controller *controller;
     const char *name;
+    bool awaited;
 };
 
 static bool add_if_holds(void *data, const char *ns, const char *name, void *state)
 {
     const struct host *host = data;
 
-    if (state_holds(state, host->name))
+    if (!state_holds(state, host->name))
+        return true;
+    if (host->awaited)
         add_gate(host->controller, ns, name);
+    else
+        add_gate_later(host->controller, ns, name, ADDRESSES_MS);
     return true;
 }
 
-static void on_addresses(void *data, const char *host)
+static void on_addresses(void *data, const char *ns, const char *host, bool awaited)
 {
-    struct host of = {data, host};
+    struct host of = {data, host, awaited};
 
-    kube_store_each(of.controller->states, NULL, add_if_holds, &of);
+    kube_store_each(of.controller->states, ns, add_if_holds, &of);
 }
 
 /* ---- Beginning and end -------------------------------------------------------------------- */
@@ -130,9 +147,8 @@ static bool add_each(void *data, const char *ns, const char *name, void *gate)
 
 void controller_recount(struct controller *controller, const char *ns, const char *gate)
 {
-    if (controller->synced && kube_lease_held(controller->lease) &&
-        kube_store_get(kube_watch_store(controller->gates), ns, gate))
-        queue_add_later(controller->queue, ns, gate, RECOUNT_MS);
+    if (kube_store_get(kube_watch_store(controller->gates), ns, gate))
+        add_gate_later(controller, ns, gate, RECOUNT_MS);
 }
 
 static bool all_synced(const struct controller *controller)

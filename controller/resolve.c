@@ -14,6 +14,7 @@
 #define AGAIN_FAILED_MS 5000u  /* a name that was just made, or a DNS that comes back */
 #define KEEP_MS (15u * 60000u) /* after its last answer; longer than any TTL in use there */
 #define ADDRESSES_MAX 64u      /* of one host; a NetworkPolicy holds a rule for each */
+#define ANSWER_MAX 256u        /* addresses that are looked at; one has room for thousands */
 
 /* At once, of all and of a namespace. A name server that never answers costs the C library ten
  * seconds and more a look-up. */
@@ -55,7 +56,7 @@ struct resolver {
     struct turns *turns;
     unsigned asking; /* look-ups under way */
     bool over;       /* and it goes with the last of them */
-    void (*changed)(void *data, const char *host);
+    resolver_changed_fn *changed;
     void *data;
 };
 
@@ -136,7 +137,7 @@ static bool take_all(struct entry *entry, const struct addrinfo *answer)
     uint64_t now = uv_now(entry->resolver->loop);
     bool changed = false;
 
-    for (; answer; answer = answer->ai_next)
+    for (unsigned i = 0; answer && i < ANSWER_MAX; answer = answer->ai_next, i++)
         changed |= take(entry, answer->ai_addr, now);
     changed |= drop_old(entry, now);
     return changed;
@@ -172,9 +173,24 @@ static void free_resolver_if_over(struct resolver *resolver)
 static void on_due(uv_timer_t *timer);
 static void ask_next(struct resolver *resolver);
 
+struct telling {
+    struct resolver *resolver;
+    bool awaited;
+};
+
+static bool tell(void *data, const char *host, const char *ns, void *hold)
+{
+    const struct telling *telling = data;
+
+    (void)hold;
+    telling->resolver->changed(telling->resolver->data, ns, host, telling->awaited);
+    return true;
+}
+
 static void take_answer(struct entry *entry, int status, const struct addrinfo *answer)
 {
-    bool first = !entry->answered, changed = false;
+    struct telling telling = {.resolver = entry->resolver};
+    bool first = !entry->answered, had_none = entry->n == 0, changed = false;
 
     entry->answered = true;
     if (status == 0)
@@ -185,8 +201,9 @@ static void take_answer(struct entry *entry, int status, const struct addrinfo *
         changed |= set_error(entry, status < 0 ? uv_strerror(status) : "");
     list_ips(entry);
     uv_timer_start(&entry->again, on_due, status < 0 ? AGAIN_FAILED_MS : AGAIN_MS, 0);
+    telling.awaited = first || (had_none && entry->n);
     if (first || changed)
-        entry->resolver->changed(entry->resolver->data, entry->host);
+        kube_store_each(telling.resolver->holds, entry->host, tell, &telling);
 }
 
 static void on_answer(uv_getaddrinfo_t *request, int status, struct addrinfo *answer)
@@ -287,8 +304,7 @@ static void release(void *value)
     uv_close((uv_handle_t *)&entry->again, on_timer_closed);
 }
 
-struct resolver *resolver_new(uv_loop_t *loop, void (*changed)(void *data, const char *host),
-                              void *data)
+struct resolver *resolver_new(uv_loop_t *loop, resolver_changed_fn *changed, void *data)
 {
     struct resolver *resolver = calloc(1, sizeof *resolver);
 

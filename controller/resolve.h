@@ -26,10 +26,13 @@ struct resolution {
     const char *error;      /* why the last look-up failed, or "" */
 };
 
-/* `changed` tells that a host's addresses or its error are others than before. Before anything else
- * of the process uses libuv's threads: it says how many they are. */
-struct resolver *resolver_new(uv_loop_t *loop, void (*changed)(void *data, const char *host),
-                              void *data);
+/* Tells each namespace that holds the host that its addresses or its error are others than before.
+ * `awaited`: nothing was known, or no address; else it may wait. Nothing may be held or dropped
+ * meanwhile. */
+typedef void resolver_changed_fn(void *data, const char *ns, const char *host, bool awaited);
+
+/* Before anything else of the process uses libuv's threads: it says how many they are. */
+struct resolver *resolver_new(uv_loop_t *loop, resolver_changed_fn *changed, void *data);
 
 /* Handles close on the loop, and look-ups that are under way end on it. NULL is fine. */
 void resolver_free(struct resolver *resolver);

@@ -58,9 +58,14 @@ void freeaddrinfo(struct addrinfo *info)
 
 /* ---- The resolver -------------------------------------------------------------------------- */
 
-static void on_changed(void *loop, const char *host)
+static unsigned told; /* how often, since it was set */
+
+static void on_changed(void *loop, const char *ns, const char *host, bool awaited)
 {
-    (void)host;
+    assert_string_equal(host, "git.example.com");
+    assert_memory_equal(ns, "ns", 2);
+    assert_true(awaited);
+    told++;
     uv_stop(loop);
 }
 
@@ -85,15 +90,19 @@ static void assert_has(unsigned n, size_t wanted)
     resolver = resolver_new(&loop, on_changed, &loop);
     assert_non_null(resolver);
     assert_int_equal(resolver_hold(resolver, "ns", "git.example.com"), 0);
+    assert_int_equal(resolver_hold(resolver, "ns-2", "git.example.com"), 0);
+    told = 0;
     assert_int_equal(count(resolver_get(resolver, "git.example.com").ips), 0);
     uv_run(&loop, UV_RUN_DEFAULT);
     resolution = resolver_get(resolver, "git.example.com");
     assert_false(resolution.pending);
+    assert_int_equal(told, 2);
     assert_int_equal(count(resolution.ips), wanted);
     for (size_t i = 0; i + 1 < wanted; i++)
         assert_true(strcmp(resolution.ips[i], resolution.ips[i + 1]) < 0);
     assert_int_equal(*resolution.error != '\0', n == 0);
     resolver_drop(resolver, "ns", "git.example.com");
+    resolver_drop(resolver, "ns-2", "git.example.com");
     resolver_free(resolver);
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&loop), 0);
