@@ -17,14 +17,51 @@ const unsigned char codec_classes[256] = {
     ['\r'] = SPACE,
 };
 
+/* The length of a character of UTF-8 beyond ASCII that begins at `p`, or 0. By its form alone: what
+ * looks so is text to who looks for text. */
+static size_t letter_at(const char *p, const char *end)
+{
+    unsigned char first = (unsigned char)*p;
+    size_t len = first >= 0xc2 && first < 0xe0   ? 2
+                 : first >= 0xe0 && first < 0xf0 ? 3
+                 : first >= 0xf0 && first < 0xf5 ? 4
+                                                 : 0;
+
+    if (len == 0 || (size_t)(end - p) < len)
+        return 0;
+    for (size_t i = 1; i < len; i++)
+        if (((unsigned char)p[i] & 0xc0) != 0x80)
+            return 0;
+    return len;
+}
+
+static size_t text_at(const char *p, const char *end)
+{
+    if (p == end)
+        return 0;
+    return codec_text(*p) ? 1 : letter_at(p, end);
+}
+
+static size_t text_before(const char *text, const char *p)
+{
+    if (p == text)
+        return 0;
+    if (codec_text(p[-1]))
+        return 1;
+    for (size_t len = 2; len <= CODEC_RUNE_MAX && len <= (size_t)(p - text); len++)
+        if (letter_at(p - len, p) == len)
+            return len;
+    return 0;
+}
+
 bool codec_in_text(const char *text, const char *end, const char *from, const char *to)
 {
-    size_t row = (size_t)(to - from);
+    size_t row = (size_t)(to - from), n;
 
-    for (; row < CODEC_ROW_MIN && from > text && codec_text(from[-1]); from--)
-        row++;
-    for (; row < CODEC_ROW_MIN && to < end && codec_text(*to); to++)
-        row++;
+    for (; row < CODEC_ROW_MIN && (n = text_before(text, from)) > 0; from -= n)
+        row += n;
+    for (; row < CODEC_ROW_MIN && (n = text_at(to, end)) > 0; to += n)
+        row += n;
     return row >= CODEC_ROW_MIN;
 }
 

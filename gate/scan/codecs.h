@@ -31,8 +31,8 @@ static inline bool codec_text(char c)
 }
 
 /* What stands in so little text that no secret can be there: by chance there is no end of such
- * places in what is binary. A row of text around text[from, to), which counts as such, has at least
- * so many bytes. */
+ * places in what is binary. A row of text, ASCII or UTF-8, around text[from, to), which counts as
+ * such, has at least so many bytes. */
 #define CODEC_ROW_MIN 8
 bool codec_in_text(const char *text, const char *end, const char *from, const char *to);
 
