@@ -23,7 +23,9 @@ static void job_free(struct job *job)
     if (job->next)
         job->next->link = job->link;
     plan_done(&job->plan);
-    json_decref(job->status);
+    free(job->status);
+    json_decref(job->news);
+    json_decref(job->seen_status);
     json_decref(job->secrets);
     json_decref(job->config_maps);
     json_decref(job->made);
@@ -121,8 +123,7 @@ static uint64_t wait_for_addresses(const struct job *job)
     return wait;
 }
 
-static struct job *job_new(struct controller *controller, const char *ns, const char *name,
-                           const struct kept_gate *kept)
+static struct job *job_new(struct controller *controller, const char *ns, const char *name)
 {
     struct job *job = calloc(1, sizeof *job);
 
@@ -135,13 +136,12 @@ static struct job *job_new(struct controller *controller, const char *ns, const 
         job->next->link = &job->next;
     controller->jobs = job;
     job->begun = uv_hrtime();
-    job->object = kept_gate_object(kept);
     job->ns = strdup(ns);
     job->name = strdup(name);
     job->state = state_of(controller, ns, name);
     if (job->state)
         job->state->writes = &job->under_way;
-    if (job->object && job->ns && job->name && job->state)
+    if (job->ns && job->name && job->state)
         return job;
     job_free(job);
     return NULL;
@@ -163,23 +163,10 @@ static void forget(struct controller *controller, const char *ns, const char *na
     queue_done(controller->queue, ns, name, QUEUE_OK, 0);
 }
 
-void job_start(void *data, const char *ns, const char *name)
+static void begin(struct job *job)
 {
-    struct controller *controller = data;
-    const struct kept_gate *kept = kube_store_get(kube_watch_store(controller->gates), ns, name);
-    struct job *job;
     uint64_t wait;
 
-    if (!kept) {
-        forget(controller, ns, name);
-        return;
-    }
-    job = job_new(controller, ns, name, kept);
-    if (!job) {
-        queue_done(controller->queue, ns, name, QUEUE_FAILED, 0);
-        return;
-    }
-    measure_begin(&controller->measure);
     decode(job);
     job_see_sources(job);
     if (state_hold_hosts(job->state, job->decoded ? &job->gate : NULL) < 0 ||
@@ -188,10 +175,36 @@ void job_start(void *data, const char *ns, const char *name)
         return;
     }
     if (job->decoded)
-        pods_consider(controller, &job->gate);
+        pods_consider(job->controller, &job->gate);
     wait = wait_for_addresses(job);
     if (wait)
         job_end(job, QUEUE_OK, wait);
     else
         job_plan(job);
+}
+
+void job_start(void *data, const char *ns, const char *name)
+{
+    struct controller *controller = data;
+    const struct kept_gate *kept = kube_store_get(kube_watch_store(controller->gates), ns, name);
+    struct job *job;
+
+    if (!kept) {
+        forget(controller, ns, name);
+        return;
+    }
+    job = job_new(controller, ns, name);
+    if (!job) {
+        queue_done(controller->queue, ns, name, QUEUE_FAILED, 0);
+        return;
+    }
+    measure_begin(&controller->measure);
+    job->version = kept->version;
+    if (job_resume(job))
+        return;
+    job->object = kept_gate_object(kept);
+    if (job->object)
+        begin(job);
+    else
+        job_out_of_memory(job);
 }

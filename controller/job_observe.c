@@ -52,11 +52,13 @@ void job_observe(struct job *job, struct view *view)
     struct gate_state *state = job->state;
     bool known = see_problems(job);
 
+    json_decref(job->seen_status);
+    job->seen_status = state_see_status(state, job->version, job->object);
     view->sources = (struct render_sources){
         .secrets = job->secrets, .config_maps = job->config_maps, .made = job->made};
     view->observed = (struct observed){
         .object = job->object,
-        .status = state_see_status(state, job->object),
+        .status = job->seen_status,
         .gate = job->decoded ? &job->gate : NULL,
         .invalid = &job->problems,
         .resolved = view->resolved,

@@ -1,5 +1,6 @@
 /* What the parts of a job share: job.c (its life), job_observe.c (what is, and the plan),
- * job_read.c (the sources), job_write.c (the steps and the status). Nobody else includes it. */
+ * job_read.c (the sources), job_write.c (the steps), job_status.c (the end). Nobody else includes
+ * it. */
 #ifndef GITGATE_CONTROLLER_JOB_PARTS_H
 #define GITGATE_CONTROLLER_JOB_PARTS_H
 
@@ -19,7 +20,9 @@ struct job {
     char *ns, *name;
     uint64_t begun; /* uv_hrtime */
 
-    json_t *object; /* the GitGate as it was when the job began */
+    uint64_t version;    /* the GitGate's, when the job began, */
+    json_t *object;      /* and how it was then, */
+    json_t *seen_status; /* and its status: what we wrote may be newer */
     struct gitgate gate;
     bool decoded;
     struct problems problems;
@@ -42,7 +45,8 @@ struct job {
     const struct step *failed; /* the first that did */
     char message[MESSAGE_MAX]; /* why */
     bool again;                /* something did not go as planned: come again later */
-    json_t *status;            /* being written */
+    char *status;              /* being written: text, see kube_apply_status, */
+    json_t *news;              /* and what is told then */
     unsigned writes;
 };
 
@@ -85,7 +89,19 @@ void job_read(struct job *job);
 
 /* ---- job_write.c ---- */
 
-/* The plan's steps, one after the other, then the status; then the job ends. */
+/* The plan's steps, one after the other, and on to job_conclude. */
 void job_write(struct job *job);
+
+/* `ret` is empty when the answer can't be read. */
+void job_read_answer(const struct kube_response *response, struct document *ret);
+
+/* ---- job_status.c ---- */
+
+/* Writes the status, when it is to be another, or puts it off; then the job ends. */
+void job_conclude(struct job *job);
+
+/* When the gate's status was put off and nothing came since: writes it, and the job ends. Else
+ * false, and what was put off is forgotten. */
+bool job_resume(struct job *job);
 
 #endif

@@ -6,75 +6,11 @@
 
 #include "kube/apply.h"
 #include "kube/object.h"
-#include "news.h"
-
-/* ---- Status ------------------------------------------------------------------------------- */
-
-static const char *metadata_of(const struct job *job, const char *key)
-{
-    const char *text =
-        json_string_value(json_object_get(json_object_get(job->object, "metadata"), key));
-
-    return text ? text : "";
-}
 
 /* One that can't be read is as one that never came: the watch tells what was written. */
-static void read_answer(const struct kube_response *response, struct document *ret)
+void job_read_answer(const struct kube_response *response, struct document *ret)
 {
     object_parse(response->body, response->len, ret, NULL);
-}
-
-/* Before the new status is remembered as the present one. */
-static void tell_news(struct job *job)
-{
-    json_auto_t *news = news_of(state_see_status(job->state, job->object), job->status,
-                                job->counted ? &job->census : NULL);
-
-    events_tell(job->controller, job->state, job->object, news);
-}
-
-static void on_status(void *data, const struct kube_response *response)
-{
-    struct job *job = data;
-
-    job->request = NULL;
-    if (response->err.code == -ENOENT) { /* deleted meanwhile, and perhaps there is another */
-        job_look_again(job);
-        job_finish(job);
-    } else if (response->err.code) {
-        job_fail(job, "status not written, will try again", response->err.msg);
-    } else {
-        cleanup_document struct document answer = DOCUMENT_INIT;
-        const struct node *metadata;
-
-        tell_news(job);
-        read_answer(response, &answer);
-        metadata = node_get(document_root(&answer), "metadata");
-        job->writes++;
-        if (state_wrote_status(job->state, metadata_of(job, "resourceVersion"),
-                               node_string(node_get(metadata, "resourceVersion")), job->status))
-            job_look_again(job);
-        job_finish(job);
-    }
-}
-
-static void write_status(struct job *job)
-{
-    struct error err = ERROR_INIT;
-    json_auto_t *object =
-        json_pack("{s:s, s:s, s:{s:s, s:s, s:s}, s:O}", "apiVersion", GITGATE_API_VERSION, "kind",
-                  GITGATE_KIND, "metadata", "namespace", job->ns, "name", job->name, "uid",
-                  metadata_of(job, "uid"), "status", job->status);
-
-    if (!object) {
-        job_out_of_memory(job);
-        return;
-    }
-    state_will_write_status(job->state);
-    job->request =
-        kube_apply_status(job->controller->client, &kube_gitgates, object, on_status, job, &err);
-    if (!job->request)
-        job_fail(job, "status not written, will try again", err.msg);
 }
 
 /* ---- Steps -------------------------------------------------------------------------------- */
@@ -177,7 +113,7 @@ static void note_step(struct job *job, const struct step *step,
 
     job->writes++;
     if (step->verb != STEP_DELETE)
-        read_answer(response, &answer);
+        job_read_answer(response, &answer);
     if (state_wrote(job->state, step->which, document_root(&answer)))
         job_look_again(job);
 }
@@ -235,35 +171,6 @@ static struct kube_request *start_step(struct job *job, const struct step *step,
                        json_string_value(json_object_get(metadata, "uid")), on_step, job, err);
 }
 
-/* Pods wait for a gate's objects, and people for its status, which costs the API server as much as
- * all five objects: those of all gates that wait come first (docs/benchmarks.md). */
-static bool put_off_status(struct job *job)
-{
-    return job->writes && !job->failed && !job->again &&
-           queue_yield(job->controller->queue, job->ns, job->name);
-}
-
-static void conclude(struct job *job)
-{
-    struct view view;
-
-    if (put_off_status(job)) {
-        job_finish(job);
-        return;
-    }
-    if (job->failed) {
-        job_observe(job, &view);
-        job->status =
-            reconcile_failed(&view.observed, &job->plan, job->failed, job->message, time(NULL));
-    } else if (!job->again) {
-        job->status = TAKE_PTR(job->plan.status);
-    }
-    if (job->status)
-        write_status(job);
-    else
-        job_finish(job);
-}
-
 void job_write(struct job *job)
 {
     struct error err = ERROR_INIT;
@@ -273,7 +180,7 @@ void job_write(struct job *job)
         return;
     }
     if (job->step == job->plan.n_steps) {
-        conclude(job);
+        job_conclude(job);
         return;
     }
     state_will_write(job->state, job->plan.steps[job->step].which);

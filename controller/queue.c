@@ -32,6 +32,7 @@ struct item {
     bool again;        /* added while in work */
     bool yields;       /* READY: it waits in the line of these. WORKING: it is to */
     bool yielded;      /* WORKING: it did before */
+    bool untouched;    /* nothing was added since it yielded */
     uint64_t later_ms; /* to be added so long after the work in hand; 0: not */
     unsigned failures;
     uint64_t since;    /* uv_hrtime: when it became READY, then WORKING */
@@ -319,6 +320,7 @@ void queue_add(struct queue *queue, const char *ns, const char *name)
 
     if (!item)
         return; /* no memory: the watch's next event comes here again */
+    item->untouched = false;
     if (item->state == WORKING)
         item->again = true;
     else if (item->state == IDLE)
@@ -331,9 +333,12 @@ void queue_add_later(struct queue *queue, const char *ns, const char *name, uint
 {
     struct item *item = item_of(queue, ns, name);
 
-    if (item && item->state == WORKING)
+    if (!item)
+        return;
+    item->untouched = false;
+    if (item->state == WORKING)
         item->later_ms = ms;
-    else if (item && item->state == IDLE)
+    else if (item->state == IDLE)
         start_timer(item, ms);
 }
 
@@ -341,9 +346,17 @@ bool queue_yield(struct queue *queue, const char *ns, const char *name)
 {
     struct item *item = kube_store_get(queue->items, ns, name);
 
-    if (!item || item->yielded || !goes_behind(queue, queue->fresh - 1))
+    if (!item || item->yielded || item->again || item->later_ms ||
+        !goes_behind(queue, queue->fresh - 1))
         return false;
-    return item->yields = item->again = true;
+    return item->yields = item->again = item->untouched = true;
+}
+
+bool queue_resumes(const struct queue *queue, const char *ns, const char *name)
+{
+    const struct item *item = kube_store_get(queue->items, ns, name);
+
+    return item && item->yielded && item->untouched;
 }
 
 static uint64_t backoff(struct item *item)

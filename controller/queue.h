@@ -45,8 +45,13 @@ void queue_add_later(struct queue *queue, const char *ns, const char *name, uint
 /* In work, before queue_done: whether there are others that have not been in work since they were
  * added, or are for the first time. Then what is left of this key's work is to be put off: the key
  * comes again by itself, after these, though not much later when they don't end. Not twice in a
- * row: what a key puts off is done by its next turn. */
+ * row: what a key puts off is done by its next turn. Nor when it was added meanwhile and so comes
+ * again anyway, for more than what is left. */
 bool queue_yield(struct queue *queue, const char *ns, const char *name);
+
+/* In work: whether it yielded in its turn before and was not added since. Then what was put off is
+ * all there is to do, and is still right. */
+bool queue_resumes(const struct queue *queue, const char *ns, const char *name);
 
 /* `again_ms`: come again after so long at the latest (0: not by itself). Strings that `work` was
  * given are not good any more after it. */

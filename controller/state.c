@@ -248,14 +248,14 @@ void state_will_write_status(struct gate_state *state)
 
 static void forget_written(struct written *written)
 {
-    json_decref(written->status);
+    free(written->text);
     *written = (struct written){0};
 }
 
 /* The watch still tells what it told before the write. */
 static bool is_newer(const struct written *written, uint64_t version)
 {
-    return written->status && written->before && written->before == version;
+    return written->text && written->before && written->before == version;
 }
 
 void state_accept(struct gate_state *state, enum owned which, uint64_t version)
@@ -282,18 +282,16 @@ const struct seen *state_see(const struct gate_state *state, enum owned which)
                           gitgate_owned_name(kube_store_name_of(state), type->name).text);
 }
 
-static uint64_t version_of(const json_t *object)
+json_t *state_see_status(struct gate_state *state, uint64_t version, const json_t *gate)
 {
-    return version_parse(
-        json_string_value(json_object_get(json_object_get(object, "metadata"), "resourceVersion")));
-}
+    json_auto_t *sent = NULL;
 
-const json_t *state_see_status(struct gate_state *state, const json_t *gate)
-{
-    if (is_newer(&state->status, version_of(gate)))
-        return state->status.status;
+    if (is_newer(&state->status, version)) {
+        sent = json_loads(state->status.text, 0, NULL);
+        return json_incref(json_object_get(sent, "status"));
+    }
     forget_written(&state->status);
-    return json_object_get(gate, "status");
+    return json_incref(json_object_get(gate, "status"));
 }
 
 bool state_is_own_status(const struct gate_state *state, uint64_t version)
@@ -308,15 +306,15 @@ bool state_told_gate(struct gate_state *state, uint64_t version)
     return state->writes && tell(&state->writes->status, version);
 }
 
-bool state_wrote_status(struct gate_state *state, const char *before, const char *after,
-                        json_t *status)
+bool state_wrote_status(struct gate_state *state, uint64_t before, const char *after, char *text)
 {
+    cleanup_free char *sent = text;
     bool told = state->writes->status.told > 0; /* then the watch knows as much, or better */
 
     state->status_version = version_parse(after);
     forget_written(&state->status);
     if (!told)
-        state->status = (struct written){version_parse(before), json_incref(status)};
+        state->status = (struct written){before, TAKE_PTR(sent)};
     return end(&state->writes->status, state->status_version);
 }
 
@@ -361,4 +359,5 @@ void state_done(void *value)
     forget_written(&state->status);
     free(state->creds_problems);
     free(state->events);
+    free(state->put_off);
 }

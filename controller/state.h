@@ -13,7 +13,7 @@
  * the write. */
 struct written {
     uint64_t before; /* the gate's version that was seen before the write */
-    json_t *status;  /* NULL: none */
+    char *text;      /* as it was sent; NULL: none */
 };
 
 /* A write on its way, and what the watch tells meanwhile: its trace, or somebody else's. */
@@ -44,6 +44,7 @@ struct gate_state {
     struct digest made_from; /* what creds_problems is about */
     char *creds_problems;    /* JSON: a tree takes five times as much; NULL: none */
     struct events *events;   /* that were told; NULL: none yet */
+    char *put_off;           /* a status that is still to be sent (job_status.c); NULL: none */
 };
 
 /* Found, or made; NULL when memory is short. */
@@ -91,13 +92,13 @@ bool state_told(struct gate_state *state, enum owned which, const struct seen *s
 void state_will_write(struct gate_state *state, enum owned which);
 bool state_wrote(struct gate_state *state, enum owned which, const struct node *object);
 
-const json_t *state_see_status(struct gate_state *state, const json_t *gate);
+/* The status as it is: a new reference; NULL: there is none. `gate` is the GitGate at `version`. */
+json_t *state_see_status(struct gate_state *state, uint64_t version, const json_t *gate);
 
 /* Likewise of the status. Versions of the gate: `before` was seen before the write, which led to
- * `after`, or NULL. */
+ * `after`, or NULL. `text` is what was sent, and is the state's from now on. */
 void state_will_write_status(struct gate_state *state);
-bool state_wrote_status(struct gate_state *state, const char *before, const char *after,
-                        json_t *status);
+bool state_wrote_status(struct gate_state *state, uint64_t before, const char *after, char *text);
 
 /* The watch tells of our own write of the status: there is nothing to be done for it. */
 bool state_is_own_status(const struct gate_state *state, uint64_t version);

@@ -19,61 +19,70 @@ static const char *metadata_of(const json_t *object, const char *key)
 }
 
 /* The rest of `spec` is the caller's: method, content type, what to do with the answer. */
+static struct kube_request *send_text(struct kube_client *client, const char *text, size_t len,
+                                      const char *path, struct kube_request_spec *spec,
+                                      struct error *err)
+{
+    cleanup_buf struct buf query = BUF_INIT(PATH_MAX_BYTES);
+
+    kube_query(&query, "fieldManager", KUBE_FIELD_MANAGER);
+    if (strcmp(spec->content_type, CONTENT_APPLY) == 0)
+        kube_query(&query, "force", "true");
+    spec->path = path;
+    spec->query = query.data;
+    spec->body = text;
+    spec->body_len = len;
+    return kube_request_start(client, spec, err);
+}
+
 static struct kube_request *send_object(struct kube_client *client,
                                         const struct kube_resource *resource, const json_t *object,
                                         const char *path, struct kube_request_spec *spec,
                                         struct error *err)
 {
-    cleanup_buf struct buf query = BUF_INIT(PATH_MAX_BYTES);
     struct buf body = BUF_INIT(OBJECT_MAX);
     struct kube_request *request = NULL;
 
-    kube_query(&query, "fieldManager", KUBE_FIELD_MANAGER);
-    if (strcmp(spec->content_type, CONTENT_APPLY) == 0)
-        kube_query(&query, "force", "true");
     buf_reserve(&body, OBJECT_AT_FIRST);
     json_write(&body, object);
-    if (buf_error(&body)) {
+    if (buf_error(&body))
         error_set(err, -E2BIG, "a %s is too large, or memory is short", resource->kind);
-    } else {
-        spec->path = path;
-        spec->query = query.data;
-        spec->body = body.data;
-        spec->body_len = body.len;
-        request = kube_request_start(client, spec, err);
-    }
+    else
+        request = send_text(client, body.data, body.len, path, spec, err);
     buf_wipe(&body); /* a Secret's, maybe */
     return request;
 }
 
-static struct kube_request *patch(struct kube_client *client, const struct kube_resource *resource,
-                                  const json_t *object, const char *subresource, kube_done_fn done,
-                                  void *data, struct error *err)
+static struct kube_request_spec apply_spec(kube_done_fn done, void *data)
 {
-    cleanup_buf struct buf path = BUF_INIT(PATH_MAX_BYTES);
-    struct kube_request_spec spec = {.method = "PATCH",
-                                     .accept = KUBE_ACCEPT_METADATA,
-                                     .content_type = CONTENT_APPLY,
-                                     .done = done,
-                                     .data = data};
-
-    kube_path(resource, metadata_of(object, "namespace"), metadata_of(object, "name"), subresource,
-              &path);
-    return send_object(client, resource, object, path.data, &spec, err);
+    return (struct kube_request_spec){.method = "PATCH",
+                                      .accept = KUBE_ACCEPT_METADATA,
+                                      .content_type = CONTENT_APPLY,
+                                      .done = done,
+                                      .data = data};
 }
 
 struct kube_request *kube_apply(struct kube_client *client, const struct kube_resource *resource,
                                 const json_t *object, kube_done_fn done, void *data,
                                 struct error *err)
 {
-    return patch(client, resource, object, NULL, done, data, err);
+    cleanup_buf struct buf path = BUF_INIT(PATH_MAX_BYTES);
+    struct kube_request_spec spec = apply_spec(done, data);
+
+    kube_path(resource, metadata_of(object, "namespace"), metadata_of(object, "name"), NULL, &path);
+    return send_object(client, resource, object, path.data, &spec, err);
 }
 
 struct kube_request *kube_apply_status(struct kube_client *client,
-                                       const struct kube_resource *resource, const json_t *object,
-                                       kube_done_fn done, void *data, struct error *err)
+                                       const struct kube_resource *resource, const char *namespace_,
+                                       const char *name, const char *text, kube_done_fn done,
+                                       void *data, struct error *err)
 {
-    return patch(client, resource, object, "status", done, data, err);
+    cleanup_buf struct buf path = BUF_INIT(PATH_MAX_BYTES);
+    struct kube_request_spec spec = apply_spec(done, data);
+
+    kube_path(resource, namespace_, name, "status", &path);
+    return send_text(client, text, strlen(text), path.data, &spec, err);
 }
 
 struct kube_request *kube_json_patch(struct kube_client *client,

@@ -16,11 +16,12 @@ struct kube_request *kube_apply(struct kube_client *client, const struct kube_re
                                 const json_t *object, kube_done_fn done, void *data,
                                 struct error *err);
 
-/* The same for the status subresource: `object` has apiVersion, kind, metadata.name and .namespace
- * and the whole status. */
+/* The same for the status subresource. `text` is a JSON object with apiVersion, kind,
+ * metadata.name and .namespace and the whole status. */
 struct kube_request *kube_apply_status(struct kube_client *client,
-                                       const struct kube_resource *resource, const json_t *object,
-                                       kube_done_fn done, void *data, struct error *err);
+                                       const struct kube_resource *resource, const char *namespace_,
+                                       const char *name, const char *text, kube_done_fn done,
+                                       void *data, struct error *err);
 
 /* Deletes the object if it still has this uid. One that isn't there answers -ENOENT: to most
  * callers that is success. */

@@ -113,6 +113,29 @@ descriptors() {
 	controller_stop
 }
 
+@test "what comes to GitGates while their statuses wait for others' objects is in their statuses" {
+	secret app-key "$(key app)" >/dev/null
+	upstream app | jq -c --arg ns "$ns" '{apiVersion: "v1", kind: "List", items: [range(300) as $i | {
+		apiVersion: "gitgate.dev/v1alpha1", kind: "GitGate",
+		metadata: {name: "gate-\($i)", namespace: $ns}, spec: {upstreams: [.]}}]}' >"$BATS_TEST_TMPDIR/gates.json"
+	kubectl create -f "$BATS_TEST_TMPDIR/gates.json" >/dev/null
+	controller_start
+	kubectl -n "$ns" wait --for=create configmap/gate-10-gitgate-client --timeout=30s >/dev/null
+	# Of those whose objects are there already: one asks for what isn't there, one loses an object, one is another GitGate of its name.
+	kubectl -n "$ns" patch gitgate gate-1 --type=json -p '[{"op": "replace", "path": "/spec/upstreams/0/ssh/secretRef/name", "value": "gone"}]' >/dev/null
+	kubectl -n "$ns" delete configmap gate-10-gitgate-hooks >/dev/null
+	kubectl -n "$ns" delete gitgate gate-100 --wait >/dev/null
+	gate gate-100 "$(upstream app)" "$(upstream other)" >/dev/null
+	condition gate-1 CredentialsResolved False SecretNotFound
+	condition gate-100 Rendered False NameCollision # nothing collects what the one before it owned
+	[ "$(kubectl -n "$ns" get gitgate gate-1 -o jsonpath='{.status.observedGeneration}')" = 2 ]
+	[ "$(kubectl -n "$ns" get gitgate gate-100 -o jsonpath='{.status.upstreams[*].name}')" = 'app other' ]
+	kubectl -n "$ns" get gitgates -o name | grep -vxF -e gitgate.gitgate.dev/gate-1 -e gitgate.gitgate.dev/gate-100 |
+		xargs kubectl -n "$ns" wait --for=jsonpath='{.status.conditions[?(@.type=="Ready")].status}'=True --timeout=300s >/dev/null
+	kubectl -n "$ns" get configmap gate-10-gitgate-hooks >/dev/null
+	controller_stop
+}
+
 @test "rights that are taken away and given back" {
 	controller_start
 	secret app-key "$(key app)" >/dev/null

@@ -1,4 +1,5 @@
 /* The controller's work queue on a loop of its own. */
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -133,27 +134,40 @@ uint64_t __wrap_uv_hrtime(void)
     return __real_uv_hrtime() + passed_ns;
 }
 
-/* Keys are letters; each turn of one is written down, with a + when the rest of it was put off. */
+/* Keys are letters; each turn of one is written down, with a + when the rest of it was put off, and
+ * a = when that rest is all there is to do. */
 struct turns_taken {
     struct queue *queue;
-    const char *added;  /* keys, in the first turn of "c" */
+    const char *added;  /* keys, in the first turn of "c"; a capital one: for later */
     uint64_t passes_ns; /* then */
     char order[32];
     size_t len;
 };
 
+static void add_keys(const struct turns_taken *taken, const char *ns)
+{
+    for (const char *added = taken->added; *added; added++) {
+        const char key[2] = {(char)tolower(*added)};
+
+        if (isupper(*added))
+            queue_add_later(taken->queue, ns, key, 1000);
+        else
+            queue_add(taken->queue, ns, key);
+    }
+}
+
 static void yield_if_others_wait(void *data, const char *ns, const char *name)
 {
     struct turns_taken *taken = data;
-    char key[2] = "";
 
     if (*name == 'c' && !strchr(taken->order, 'c')) {
         passed_ns += taken->passes_ns;
-        for (const char *added = taken->added; *added; added++)
-            queue_add(taken->queue, ns, memcpy(key, added, 1));
+        add_keys(taken, ns);
     }
     assert_in_range(taken->len, 0, sizeof taken->order - 3);
     taken->order[taken->len++] = *name;
+    if (queue_resumes(taken->queue, ns, name))
+        taken->order[taken->len++] = '=';
     if (queue_yield(taken->queue, ns, name))
         taken->order[taken->len++] = '+';
     queue_done(taken->queue, ns, name, QUEUE_OK, 0);
@@ -182,20 +196,32 @@ static void assert_order(const char *added, uint64_t passes_ns, const char *orde
 static void what_keys_put_off_comes_after_those_that_wait(void **state)
 {
     (void)state;
-    assert_order("", 0, "a+b+cab");
-    assert_order("de", 0, "a+b+c+d+eabcd");
+    assert_order("", 0, "a+b+ca=b=");
+    assert_order("de", 0, "a+b+c+d+ea=b=c=d=");
 }
 
 static void what_is_added_to_a_key_that_yielded_is_not_put_off(void **state)
 {
     (void)state;
-    assert_order("b", 0, "a+b+c+bac");
+    assert_order("b", 0, "a+b+c+ba=c=");
+}
+
+static void what_was_put_off_is_not_all_when_the_key_was_added_for_later(void **state)
+{
+    (void)state;
+    assert_order("B", 0, "a+b+ca=b");
+}
+
+static void a_key_that_comes_again_anyway_does_not_yield(void **state)
+{
+    (void)state;
+    assert_order("cd", 0, "a+b+cd+ca=b=d=");
 }
 
 static void keys_that_are_added_without_end_do_not_keep_others_waiting(void **state)
 {
     (void)state;
-    assert_order("de", 11000000000u, "a+b+c+abd+ecd");
+    assert_order("de", 11000000000u, "a+b+c+a=b=d+ec=d=");
 }
 
 int main(void)
@@ -205,6 +231,8 @@ int main(void)
         cmocka_unit_test(a_key_comes_again_until_it_is_done),
         cmocka_unit_test(what_keys_put_off_comes_after_those_that_wait),
         cmocka_unit_test(what_is_added_to_a_key_that_yielded_is_not_put_off),
+        cmocka_unit_test(what_was_put_off_is_not_all_when_the_key_was_added_for_later),
+        cmocka_unit_test(a_key_that_comes_again_anyway_does_not_yield),
         cmocka_unit_test(keys_that_are_added_without_end_do_not_keep_others_waiting),
     };
 
