@@ -16,7 +16,9 @@
 /* ---- Packing ------------------------------------------------------------------------------ */
 
 /* Raw deflate (zlib.h). With a window no larger than dictionary and usual text together it takes
- * 24 KiB for the moment and 10 us; with zlib's own values six times that. */
+ * 24 KiB for the moment and 8 us; with zlib's own values six times that. Level 6 takes 14 us and
+ * saves 2 bytes of 160. */
+#define LEVEL 3
 #define WINDOW_BITS 12
 #define MEMORY_LEVEL 4
 
@@ -73,8 +75,8 @@ static int pack(const struct buf *text, struct buf *to)
     z_stream stream = {0};
     int r;
 
-    if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -WINDOW_BITS, MEMORY_LEVEL,
-                     Z_DEFAULT_STRATEGY) != Z_OK)
+    if (deflateInit2(&stream, LEVEL, Z_DEFLATED, -WINDOW_BITS, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) !=
+        Z_OK)
         return -ENOMEM;
     r = pack_by(&stream, text, to);
     deflateEnd(&stream);

@@ -34,7 +34,6 @@ void buf_reset(struct buf *b);
 
 void buf_add(struct buf *b, const void *data, size_t len);
 void buf_adds(struct buf *b, const char *s);
-void buf_addc(struct buf *b, char c);
 __attribute__((format(printf, 2, 3))) void buf_addf(struct buf *b, const char *fmt, ...);
 
 /* Room for `len` more bytes at data + len, or NULL (then buf_error tells why). The caller writes
@@ -43,6 +42,17 @@ char *buf_reserve(struct buf *b, size_t len);
 
 /* Gives the string to the caller (free); the buffer is empty after. NULL when an append failed. */
 char *buf_take(struct buf *b);
+
+/* In place: writers of JSON add most of their characters one by one. */
+static inline void buf_addc(struct buf *b, char c)
+{
+    if (b->err || b->size < b->len + 2) {
+        buf_add(b, &c, 1);
+        return;
+    }
+    b->data[b->len++] = c;
+    b->data[b->len] = '\0';
+}
 
 /* 0, or the negative errno of the first append that failed. */
 static inline int buf_error(const struct buf *b)

@@ -1,5 +1,6 @@
 #include "data/json_text.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -153,7 +154,8 @@ static char *encode(char *to, uint32_t point)
 #define EVERY_BYTE (~UINT64_C(0) / 255)
 
 /* Nonzero when one of the eight bytes is not plain: a quote, a backslash, a control character, or
- * beyond ASCII. */
+ * beyond ASCII. The lowest bit that is set is in the lowest byte that is not; of those above it
+ * some may be set that should not be. */
 static uint64_t special(uint64_t bytes)
 {
     uint64_t quote = bytes ^ (EVERY_BYTE * '"'), backslash = bytes ^ (EVERY_BYTE * '\\');
@@ -173,8 +175,9 @@ static char *skip_plain(char *at, const char *end)
 
     for (; end - at >= (ptrdiff_t)sizeof bytes; at += sizeof bytes) {
         memcpy(&bytes, at, sizeof bytes);
-        if (special(bytes))
-            break;
+        bytes = special(le64toh(bytes));
+        if (bytes)
+            return at + __builtin_ctzll(bytes) / 8;
     }
     while (at < end && is_plain((unsigned char)*at))
         at++;
@@ -317,6 +320,7 @@ void json_text_write(struct buf *to, const char *text, size_t len)
 {
     const char *end = text + len;
 
+    buf_reserve(to, len + 2); /* nearly always enough */
     buf_addc(to, '"');
     while (text < end) {
         const char *plain = skip_plain((char *)text, end);

@@ -11,6 +11,7 @@
 
 #define FIELDS "\"fieldsV1\":" /* within a string its quotes would be escaped */
 #define FIELDS_DEPTH_MAX 64    /* a pod's are 12 deep; what lies around them is 6 */
+#define PIECE 64
 
 /* In JSON a backslash stands in strings alone, and always before what it escapes. */
 static char *next_escape(char *at, const char *end)
@@ -39,33 +40,52 @@ static bool has_odd_escape(struct json_span fields)
     return false;
 }
 
-/* Brackets in names count too: there are few. */
-static bool is_deep(struct json_span fields)
+/* Of at most 255 bytes. */
+static size_t count(const char *at, size_t len, char c)
 {
-    size_t depth = 0, deepest = 0;
+    unsigned char n = 0;
 
-    for (size_t i = 0; i < fields.len; i++) {
-        depth += fields.at[i] == '{';
-        depth -= fields.at[i] == '}' && depth > 0;
+    for (size_t i = 0; i < len; i++)
+        n += at[i] == c;
+    return n;
+}
+
+/* In at[0..len), which begins at `depth`. */
+static size_t deepest_in(const char *at, size_t len, size_t depth)
+{
+    size_t deepest = depth;
+
+    for (size_t i = 0; i < len; i++) {
+        depth += at[i] == '{';
+        depth -= at[i] == '}' && depth > 0;
         deepest = depth > deepest ? depth : deepest;
     }
-    return deepest > FIELDS_DEPTH_MAX;
+    return deepest;
 }
 
-static bool has_many_brackets(struct json_span fields)
+/* Brackets in names count too: there are few. By pieces, of which nearly none has so many that it
+ * must be looked at closely. */
+static bool is_deep(struct json_span fields)
 {
-    size_t n = 0;
+    size_t depth = 0, n;
 
-    for (size_t i = 0; i < fields.len; i++)
-        n += fields.at[i] == '{';
-    return n > FIELDS_DEPTH_MAX;
+    for (size_t at = 0; at < fields.len; at += n) {
+        const char *piece = fields.at + at;
+        size_t opened, closed;
+
+        n = fields.len - at < PIECE ? fields.len - at : PIECE;
+        opened = count(piece, n, '{');
+        closed = count(piece, n, '}');
+        if (depth + opened > FIELDS_DEPTH_MAX && deepest_in(piece, n, depth) > FIELDS_DEPTH_MAX)
+            return true;
+        depth = depth + opened > closed ? depth + opened - closed : 0;
+    }
+    return false;
 }
 
-/* The quick looks first. */
 static bool can_be_read(struct json_span fields)
 {
-    return json_text_is_utf8(fields.at, fields.len) && !has_odd_escape(fields) &&
-           !(has_many_brackets(fields) && is_deep(fields));
+    return json_text_is_utf8(fields.at, fields.len) && !has_odd_escape(fields) && !is_deep(fields);
 }
 
 static void close_unreadable_fields(char *text, size_t len)
