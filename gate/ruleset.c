@@ -131,6 +131,13 @@ void ruleset_add(struct buf *to, const struct gitgate *gate, uint32_t group,
     json_array_foreach(gate->agent_egress, i, rule)
         add_egress(to, rule);
     buf_adds(to, "\t\t" OWNED REJECT "\n\t\t" LEFT "\t\t" REJECT "\n\t}\n"
+                 /* What an agent sends to the pod itself may have any source over IPv6
+                  * (IPV6_FREEBIND): it must not pass for something that came from there, to which
+                  * the agent could reply. */
+                 "\tchain untracked {\n"
+                 "\t\ttype filter hook output priority raw; policy accept;\n"
+                 "\t\toifname \"lo\" notrack\n"
+                 "\t}\n"
                  /* A pod is no router. By a segment routing header an agent sends to itself what
                   * the kernel then sends on, where the pod's sysctls have it do so. */
                  "\tchain forward {\n"

@@ -176,6 +176,11 @@ reaches() {
     run ! ip netns exec "$pod" setpriv --reuid $agent --regid $agent --clear-groups ping -c 1 -W 1 10.8.0.1
 }
 
+# received TEXT : waits until it has come to the world
+received() {
+    timeout 20 bash -c 'until grep -q "$1" "$0"; do sleep 0.05; done' "$BED/received" "$1"
+}
+
 # asks UID GID PORT : a datagram to the name server from that port, and what comes back
 asks() {
     ip netns exec "$pod" setpriv --reuid "$1" --regid "$2" --clear-groups --bounding-set=-all --inh-caps=-all --no-new-privs /usr/bin/python3 -c '
@@ -199,6 +204,34 @@ except OSError as e:
     run ! asks $agent $agent 40000
     [[ $output == *"Operation not permitted"* ]]
     [[ $(asks $user $group 40000) == *name* ]]
+}
+
+# replies TEXT : an agent's datagrams, one to the pod that says it is from without, and one back there
+replies() {
+    ip netns exec "$pod" setpriv --reuid $agent --regid $agent --clear-groups --bounding-set=-all --inh-caps=-all --no-new-privs \
+        /usr/bin/python3 -c '
+import socket, sys
+IPV6_FREEBIND = 78
+outside = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+outside.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
+outside.bind(("fd08::1", 5001))
+agent = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+agent.bind(("fd09::2", 6000))
+outside.sendto(b"hello", ("fd09::2", 6000))
+assert agent.recv(100) == b"hello"
+agent.sendto(sys.argv[1].encode() + b"\n", ("fd08::1", 5001))' "$1"
+}
+
+@test "agents can't reply to what they say has come from outside" {
+    ip netns exec "$world" socat -u UDP6-RECV:5001 "OPEN:$BED/received,creat,append" 3>&- &
+    echo $! >>"$BED/pids"
+    timeout 20 bash -c 'until ip netns exec "$0" ss -Hlun "sport = :5001" | grep -q .; do sleep 0.05; done' "$world"
+    ip netns exec "$pod" nft delete table inet gitgate 2>/dev/null || true
+    replies openly
+    received openly
+    isolate .
+    run ! replies hidden
+    [[ $output == *"Operation not permitted"* || $output == *"Permission denied"* ]]
 }
 
 @test "who comes to an agent's server, as the kubelet's probes do, is answered" {
@@ -249,11 +282,6 @@ agent = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
 agent.bind(("fd09::2", 0))
 agent.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RTHDR, bytes([17, 4, 4, 1, 1, 0, 0, 0]) + address("fd08::1") + address("fd09::2"))
 agent.sendto(sys.argv[1].encode() + b"\n", ("fd08::1", 5000))' "$1"
-}
-
-# received TEXT : waits until it has come to the world
-received() {
-    timeout 20 bash -c 'until grep -q "$1" "$0"; do sleep 0.05; done' "$BED/received" "$1"
 }
 
 # forwarding 0|1 : as a pod may be given it by sysctls
