@@ -147,8 +147,10 @@ static bool add_each(void *data, const char *ns, const char *name, void *gate)
 
 void controller_recount(struct controller *controller, const char *ns, const char *gate)
 {
+    uint64_t wait = pods_wait(&controller->pods, ns);
+
     if (kube_store_get(kube_watch_store(controller->gates), ns, gate))
-        add_gate_later(controller, ns, gate, RECOUNT_MS);
+        add_gate_later(controller, ns, gate, wait ? wait : RECOUNT_MS);
 }
 
 static bool all_synced(const struct controller *controller)

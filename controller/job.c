@@ -96,7 +96,11 @@ void job_out_of_memory(struct job *job)
 
 void job_finish(struct job *job)
 {
-    job_end(job, job->again ? QUEUE_FAILED : QUEUE_OK, job->unsure ? READ_AGAIN_MS : 0);
+    uint64_t again_ms = job->unsure ? READ_AGAIN_MS : 0;
+
+    if (job->recount_ms)
+        again_ms = job->recount_ms;
+    job_end(job, job->again ? QUEUE_FAILED : QUEUE_OK, again_ms);
 }
 
 void job_look_again(struct job *job)

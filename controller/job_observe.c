@@ -79,7 +79,10 @@ static void count_pods(struct job *job)
 {
     const struct pods *pods = &job->controller->pods;
 
-    job->counted = job->decoded && pods_synced(pods);
+    if (job->counted || !job->decoded || !pods_synced(pods))
+        return;
+    job->recount_ms = pods_wait(pods, job->ns);
+    job->counted = !job->recount_ms;
     if (job->counted)
         pods_count(pods, &job->gate, &job->census);
 }

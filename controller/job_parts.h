@@ -38,7 +38,8 @@ struct job {
     json_t *creds_problems;  /* that are known of it */
     struct writes under_way; /* state->writes */
     struct census census;
-    bool counted; /* census is known */
+    bool counted;        /* census is known */
+    uint64_t recount_ms; /* until it may be; 0: it was counted, or can't be */
     struct plan plan;
     size_t step;               /* the one in hand */
     bool replaced;             /* its object's whole content, after the apply */

@@ -20,6 +20,7 @@ struct pods {
     struct kube_watch *named;
     struct kube_watch *others;     /* NULL: not needed yet */
     struct kube_watch *namespaces; /* that ask for injection; NULL with --namespace */
+    struct kube_store *costs;      /* by namespace: what counting took there */
     const char *namespace_;        /* borrowed; NULL: all */
 };
 
@@ -31,6 +32,10 @@ bool pods_synced(const struct pods *pods);
 
 /* Watches other pods from now on if this gate needs it. Not from a watch's callback. */
 void pods_consider(struct controller *controller, const struct gitgate *gate);
+
+/* Milliseconds for which nothing is to be counted in that namespace, as it has taken too much of
+ * the time that is everybody's; mostly 0. */
+uint64_t pods_wait(const struct pods *pods, const char *ns);
 
 void pods_count(const struct pods *pods, const struct gitgate *gate, struct census *ret);
 

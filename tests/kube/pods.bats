@@ -185,3 +185,30 @@ resident() { awk '/^VmRSS:/ {print $2}' "/proc/$controller_pid/status"; }
 	controller_stop
 }
 some_missing() { kubectl -n "$ns" get gitgate agents -o json | jq -e '.status.pods.missing | . > 400 and . < 700' >/dev/null; }
+
+# spent : the controller's time on a processor, in hundredths of a second
+spent() { awk '{print $14 + $15}' "/proc/$controller_pid/stat"; }
+
+@test "selectors and pods that are made to be slow to count keep no other namespace's GitGate waiting" {
+	local n before took other=$ns-other
+	kubectl create namespace "$other" >/dev/null
+	kubectl wait --for=create "serviceaccount/default" -n "$ns" --timeout=30s >/dev/null
+	kubectl label namespace "$ns" gitgate.dev/injection=enabled >/dev/null
+	jq -nc '[range(150) | {apiVersion: "v1", kind: "Pod", metadata: {name: "p\(.)", labels: ([range(250) | {key: "l\(.)", value: "v"}] |
+		from_entries)}, spec: {containers: [{name: "c", image: "none.invalid/none"}]}}][]' | kubectl -n "$ns" create --validate=false -f - >/dev/null
+	jq -nc --argjson upstream "$(upstream app)" '[range(80) | {apiVersion: "gitgate.dev/v1alpha1", kind: "GitGate", metadata: {name: "g\(.)"},
+		spec: {upstreams: [$upstream], podSelector: {matchExpressions: [range(64) | {key: "l\(249 - .)", operator: "In",
+		values: ([range(60) | "a\(.)"] + ["v"])}]}}}][]' | kubectl -n "$ns" create --validate=false -f - >/dev/null
+	controller_start
+	condition g79 Rendered True
+	before=$(spent)
+	for n in {1..60}; do kubectl -n "$ns" annotate pod "p$n" "again=$n" >/dev/null; done
+	ns=$other
+	secret app-key "$(key app)" >/dev/null
+	gate agents "$(upstream app)"
+	condition agents Ready True
+	took=$(($(spent) - before))
+	echo "took $took hundredths of a second"
+	[ "$took" -lt 250 ]
+	controller_stop
+}
