@@ -6,6 +6,16 @@
 
 /* Each is searched for by each requirement of a namespace's podSelectors; nobody has so many. */
 #define LABELS_MAX 1000
+/* Of a pod's labels, that all these requirements look at: some milliseconds' work. Whoever writes
+ * GitGates and pods in one namespace can make both as many as there is room for, and all others'
+ * pods wait. Ten thousand selectors of one label and a pod of thirty come to less. */
+#define LOOKS_MAX 500000
+
+/* A pod's, and how many were looked at so far. */
+struct labels {
+    const struct node *node;
+    size_t n, *looks;
+};
 
 static const struct node *labels_of(const struct node *pod)
 {
@@ -17,14 +27,12 @@ const char *pod_gate_label(const struct node *pod)
     return node_string(node_get(labels_of(pod), GITGATE_LABEL_GATE));
 }
 
-static const char *label_of(const void *labels, const char *key)
+static const char *label_of(const void *data, const char *key)
 {
-    return node_string(node_get(labels, key));
-}
+    const struct labels *labels = data;
 
-bool selector_matches(const json_t *selector, const struct node *labels)
-{
-    return selector_selects(selector, label_of, labels);
+    *labels->looks += labels->n;
+    return node_string(node_get(labels->node, key));
 }
 
 static struct gate *gate_named(struct gate_list gates, const char *name)
@@ -67,15 +75,27 @@ static enum selection refuse_two(const struct gate *a, const struct gate *b, boo
     return SELECT_REFUSED;
 }
 
+static enum selection refuse_long(const struct labels *labels, const char *namespace_,
+                                  struct buf *reason)
+{
+    buf_addf(reason,
+             "the podSelectors of the GitGates in namespace \"%.63s\" have too many requirements "
+             "for a pod of %zu labels: make either fewer",
+             namespace_, labels->n);
+    return SELECT_REFUSED;
+}
+
 enum selection select_gate(const struct node *pod, const char *namespace_, bool namespace_enabled,
                            struct gate_list gates, struct gate **ret, struct buf *reason)
 {
     const char *label = pod_gate_label(pod);
     struct gate *found = label ? gate_named(gates, label) : NULL;
+    size_t looks = 0;
+    struct labels labels = {labels_of(pod), node_count(labels_of(pod)), &looks};
 
     if (label && !found)
         return refuse_missing(label, namespace_, reason);
-    if (namespace_enabled && gates.n > 0 && node_count(labels_of(pod)) > LABELS_MAX) {
+    if (namespace_enabled && gates.n > 0 && labels.n > LABELS_MAX) {
         buf_addf(reason, "the pod has more than %d labels: remove some", LABELS_MAX);
         return SELECT_REFUSED;
     }
@@ -83,8 +103,10 @@ enum selection select_gate(const struct node *pod, const char *namespace_, bool 
     for (size_t i = 0; namespace_enabled && i < gates.n; i++) {
         struct gate *gate = gates.gates[i];
 
+        if (looks > LOOKS_MAX)
+            return refuse_long(&labels, namespace_, reason);
         if ((found && strcmp(gate->name, found->name) == 0) ||
-            !selector_matches(gate->pod_selector, labels_of(pod)))
+            !selector_selects(gate->pod_selector, label_of, &labels))
             continue;
         if (found)
             return refuse_two(found, gate, label != NULL, reason);

@@ -21,10 +21,6 @@ enum selection {
 enum selection select_gate(const struct node *pod, const char *namespace_, bool namespace_enabled,
                            struct gate_list gates, struct gate **ret, struct buf *reason);
 
-/* metav1.LabelSelector: {} selects everything, NULL nothing; an operator or a form that this
- * version doesn't know selects nothing. `labels` may be NULL. */
-bool selector_matches(const json_t *selector, const struct node *labels);
-
 /* The value of label gitgate.dev/gate, or NULL. */
 const char *pod_gate_label(const struct node *pod);
 

@@ -307,6 +307,57 @@ static void more_labels_than_anybody_has_are_refused_where_selectors_count(void 
     free_fixture(&fixture);
 }
 
+#define MANY 1000
+
+/* A GitGate whose selector looks at all of 64 labels, and selects nothing. */
+static struct gate *gate_that_looks(void)
+{
+    json_auto_t *gate = load("inject/one-container", "gate.json");
+    json_t *list = json_array();
+
+    for (int i = 0; i < 64; i++)
+        json_array_append_new(
+            list, json_pack("{s:s, s:s}", "key", i < 63 ? "l0" : "none", "operator", "Exists"));
+    json_object_set_new(json_object_get(gate, "metadata"), "name", json_string("other"));
+    json_object_set_new(json_object_get(gate, "spec"), "podSelector",
+                        json_pack("{s:o}", "matchExpressions", list));
+    return gate_new(gate);
+}
+
+static void more_than_can_be_looked_at_in_time_is_refused_where_selectors_count(void **state)
+{
+    static const int labels[] = {4, 400};
+    struct gate *other = gate_that_looks(), *many[MANY];
+    json_auto_t *review = load("inject/one-container", "review.json");
+    json_t *metadata =
+        json_object_get(json_object_get(json_object_get(review, "request"), "object"), "metadata");
+    struct fixture fixture = {.random = GROUP - GROUP_MIN, .list = {many, MANY}};
+
+    (void)state;
+    assert_non_null(other);
+    for (size_t i = 0; i < MANY; i++)
+        many[i] = other;
+    for (size_t n = 0; n < 2; n++) {
+        json_object_clear(json_object_get(metadata, "labels"));
+        for (int i = 0; i < labels[n]; i++) {
+            char key[32];
+
+            snprintf(key, sizeof key, "l%d", i);
+            json_object_set_new(json_object_get(metadata, "labels"), key, json_string(""));
+        }
+        for (int enabled = 0; enabled < 2; enabled++) {
+            json_auto_t *answer =
+                ask(&fixture, enabled ? "/mutate-pod/enabled" : "/mutate-pod", review);
+            cleanup_free char *text = json_dumps(answer, 0);
+
+            assert_int_equal(allowed(answer), n == 0 || !enabled);
+            assert_int_equal(strstr(text, "too many requirements for a pod of 400 labels") != NULL,
+                             !allowed(answer));
+        }
+    }
+    gate_free(other);
+}
+
 #define CPU_MAX_S 20 /* read once they take half a second, looked up by name more than these */
 
 /* Who takes longer is ended. Returns the limit to set again. */
@@ -476,6 +527,7 @@ int main(void)
         cmocka_unit_test(a_patch_grows_with_what_is_injected_not_with_the_pod),
         cmocka_unit_test(lists_that_nobody_has_so_long_are_refused),
         cmocka_unit_test(more_labels_than_anybody_has_are_refused_where_selectors_count),
+        cmocka_unit_test(more_than_can_be_looked_at_in_time_is_refused_where_selectors_count),
         cmocka_unit_test(variables_are_read_once_however_many_there_are),
         cmocka_unit_test(strings_are_compared_with_no_secret_each),
         cmocka_unit_test(hosts_are_looked_up_however_many_there_are),
