@@ -1,10 +1,13 @@
 #include "queue.h"
 
+#include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
 #include "kube/store.h"
+#include "turns.h"
 
 /* controller-runtime's 5 ms to 1000 s span; a person who repairs something waits for at most two
  * minutes here. */
@@ -27,7 +30,8 @@ enum state { IDLE, READY, WORKING };
 /* Of a key that waits, is in work, or has failed: of the others, which are most, there is none. */
 struct item {
     struct queue *queue;
-    TAILQ_ENTRY(item) next; /* while READY, in a line */
+    TAILQ_ENTRY(item) next; /* while READY and it yields, in the line of those */
+    struct turn turn;       /* while READY and it doesn't, in its namespace's line */
     enum state state;
     bool again;        /* added while in work */
     bool yields;       /* READY: it waits in the line of these. WORKING: it is to */
@@ -51,7 +55,8 @@ struct queue {
     uv_check_t check; /* starts work from the loop, not from within queue_add */
     uv_idle_t idle;   /* keeps the loop from sleeping while the check has work */
     struct kube_store *items;
-    struct line added, yielded; /* READY, longest first */
+    struct turns *added; /* READY: a namespace's longest first, and namespaces in turn */
+    struct line yielded; /* READY, longest first */
     unsigned workers, working, ready;
     unsigned fresh; /* of those in work, how many did not yield before */
     struct counted counted;
@@ -162,7 +167,14 @@ static void no_sleep(uv_idle_t *idle)
  * just now, half of the workers with such in hand. */
 static bool goes_behind(const struct queue *queue, unsigned fresh)
 {
-    return !TAILQ_EMPTY(&queue->added) || fresh >= (queue->workers + 1) / 2;
+    return turns_first(queue->added) || fresh >= (queue->workers + 1) / 2;
+}
+
+static struct item *first_added(const struct queue *queue)
+{
+    struct turn *turn = turns_first(queue->added);
+
+    return turn ? (struct item *)((char *)turn - offsetof(struct item, turn)) : NULL;
 }
 
 /* The one whose turn it is, or NULL. */
@@ -172,7 +184,7 @@ static struct item *next_item(const struct queue *queue)
 
     if (yielded && (!goes_behind(queue, queue->fresh) || uv_hrtime() - yielded->since > YIELD_NS))
         return yielded;
-    return TAILQ_FIRST(&queue->added);
+    return first_added(queue);
 }
 
 static bool has_work(const struct queue *queue)
@@ -180,9 +192,24 @@ static bool has_work(const struct queue *queue)
     return next_item(queue) && !queue->paused && queue->working < queue->workers;
 }
 
-static struct line *line_of(const struct item *item)
+/* false: memory is short. */
+static bool enter_line(struct item *item)
 {
-    return item->yields ? &item->queue->yielded : &item->queue->added;
+    if (!item->yields)
+        return turns_wait(item->queue->added, kube_store_namespace_of(item), &item->turn) == 0;
+    TAILQ_INSERT_TAIL(&item->queue->yielded, item, next);
+    return true;
+}
+
+/* Of one that is first in it. */
+static void leave_line(struct item *item)
+{
+    struct tenant *tenant;
+
+    if (item->yields)
+        TAILQ_REMOVE(&item->queue->yielded, item, next);
+    else if (turns_next(item->queue->added, &tenant))
+        turns_end(item->queue->added, tenant); /* how many it has in work doesn't count here */
 }
 
 /* Most keys of a start are right as they are and end at once: thousands of them, were it not for
@@ -195,7 +222,7 @@ static void start_work(uv_check_t *check)
     while (has_work(queue) && uv_hrtime() < until) {
         struct item *item = next_item(queue);
 
-        TAILQ_REMOVE(line_of(item), item, next);
+        leave_line(item);
         metric_observe(queue->counted.waited, seconds_since(item->since),
                        LABELS(queue->counted.name));
         item->state = WORKING;
@@ -226,11 +253,12 @@ static void make_ready(struct item *item)
     struct queue *queue = item->queue;
 
     stop_timer(item);
+    if (!enter_line(item))
+        return; /* the watch's next event comes here again */
     item->state = READY;
     item->since = uv_hrtime();
     queue->ready++;
     metric_add(queue->counted.adds, 1, LABELS(queue->counted.name));
-    TAILQ_INSERT_TAIL(line_of(item), item, next);
     wake(queue);
 }
 
@@ -257,11 +285,11 @@ static void start_timer(struct item *item, uint64_t ms)
 /* Something new has come to what was put off. */
 static void stop_yielding(struct item *item)
 {
-    if (!item->yields)
+    if (!item->yields ||
+        turns_wait(item->queue->added, kube_store_namespace_of(item), &item->turn) < 0)
         return;
     TAILQ_REMOVE(&item->queue->yielded, item, next);
     item->yields = false;
-    TAILQ_INSERT_TAIL(&item->queue->added, item, next);
 }
 
 /* ---- The queue ---------------------------------------------------------------------------- */
@@ -274,7 +302,10 @@ struct queue *queue_new(uv_loop_t *loop, unsigned workers,
     if (!queue)
         return NULL;
     queue->items = kube_store_new(release_item);
-    if (!queue->items) {
+    queue->added = turns_new(UINT_MAX, UINT_MAX);
+    if (!queue->items || !queue->added) {
+        kube_store_free(queue->items);
+        turns_free(queue->added);
         free(queue);
         return NULL;
     }
@@ -283,7 +314,6 @@ struct queue *queue_new(uv_loop_t *loop, unsigned workers,
     queue->paused = true;
     queue->work = work;
     queue->data = data;
-    TAILQ_INIT(&queue->added);
     TAILQ_INIT(&queue->yielded);
     uv_check_init(loop, &queue->check);
     uv_idle_init(loop, &queue->idle);
@@ -304,6 +334,7 @@ void queue_free(struct queue *queue)
     if (!queue)
         return;
     kube_store_free(queue->items);
+    turns_free(queue->added);
     uv_close((uv_handle_t *)&queue->check, on_closed);
     uv_close((uv_handle_t *)&queue->idle, on_closed);
 }

@@ -1,5 +1,8 @@
 /* The work queue: one key a GitGate, each at most once in it and at most once in work.
  *
+ * Namespaces take turns, each with the key that has waited longest: who has thousands delays others
+ * by what is in work, and not by all that waits.
+ *
  * A key that is added while it is in work comes again after. Failures wait longer each time, key by
  * key: a broken gate delays no other. Of a key that is done nothing is kept. */
 #ifndef GITGATE_CONTROLLER_QUEUE_H

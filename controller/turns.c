@@ -100,14 +100,21 @@ void turns_leave(struct turns *turns, struct turn *turn)
     settle(turns, tenant);
 }
 
+struct turn *turns_first(const struct turns *turns)
+{
+    const struct tenant *tenant = TAILQ_FIRST(&turns->ring);
+
+    return tenant && turns->in_hand < turns->all ? TAILQ_FIRST(&tenant->line) : NULL;
+}
+
 struct turn *turns_next(struct turns *turns, struct tenant **ret)
 {
-    struct tenant *tenant = TAILQ_FIRST(&turns->ring);
-    struct turn *turn;
+    struct turn *turn = turns_first(turns);
+    struct tenant *tenant;
 
-    if (!tenant || turns->in_hand == turns->all)
+    if (!turn)
         return NULL;
-    turn = TAILQ_FIRST(&tenant->line);
+    tenant = turn->tenant;
     take_out(turn);
     tenant->in_hand++;
     turns->in_hand++;

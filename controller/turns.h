@@ -31,6 +31,9 @@ int turns_wait(struct turns *turns, const char *tenant, struct turn *turn);
 /* Out of the line, if it waits. */
 void turns_leave(struct turns *turns, struct turn *turn);
 
+/* The one that turns_next would give, left where it is; or NULL. */
+struct turn *turns_first(const struct turns *turns);
+
 /* The one that is to be taken in hand now, out of its line; or NULL. `ret` is what turns_end wants
  * when that work is done. */
 struct turn *turns_next(struct turns *turns, struct tenant **ret);

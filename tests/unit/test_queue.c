@@ -224,6 +224,43 @@ static void keys_that_are_added_without_end_do_not_keep_others_waiting(void **st
     assert_order("de", 11000000000u, "a+b+c+a=b=d+ec=d=");
 }
 
+/* ---- Namespaces ---------------------------------------------------------------------------- */
+
+struct worked {
+    struct queue *queue;
+    char order[32]; /* the namespace's letter, the key's */
+};
+
+static void note_work(void *data, const char *ns, const char *name)
+{
+    struct worked *worked = data;
+    size_t len = strlen(worked->order);
+
+    snprintf(worked->order + len, sizeof worked->order - len, "%s%s ", ns, name);
+    queue_done(worked->queue, ns, name, QUEUE_OK, 0);
+}
+
+static void a_namespace_with_many_keys_does_not_keep_others_waiting(void **state)
+{
+    struct worked worked = {0};
+    uv_loop_t loop;
+
+    (void)state;
+    assert_int_equal(uv_loop_init(&loop), 0);
+    worked.queue = queue_new(&loop, 1, note_work, &worked);
+    for (const char *key = "1\0002\0003\0004\0005\0"; *key; key += 2)
+        queue_add(worked.queue, "m", key);
+    queue_add(worked.queue, "a", "1");
+    queue_add(worked.queue, "a", "2");
+    queue_add(worked.queue, "z", "1");
+    queue_pause(worked.queue, false);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_string_equal(worked.order, "m1 a1 z1 m2 a2 m3 m4 m5 ");
+    queue_free(worked.queue);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +271,7 @@ int main(void)
         cmocka_unit_test(what_was_put_off_is_not_all_when_the_key_was_added_for_later),
         cmocka_unit_test(a_key_that_comes_again_anyway_does_not_yield),
         cmocka_unit_test(keys_that_are_added_without_end_do_not_keep_others_waiting),
+        cmocka_unit_test(a_namespace_with_many_keys_does_not_keep_others_waiting),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
