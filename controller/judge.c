@@ -127,12 +127,13 @@ static json_t *upstreams_json(const struct gitgate *gate, const json_t *addresse
 }
 
 /* "1/2": of the upstreams, those with credentials and an address. */
-static json_t *ready_json(const struct gitgate *gate, const json_t *addresses,
+static json_t *ready_json(const struct observed *observed, const json_t *addresses,
                           const json_t *problems)
 {
+    const struct gitgate *gate = observed->gate;
     size_t ready = 0;
 
-    for (size_t i = 0; i < gate->n_upstreams; i++)
+    for (size_t i = 0; !observed_withholds(observed) && i < gate->n_upstreams; i++)
         if (json_array_size(json_array_get(addresses, i)) && !has_problem(problems, i))
             ready++;
     return json_sprintf("%zu/%zu", ready, gate->n_upstreams);
@@ -197,6 +198,6 @@ json_t *judge(const struct observed *observed, const json_t *addresses, const js
     judge_credentials(observed, problems, &conditions.credentials_resolved);
     judge_addresses(observed, addresses, &conditions.upstreams_resolved);
     return unless_same(status_json(observed, &conditions, upstreams_json(gate, addresses),
-                                   ready_json(gate, addresses, problems), now),
+                                   ready_json(observed, addresses, problems), now),
                        observed->status);
 }
