@@ -74,6 +74,41 @@ static json_t *gate_with(const char *text)
                      "app", "agent");
 }
 
+/* Steals `object`. */
+static size_t weight_of(json_t *object)
+{
+    cleanup_buf struct buf kept = BUF_INIT(KEPT_MAX);
+    size_t weight;
+
+    assert_int_equal(keep(object, &kept), 0);
+    weight = kept_gate_weight(kept.data);
+    kept_gate_done(kept.data);
+    return weight;
+}
+
+static void usual_gitgates_take_nothing_of_their_namespaces_share(void **state)
+{
+    glob_t found;
+
+    (void)state;
+    assert_int_equal(glob("reconcile/*/in.json", 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        json_auto_t *in = json_load_file(found.gl_pathv[i], 0, NULL);
+
+        assert_int_equal(weight_of(json_deep_copy(json_object_get(in, "gitgate"))), 0);
+    }
+    globfree(&found);
+}
+
+static void a_large_gitgate_takes_its_size_of_its_namespaces_share(void **state)
+{
+    static char text[100001];
+
+    (void)state;
+    memset(text, 'x', sizeof text - 1);
+    assert_in_range(weight_of(gate_with(text)), 95000, 105000);
+}
+
 /* What looks like nothing known, and what is far larger than the window. */
 static void any_text_comes_out(void **state)
 {
@@ -165,6 +200,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_golden_gate_comes_out_as_it_went_in),
+        cmocka_unit_test(usual_gitgates_take_nothing_of_their_namespaces_share),
+        cmocka_unit_test(a_large_gitgate_takes_its_size_of_its_namespaces_share),
         cmocka_unit_test(any_text_comes_out),
         cmocka_unit_test(a_usual_gate_takes_a_fifth_of_its_text),
         cmocka_unit_test(labels_take_no_room),
