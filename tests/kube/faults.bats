@@ -99,10 +99,7 @@ descriptors() {
 
 @test "1,000 GitGates that were made while it was away" {
 	secret app-key "$(key app)" >/dev/null
-	upstream app | jq -c --arg ns "$ns" '{apiVersion: "v1", kind: "List", items: [range(1000) as $i | {
-		apiVersion: "gitgate.dev/v1alpha1", kind: "GitGate",
-		metadata: {name: "gate-\($i)", namespace: $ns}, spec: {upstreams: [.]}}]}' >"$BATS_TEST_TMPDIR/gates.json"
-	kubectl create -f "$BATS_TEST_TMPDIR/gates.json" >/dev/null
+	gates 1000 "$(upstream app)"
 	controller_start
 	before=$(descriptors)
 	kubectl -n "$ns" wait gitgates --all --for=jsonpath='{.status.conditions[?(@.type=="Ready")].status}'=True --timeout=900s >/dev/null
@@ -115,10 +112,7 @@ descriptors() {
 
 @test "what comes to GitGates while their statuses wait for others' objects is in their statuses" {
 	secret app-key "$(key app)" >/dev/null
-	upstream app | jq -c --arg ns "$ns" '{apiVersion: "v1", kind: "List", items: [range(300) as $i | {
-		apiVersion: "gitgate.dev/v1alpha1", kind: "GitGate",
-		metadata: {name: "gate-\($i)", namespace: $ns}, spec: {upstreams: [.]}}]}' >"$BATS_TEST_TMPDIR/gates.json"
-	kubectl create -f "$BATS_TEST_TMPDIR/gates.json" >/dev/null
+	gates 300 "$(upstream app)"
 	controller_start
 	kubectl -n "$ns" wait --for=create configmap/gate-10-gitgate-client --timeout=30s >/dev/null
 	# Of those whose objects are there already: one asks for what isn't there, one loses an object, one is another GitGate of its name.

@@ -136,6 +136,15 @@ heavy() {
 		kubectl -n "$ns" create --validate=false -f - >/dev/null
 }
 
+# gates COUNT UPSTREAM... : creates gate-0, gate-1 ... in $ns at once
+gates() {
+	printf '%s\n' "${@:2}" | jq -s --argjson count "$1" --arg ns "$ns" '. as $upstreams | {
+		apiVersion: "v1", kind: "List", items: [range($count) as $i | {
+		apiVersion: "gitgate.dev/v1alpha1", kind: "GitGate",
+		metadata: {name: "gate-\($i)", namespace: $ns}, spec: {$upstreams}}]}' |
+		kubectl create -f - >/dev/null
+}
+
 # condition GATE TYPE STATUS [REASON] : waits for it
 condition() {
 	kubectl -n "$ns" wait "gitgate/$1" --timeout=60s \

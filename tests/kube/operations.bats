@@ -155,9 +155,7 @@ metric() {
 # those that are in work at a time.
 @test "of forty gates that come at once each is written once, objects first, and their common Secret is not read forty times" {
 	secret app-key "$(key app)" >/dev/null
-	upstream app | jq -c --arg ns "$ns" '{apiVersion: "v1", kind: "List", items: [range(40) as $i | {
-		apiVersion: "gitgate.dev/v1alpha1", kind: "GitGate",
-		metadata: {name: "gate-\($i)", namespace: $ns}, spec: {upstreams: [.]}}]}' | kubectl create -f - >/dev/null
+	gates 40 "$(upstream app)"
 	reads=$(secret_reads)
 	controller_start --health-addr 127.0.0.1:0
 	port=$(grep -o '"health_port":[0-9]*' "$log" | cut -d: -f2)
