@@ -150,10 +150,13 @@ breaks() {
 	set_fault hold /configmaps
 	kubectl -n "$ns" create configmap late-gitgate-hooks --from-literal=mine=yes >/dev/null
 	gate late "$(upstream app)"
-	# It is seen to be there by the refusal alone, and nothing is said of it before the watch tells whose it is.
-	kubectl -n "$ns" wait --for=create configmap/late-gitgate-client --timeout=30s >/dev/null
+	# It is seen to be there by the refusal alone, and nothing is said of it before the watch tells whose it is; nor is anything made that
+	# comes after: the credentials would be for whoever wrote the hooks.
+	logged '"gitgate":"late","writes":2'
+	[ "$(kubectl -n "$ns" get networkpolicies,configmaps,secrets -l app.kubernetes.io/managed-by=gitgate -o name | grep -c late)" = 2 ]
 	set_fault none
 	condition late Rendered False NameCollision
+	[ "$(kubectl -n "$ns" get secret late-gitgate-creds -o json --ignore-not-found | jq '.data | length')" = "" ]
 	kubectl -n "$ns" get configmap late-gitgate-hooks -o json | jq -e '.data == {mine: "yes"} and (.metadata | has("ownerReferences") | not)'
 	kubectl -n "$ns" delete configmap late-gitgate-hooks >/dev/null
 	condition late Ready True
