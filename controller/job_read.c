@@ -178,8 +178,7 @@ static bool take_from_another(struct job *job, struct source *source)
     return false;
 }
 
-/* Most gates have few. What the watch doesn't know is not asked for: it tells
- * when it appears. */
+/* Most gates have few. What the watch doesn't know is not asked for: it tells when it appears. */
 static void read_next(struct job *job)
 {
     struct source *list = job->sources.list;

@@ -422,6 +422,8 @@ void queue_done(struct queue *queue, const char *ns, const char *name, enum queu
     if (item->later_ms && result == QUEUE_OK && (!delay || item->later_ms < delay))
         delay = item->later_ms;
     item->later_ms = 0;
+    if (delay) /* there is more to do than what was put off */
+        item->untouched = false;
     if (item->again && result == QUEUE_FAILED && delay > AGAIN_AFTER_FAILURE_MS)
         delay = AGAIN_AFTER_FAILURE_MS;
     if (item->again && result == QUEUE_OK) {

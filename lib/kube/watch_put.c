@@ -27,7 +27,8 @@ static bool has_room(struct kube_watch *watch, const struct object_key *key, con
 {
     struct share *share = kube_store_get(watch->shares, "", key->ns);
     const void *earlier = kube_store_get(watch->store, key->ns, key->name);
-    size_t others = share ? share->weight - weight_of(watch, earlier) : 0;
+    size_t its = weight_of(watch, earlier);
+    size_t others = share && share->weight > its ? share->weight - its : 0;
 
     return !watch->spec.weight || others + weight_of(watch, value) <= watch->spec.namespace_max;
 }

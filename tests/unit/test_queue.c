@@ -140,6 +140,7 @@ struct turns_taken {
     struct queue *queue;
     const char *added;  /* keys, in the first turn of "c"; a capital one: for later */
     uint64_t passes_ns; /* then */
+    char comes_again;   /* the key that asks for that, after a while, when it yields */
     char order[32];
     size_t len;
 };
@@ -159,6 +160,7 @@ static void add_keys(const struct turns_taken *taken, const char *ns)
 static void yield_if_others_wait(void *data, const char *ns, const char *name)
 {
     struct turns_taken *taken = data;
+    uint64_t again_ms = 0;
 
     if (*name == 'c' && !strchr(taken->order, 'c')) {
         passed_ns += taken->passes_ns;
@@ -168,15 +170,16 @@ static void yield_if_others_wait(void *data, const char *ns, const char *name)
     taken->order[taken->len++] = *name;
     if (queue_resumes(taken->queue, ns, name))
         taken->order[taken->len++] = '=';
-    if (queue_yield(taken->queue, ns, name))
+    if (queue_yield(taken->queue, ns, name)) {
         taken->order[taken->len++] = '+';
-    queue_done(taken->queue, ns, name, QUEUE_OK, 0);
+        again_ms = *name == taken->comes_again ? 1000 : 0;
+    }
+    queue_done(taken->queue, ns, name, QUEUE_OK, again_ms);
 }
 
 /* Of the keys a, b and c, one at a time. */
-static void assert_order(const char *added, uint64_t passes_ns, const char *order)
+static void assert_turns(struct turns_taken taken, const char *order)
 {
-    struct turns_taken taken = {.added = added, .passes_ns = passes_ns};
     uv_loop_t loop;
 
     assert_int_equal(uv_loop_init(&loop), 0);
@@ -191,6 +194,11 @@ static void assert_order(const char *added, uint64_t passes_ns, const char *orde
     queue_free(taken.queue);
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&loop), 0);
+}
+
+static void assert_order(const char *added, uint64_t passes_ns, const char *order)
+{
+    assert_turns((struct turns_taken){.added = added, .passes_ns = passes_ns}, order);
 }
 
 static void what_keys_put_off_comes_after_those_that_wait(void **state)
@@ -210,6 +218,12 @@ static void what_was_put_off_is_not_all_when_the_key_was_added_for_later(void **
 {
     (void)state;
     assert_order("B", 0, "a+b+ca=b");
+}
+
+static void what_was_put_off_is_not_all_when_the_key_asked_to_come_again(void **state)
+{
+    (void)state;
+    assert_turns((struct turns_taken){.added = "", .comes_again = 'a'}, "a+b+cab=");
 }
 
 static void a_key_that_comes_again_anyway_does_not_yield(void **state)
@@ -269,6 +283,7 @@ int main(void)
         cmocka_unit_test(what_keys_put_off_comes_after_those_that_wait),
         cmocka_unit_test(what_is_added_to_a_key_that_yielded_is_not_put_off),
         cmocka_unit_test(what_was_put_off_is_not_all_when_the_key_was_added_for_later),
+        cmocka_unit_test(what_was_put_off_is_not_all_when_the_key_asked_to_come_again),
         cmocka_unit_test(a_key_that_comes_again_anyway_does_not_yield),
         cmocka_unit_test(keys_that_are_added_without_end_do_not_keep_others_waiting),
         cmocka_unit_test(a_namespace_with_many_keys_does_not_keep_others_waiting),
