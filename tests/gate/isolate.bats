@@ -60,6 +60,11 @@ teardown_file() {
     rm -rf "$BED"
 }
 
+# unisolate : the pod without the split, whether it had one or not
+unisolate() {
+    ip netns exec "$pod" nft 'add table inet gitgate; delete table inet gitgate'
+}
+
 # isolate JQ-PATCH : the split for a GitGate with this network
 isolate() {
     jq -n '{apiVersion: "gitgate.dev/v1alpha1", kind: "GitGate", metadata: {name: "gate"}, spec: {upstreams: [
@@ -78,7 +83,7 @@ reaches() {
 }
 
 @test "before the split everybody reaches everything" {
-    ip netns exec "$pod" nft delete table inet gitgate 2>/dev/null || true
+    unisolate
     for address in 10.8.0.1 10.9.0.1 169.254.169.254 100.100.100.200 168.63.129.16 '[fd08::1]' '[fd00:ec2::254]' '[64:ff9b::a9fe:a9fe]'; do
         reaches $agent "$address" 443
     done
@@ -226,7 +231,7 @@ agent.sendto(sys.argv[1].encode() + b"\n", ("fd08::1", 5001))' "$1"
     ip netns exec "$world" socat -u UDP6-RECV:5001 "OPEN:$BED/received,creat,append" 3>&- &
     echo $! >>"$BED/pids"
     timeout 20 bash -c 'until ip netns exec "$0" ss -Hlun "sport = :5001" | grep -q .; do sleep 0.05; done' "$world"
-    ip netns exec "$pod" nft delete table inet gitgate 2>/dev/null || true
+    unisolate
     replies openly
     received openly
     isolate .
@@ -296,7 +301,7 @@ forwarding() {
     echo $! >>"$BED/pids"
     timeout 20 bash -c 'until ip netns exec "$0" ss -Hlun "sport = :5000" | grep -q .; do sleep 0.05; done' "$world"
     forwarding 1
-    ip netns exec "$pod" nft delete table inet gitgate 2>/dev/null || true
+    unisolate
     around before
     received before
     isolate .
