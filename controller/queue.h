@@ -52,8 +52,8 @@ void queue_add_later(struct queue *queue, const char *ns, const char *name, uint
  * again anyway, for more than what is left. */
 bool queue_yield(struct queue *queue, const char *ns, const char *name);
 
-/* In work: whether it yielded in its turn before, which asked for nothing else (`again_ms`), and was
- * not added since. Then what was put off is all there is to do, and is still right. */
+/* In work: whether it yielded in its turn before, which asked for nothing else (`again_ms`), and
+ * was not added since. Then what was put off is all there is to do, and is still right. */
 bool queue_resumes(const struct queue *queue, const char *ns, const char *name);
 
 /* `again_ms`: come again after so long at the latest (0: not by itself). Strings that `work` was
