@@ -15,6 +15,7 @@
 #include "git.h"
 #include "lock.h"
 #include "mirror/backup.h"
+#include "mirror/presence.h"
 #include "mirror/source.h"
 #include "pktline.h"
 #include "policy.h"
@@ -443,8 +444,13 @@ static int forward(struct forward *f, struct error *err)
                             .push = &f->push,
                             .force = f->upstream->push.allow_force};
     cleanup_close int lock = -1;
-    int r = lock_take(f->repo, LOCK_TIMEOUT_MS, &lock, err);
+    int r = presence_agreed(&f->gate)
+                ? 0
+                : error_set(err, -EACCES,
+                            "the gate has not scanned this push: its pre-receive hook is missing");
 
+    if (r == 0)
+        r = lock_take(f->repo, LOCK_TIMEOUT_MS, &lock, err);
     /* It may have been waited for: where the push goes to is what it was scanned for, and whoever
      * closed the upstream meanwhile meant this push, too. */
     if (r == 0)

@@ -9,6 +9,7 @@
 
 #define PRESENCE_FILE ".presence" /* beside the repositories */
 #define POLL_NS 20000000          /* there is no lock of this kind with a time-out */
+#define AGREED (PRESENCE_NOTE_MAX + 1)
 
 int presence_open(const char *repos_dir, struct error *err)
 {
@@ -42,19 +43,40 @@ int presence_join(const struct gate *gate, const struct upstream *upstream, stru
     return 0;
 }
 
-int presence_note(const struct gate *gate, uint64_t number, struct error *err)
+/* What the connection keeps, or 0. */
+static uint64_t kept(const struct gate *gate)
 {
-    if (gate->presence >= 0 && lseek(gate->presence, (off_t)number, SEEK_SET) < 0)
+    off_t at = gate->presence >= 0 ? lseek(gate->presence, 0, SEEK_CUR) : -1;
+
+    return at > 0 ? (uint64_t)at : 0;
+}
+
+static int keep(const struct gate *gate, uint64_t what, struct error *err)
+{
+    if (gate->presence >= 0 && lseek(gate->presence, (off_t)what, SEEK_SET) < 0)
         return error_errno(err, -errno, "the gate can't lock its repository");
     return 0;
 }
 
+int presence_note(const struct gate *gate, uint64_t number, struct error *err)
+{
+    return keep(gate, number, err);
+}
+
 bool presence_noted(const struct gate *gate, uint64_t *number)
 {
-    off_t at = gate->presence >= 0 ? lseek(gate->presence, 0, SEEK_CUR) : -1;
-
-    *number = at > 0 ? (uint64_t)at : 0;
+    *number = kept(gate) & PRESENCE_NOTE_MAX;
     return gate->presence >= 0;
+}
+
+int presence_agree(const struct gate *gate, struct error *err)
+{
+    return keep(gate, kept(gate) | AGREED, err);
+}
+
+bool presence_agreed(const struct gate *gate)
+{
+    return gate->presence < 0 || (kept(gate) & AGREED);
 }
 
 bool presence_none(int fd, const char *name, uint64_t timeout_ms)

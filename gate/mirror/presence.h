@@ -23,9 +23,15 @@ int presence_join(const struct gate *gate, const struct upstream *upstream, stru
 /* A number that the connection keeps, for all of its hooks to read: 1 to PRESENCE_NOTE_MAX (it lies
  * in the description, as the offset in the lock's file, and file systems bound that). Nothing, and
  * false, for a hook that was started by hand. */
-#define PRESENCE_NOTE_MAX ((uint64_t)1 << 40)
+#define PRESENCE_NOTE_MAX (((uint64_t)1 << 40) - 1)
 int presence_note(const struct gate *gate, uint64_t number, struct error *err);
 bool presence_noted(const struct gate *gate, uint64_t *number);
+
+/* The scan lets the connection's push through; it has one. git itself does not see to that: a hook
+ * which it can't look at, for whatever reason, counts for one that agrees (run-command.c,
+ * find_hook). For a hook that was started by hand it always has. */
+int presence_agree(const struct gate *gate, struct error *err);
+bool presence_agreed(const struct gate *gate);
 
 /* True when no connection is at work in the repository of the upstream `name`, and none can be
  * while the repository's lock and `fd` are held. Waits at most `timeout_ms`. */

@@ -15,6 +15,7 @@
 #include "gate.h"
 #include "git.h"
 #include "lock.h"
+#include "mirror/presence.h"
 #include "mirror/source.h"
 #include "policy.h"
 #include "repo.h"
@@ -410,6 +411,8 @@ int verb_scan(int argc, char **argv)
     r = nothing_to_scan(&s) ? 0 : scan_content(&s, &err);
     if (r <= 0 && is_stale(&s))
         return 1;
+    if (r == 0)
+        r = presence_agree(&s.gate, &err);
     if (r < 0)
         return fail(&s, &err);
     if (r == 0)

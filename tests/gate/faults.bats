@@ -121,6 +121,22 @@ refused() {
     git ls-remote "$(gate_url app.git)" >/dev/null
 }
 
+# git takes a hook that it can't look at for one that agrees.
+@test "a hook that git can't see lets no push through" {
+    clone app "$work"
+    commit "$work" unseen >/dev/null
+    for hook in access-hook pre-receive proc-receive; do
+        chmod -x "$BED/state/config/$hook"
+        run git -C "$work" push origin HEAD:refs/heads/unseen
+        chmod +x "$BED/state/config/$hook"
+        echo "$hook: $output"
+        [ "$status" -ne 0 ]
+        [ $hook != pre-receive ] || [[ $output == *"has not scanned this push"* ]]
+        agree app refs/heads/unseen ""
+    done
+    git -C "$work" push -q origin HEAD:refs/heads/unseen
+}
+
 @test "an upstream that is taken out is no longer served" {
     cp "$BED/state/config/gate.json" "$BATS_TEST_TMPDIR/keep"
     jq 'del(.spec.upstreams[0])' "$BATS_TEST_TMPDIR/keep" >"$BED/state/config/gate.json"
