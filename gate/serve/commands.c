@@ -14,6 +14,15 @@ static bool is_delimiter(const char *data)
            data[DIGITS - 1] <= '3';
 }
 
+/* In the place of the commands; its own lines are packets like theirs. */
+static bool is_certificate(const struct pkt *pkt)
+{
+    static const char word[] = "push-cert";
+    size_t len = strnlen(pkt->data, pkt->len); /* what the client can do stands behind a NUL */
+
+    return len == sizeof word - 1 && memcmp(pkt->data, word, len) == 0;
+}
+
 ssize_t commands_take(struct commands *commands, const char *data, size_t len)
 {
     size_t done = 0;
@@ -32,6 +41,10 @@ ssize_t commands_take(struct commands *commands, const char *data, size_t len)
             return -EPROTO;
         if (pkt.kind == PKT_INVALID)
             used = DIGITS;
+        if (pkt.kind != PKT_DATA)
+            commands->listed = true;
+        else if (!commands->listed && is_certificate(&pkt))
+            return -EPROTO;
         done += used;
         commands->bytes += used;
         if (commands->bytes > COMMANDS_BYTES_MAX)

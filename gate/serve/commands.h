@@ -25,11 +25,13 @@
 
 struct commands {
     size_t bytes; /* of packets so far */
+    bool listed;  /* commands: what comes next are push options */
     bool pack;    /* all there were: what comes next is the pack */
 };
 
 /* How many bytes of `data` are whole packets. -E2BIG past COMMANDS_BYTES_MAX, -EPROTO when what
- * comes is neither a packet nor a pack. */
+ * comes is neither a packet nor a pack, or a push certificate: receive-pack takes those unasked,
+ * has gpg look at them, and keeps each among the repository's objects, before it asks a hook. */
 ssize_t commands_take(struct commands *commands, const char *data, size_t len);
 
 /* How many objects a pack is said to have by its header: it is read to be so many, and no more. */

@@ -9,6 +9,10 @@ setup_file() {
     start_bed
     new_upstream app
     write_gitgate app -- '.spec.upstreams[].push |= {allowForce: true, allowDelete: true, options: ["ci.skip"]}'
+    mkdir "$BED/gpg"
+    printf '#!/bin/sh\ntouch "%s/gpg/started"\n' "$BED" >"$BED/gpg/gpg"
+    chmod 755 "$BED/gpg/gpg"
+    export GATE_PATH=$BED/gpg:$PATH
     start_gate
 }
 
@@ -44,6 +48,28 @@ pack_of() {
 }
 
 zero=0000000000000000000000000000000000000000
+
+object_files() {
+    find "$BED/state/git/app.git/objects" -type f | wc -l
+}
+
+# receive-pack takes it unasked, writes it beside the repository's objects and starts gpg, all before a hook is asked.
+@test "a push certificate that nobody asked for is kept nowhere, and read by no gpg" {
+    git pack-objects -q --stdout </dev/null >"$BATS_TEST_TMPDIR/pack"
+    main=$(git rev-parse origin/main)
+    before=$(object_files)
+    run send "$BATS_TEST_TMPDIR/pack" push-cert "certificate version 0.1
+" "pusher agent@example.com 1 +0000
+" "
+" "$zero $main refs/heads/certified
+" "-----BEGIN PGP SIGNATURE-----
+" "push-cert-end
+"
+    echo "$output"
+    [ ! -e "$BED/gpg/started" ]
+    [ "$(object_files)" = "$before" ]
+    agree app refs/heads/certified ""
+}
 
 @test "nothing is known for being what a client calls a ref's old value" {
     clean=$(commit . clean)

@@ -44,6 +44,20 @@ static void what_is_no_packet_is_refused(void **state)
         assert_int_equal(commands_take(&commands, strange[i], strlen(strange[i])), -EPROTO);
 }
 
+static void a_certificate_is_refused_in_place_of_commands(void **state)
+{
+    static const char *const certificates[] = {"000dpush-cert", "000epush-cert\n",
+                                               "0012push-cert\0abcd"};
+    static const size_t lengths[] = {13, 14, 18};
+    struct commands commands = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+        assert_int_equal(commands_take(&commands, certificates[i], lengths[i]), -EPROTO);
+    assert_int_equal(commands_take(&commands, "000epush-certs", 14), 14);
+    assert_int_equal(commands_take(&commands, "0000000dpush-cert", 17), 17); /* a push option */
+}
+
 static void more_than_the_cap_is_refused(void **state)
 {
     static char packet[COMMANDS_CHUNK];
@@ -72,6 +86,7 @@ int main(void)
         cmocka_unit_test(whole_packets_are_handed_on),
         cmocka_unit_test(what_git_takes_as_an_end_is_counted_on),
         cmocka_unit_test(what_is_no_packet_is_refused),
+        cmocka_unit_test(a_certificate_is_refused_in_place_of_commands),
         cmocka_unit_test(the_objects_of_a_pack_are_in_its_header),
         cmocka_unit_test(more_than_the_cap_is_refused),
     };
