@@ -10,9 +10,6 @@
  * once; then each policy is written once and not twice. */
 #define RESOLVE_WAIT_MS 1000u
 
-/* Until a source is read again of which something came that is no object. */
-#define READ_AGAIN_MS 300000u
-
 /* ---- Life --------------------------------------------------------------------------------- */
 
 static void job_free(struct job *job)
@@ -96,11 +93,7 @@ void job_out_of_memory(struct job *job)
 
 void job_finish(struct job *job)
 {
-    uint64_t again_ms = job->unsure ? READ_AGAIN_MS : 0;
-
-    if (job->recount_ms)
-        again_ms = job->recount_ms;
-    job_end(job, job->again ? QUEUE_FAILED : QUEUE_OK, again_ms);
+    job_end(job, job->again || job->unsure ? QUEUE_FAILED : QUEUE_OK, job->recount_ms);
 }
 
 void job_look_again(struct job *job)

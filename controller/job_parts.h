@@ -32,7 +32,7 @@ struct job {
     bool read;                     /* all are */
     json_t *secrets, *config_maps; /* see struct render_sources */
     json_t *made;                  /* likewise */
-    bool unsure;                   /* an answer was no object: perhaps the next one is */
+    bool unsure;                   /* one can't be read, and may be soon, as it is */
 
     struct digest made_from;
     json_t *creds_problems;  /* that are known of it */
@@ -92,6 +92,10 @@ void job_read(struct job *job);
 
 /* The plan's steps, one after the other, and on to job_conclude. */
 void job_write(struct job *job);
+
+/* Why the API server did not do it, for a status: what it said itself may quote what it was sent or
+ * has. `text` has MESSAGE_MAX. */
+void job_describe_refusal(const struct kube_response *response, char *text);
 
 /* `ret` is empty when the answer can't be read. */
 void job_read_answer(const struct kube_response *response, struct document *ret);

@@ -13,6 +13,9 @@
 #define NO_OBJECT "the API server's answer for it is no object; delete it and make it anew"
 _Static_assert(KUBE_RESPONSE_MAX == 4u << 20, "TOO_LARGE says so");
 
+/* So often in a row a refusal passes for one that is over soon: some six seconds. */
+#define TRIES_UNTOLD 7
+
 static void read_next(struct job *job);
 
 static json_t *read_into(const struct job *job, const struct source *source)
@@ -34,6 +37,22 @@ static int take_unreadable(struct job *job, const struct source *source, const c
     return json_object_set_new(read_into(job, source), source->name, json_string(why));
 }
 
+/* Nor is it known by its version then: what is made without it isn't what will be made with it. */
+static int take_unread(struct job *job, struct source *source, const char *why)
+{
+    job->unsure = true;
+    source->version = 0;
+    return take_unreadable(job, source, why);
+}
+
+/* For longer than a moment, so perhaps for good: a right that was taken away, an encryption at rest
+ * whose key is gone. */
+static bool is_refused(const struct job *job, const struct kube_response *response)
+{
+    return response->status && response->err.code && response->err.code != -ENOENT &&
+           queue_failures(job->controller->queue, job->ns, job->name) >= TRIES_UNTOLD;
+}
+
 /* 0 or -ENOMEM. */
 static int take_source(struct job *job, struct source *source, const struct kube_response *response)
 {
@@ -44,13 +63,9 @@ static int take_source(struct job *job, struct source *source, const struct kube
     source->there = response->status != 404;
     if (!source->there)
         return 0;
-    if (response->err.code == -E2BIG)
-        return take_unreadable(job, source, TOO_LARGE);
     r = object_read(response->body, response->len, &object, NULL);
-    if (r == -EBADMSG) {
-        job->unsure = true;
-        return take_unreadable(job, source, NO_OBJECT);
-    }
+    if (r == -EBADMSG)
+        return take_unread(job, source, NO_OBJECT);
     if (r < 0 || json_object_set(read_into(job, source), source->name, object) < 0)
         return -ENOMEM;
     metadata = json_object_get(object, "metadata");
@@ -60,14 +75,31 @@ static int take_source(struct job *job, struct source *source, const struct kube
     return 0;
 }
 
+/* 0; -ENOMEM; -EAGAIN: it was not read, and nothing is to be said of that yet. */
+static int take_answer(struct job *job, struct source *source, const struct kube_response *response)
+{
+    char why[MESSAGE_MAX];
+
+    if (response->err.code == 0 || response->err.code == -ENOENT)
+        return take_source(job, source, response);
+    if (response->err.code == -E2BIG)
+        return take_unreadable(job, source, TOO_LARGE);
+    if (!is_refused(job, response))
+        return -EAGAIN;
+    job_describe_refusal(response, why);
+    return take_unread(job, source, why);
+}
+
 static void on_source(void *data, const struct kube_response *response)
 {
     struct job *job = data;
+    int r;
 
     job->request = NULL;
-    if (response->err.code && response->err.code != -ENOENT && response->err.code != -E2BIG) {
+    r = take_answer(job, &job->sources.list[job->source], response);
+    if (r == -EAGAIN) {
         job_fail(job, NOT_READ, response->err.msg);
-    } else if (take_source(job, &job->sources.list[job->source], response) < 0) {
+    } else if (r < 0) {
         job_out_of_memory(job);
     } else {
         job->source++;
@@ -92,8 +124,8 @@ static bool is_version(const json_t *object, uint64_t version)
            version;
 }
 
-/* Of the version that was found to be nobody else's, and of no other; of one that can't be read
- * nothing stays. */
+/* Of the version that was found to be nobody else's, and of no other. Of one that is larger than
+ * any nothing stays; one that the API server doesn't give stays as it is. */
 static void on_made(void *data, const struct kube_response *response)
 {
     struct job *job = data;
@@ -104,7 +136,10 @@ static void on_made(void *data, const struct kube_response *response)
     job->request = NULL;
     if (r == 0)
         r = object_read(response->body, response->len, &object, NULL);
-    if (response->err.code && r != -E2BIG) {
+    if (is_refused(job, response)) {
+        job->made = json_null();
+        plan(job);
+    } else if (response->err.code && r != -E2BIG) {
         job_fail(job, NOT_READ, response->err.msg);
     } else if (r == -ENOMEM) {
         job_out_of_memory(job);

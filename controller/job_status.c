@@ -61,7 +61,7 @@ static void write_status(struct job *job)
  * told of besides is told at once. */
 static bool put_off(struct job *job)
 {
-    bool may = job->writes && !job->failed && !json_array_size(job->news);
+    bool may = job->writes && !job->failed && !job->unsure && !json_array_size(job->news);
 
     if (!may || !queue_yield(job->controller->queue, job->ns, job->name))
         return false;

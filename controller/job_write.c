@@ -13,6 +13,12 @@ void job_read_answer(const struct kube_response *response, struct document *ret)
     object_parse(response->body, response->len, ret, NULL);
 }
 
+void job_describe_refusal(const struct kube_response *response, char *text)
+{
+    snprintf(text, MESSAGE_MAX, "refused by the API server: %s (HTTP %d)",
+             *response->reason ? response->reason : "no reason given", response->status);
+}
+
 /* ---- Steps -------------------------------------------------------------------------------- */
 
 static void on_step(void *data, const struct kube_response *response);
@@ -24,11 +30,9 @@ static void note_failure(struct job *job, const struct step *step,
     json_t *fields = job_fields(job);
     const struct kube_resource *resource = owned_types[step->which].resource;
 
-    /* The API server's words may quote what it was sent. */
     char text[MESSAGE_MAX];
     if (resource == &kube_secrets && response->status)
-        snprintf(text, sizeof text, "refused by the API server: %s (HTTP %d)",
-                 *response->reason ? response->reason : "no reason given", response->status);
+        job_describe_refusal(response, text);
     else
         snprintf(text, sizeof text, "%s", response->err.msg);
     json_object_set_new(fields, "kind", json_string(resource->kind));

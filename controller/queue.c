@@ -390,6 +390,13 @@ bool queue_resumes(const struct queue *queue, const char *ns, const char *name)
     return item && item->yielded && item->untouched;
 }
 
+unsigned queue_failures(const struct queue *queue, const char *ns, const char *name)
+{
+    const struct item *item = kube_store_get(queue->items, ns, name);
+
+    return item ? item->failures : 0;
+}
+
 static uint64_t backoff(struct item *item)
 {
     uint64_t delay = BACKOFF_MIN_MS;

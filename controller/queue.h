@@ -56,6 +56,9 @@ bool queue_yield(struct queue *queue, const char *ns, const char *name);
  * was not added since. Then what was put off is all there is to do, and is still right. */
 bool queue_resumes(const struct queue *queue, const char *ns, const char *name);
 
+/* In work: how often in a row it failed before. */
+unsigned queue_failures(const struct queue *queue, const char *ns, const char *name);
+
 /* `again_ms`: come again after so long at the latest (0: not by itself). Strings that `work` was
  * given are not good any more after it. */
 void queue_done(struct queue *queue, const char *ns, const char *name, enum queue_result result,

@@ -224,10 +224,16 @@ static bool known_to_be_right(const struct observed *observed)
            observed_held(observed, "CredentialsResolved");
 }
 
-static bool must_write_creds(const struct observed *observed)
+static bool creds_are_right(const struct observed *observed)
 {
     return !observed_collides(observed, OWNED_CREDS) &&
-           !observed_is_right(observed, OWNED_CREDS, &observed->made_from);
+           observed_is_right(observed, OWNED_CREDS, &observed->made_from);
+}
+
+static bool must_write_creds(const struct observed *observed)
+{
+    return !observed_collides(observed, OWNED_CREDS) && !creds_are_right(observed) &&
+           !(observed->sources && json_is_null(observed->sources->made));
 }
 
 static int plan_no_creds(const struct observed *observed, struct plan *plan)
@@ -265,7 +271,7 @@ static int plan_creds(const struct observed *observed, struct plan *plan, json_t
         *known = json_incref((json_t *)observed->creds_problems);
         return plan_no_creds(observed, plan);
     }
-    plan->right[OWNED_CREDS] = !write && !observed_collides(observed, OWNED_CREDS);
+    plan->right[OWNED_CREDS] = creds_are_right(observed);
     if (!write && (observed->creds_known || known_to_be_right(observed))) {
         *known = json_incref((json_t *)observed->creds_problems);
         return 0;

@@ -45,6 +45,8 @@ __attribute__((format(printf, 3, 4))) static void complain(struct creds *c, cons
 
 /* ---- a source that can't be read ---- */
 
+#define ALL_STAYS "nothing in the gate's credentials changes until it can"
+
 /* The file that was made of it before stays. Whether there is one. */
 static bool keep_file(struct creds *c, const char *suffix)
 {
@@ -58,12 +60,19 @@ static bool keep_file(struct creds *c, const char *suffix)
     return json_is_string(value);
 }
 
+static const char *what_stays(const struct creds *c, bool kept)
+{
+    if (json_is_null(c->sources->made))
+        return ALL_STAYS;
+    return kept ? "the gate goes on with what was made of it before"
+                : "the gate refuses to fetch and push until it can";
+}
+
 static void complain_unreadable(struct creds *c, const char *field, const char *what,
                                 const json_t *why, bool kept)
 {
     complain(c, field, "%s can't be read: %s; %s", what, json_string_value(why),
-             kept ? "the gate goes on with what was made of it before"
-                  : "the gate refuses to fetch and push until it can");
+             what_stays(c, kept));
 }
 
 /* ---- reading the source Secret ---- */
@@ -346,9 +355,10 @@ static void add_scan_config(struct creds *c)
     struct error err = ERROR_INIT;
 
     if (json_is_string(map))
-        problems_add(c->problems, SCAN_FIELD ".name",
-                     "ConfigMap \"%s\" can't be read: %s; the gate refuses every push until it can",
-                     scan->config_map, json_string_value(map));
+        problems_add(c->problems, SCAN_FIELD ".name", "ConfigMap \"%s\" can't be read: %s; %s",
+                     scan->config_map, json_string_value(map),
+                     json_is_null(c->sources->made) ? ALL_STAYS
+                                                    : "the gate refuses every push until it can");
     else if (!json_is_object(map))
         problems_add(c->problems, SCAN_FIELD ".name", "ConfigMap \"%s\" does not exist",
                      scan->config_map);

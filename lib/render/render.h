@@ -27,7 +27,8 @@ struct render_version render_version(const struct gitgate *gate);
 struct render_sources {
     json_t *secrets;     /* object: name -> Secret */
     json_t *config_maps; /* object: name -> ConfigMap */
-    json_t *made;        /* data of the Secret that was made of the same spec before; NULL: none */
+    json_t *made;        /* data of the Secret that was made of the same spec before; NULL: none;
+                            null: it isn't known, and the Secret is left as it is */
 };
 
 /* Secret <gate>-gitgate-creds with, per upstream, `<name>-key` and `<name>-known_hosts` (ssh), or

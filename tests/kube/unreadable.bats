@@ -212,3 +212,59 @@ same_as() { made "$1" | cmp -s - "$2"; }
 	controller_stop
 }
 gone() { kubectl -n "$ns" delete configmaps,secrets,networkpolicies -l gitgate.dev/gate=agents >/dev/null; [ -z "$(children agents)" ]; }
+
+# may_read NAME... : of the Secrets, the controller may read these from now on
+may_read() {
+	local role=$BATS_TEST_TMPDIR/role.json
+	[ -e "$role" ] || kubectl get clusterrole gitgate-controller -o json >"$role"
+	jq 'del(.metadata.resourceVersion) | .rules |= map(if .resources != ["configmaps", "secrets"] then . else
+			.resources = ["configmaps"], .resources = ["secrets"] end) |
+		(.rules[] | select(.resources == ["secrets"]).verbs) -= ["get"] |
+		.rules += [{apiGroups: [""], resources: ["secrets"], verbs: ["get"], resourceNames: $ARGS.positional}]' \
+		"$role" --args "$@" | kubectl replace -f - >/dev/null
+}
+may_not_read() {
+	! kubectl -n "$ns" auth can-i get "secret/$1" --quiet --as system:serviceaccount:gitgate-system:gitgate-controller
+}
+may_read_all() { kubectl apply --server-side --force-conflicts -f "$GITGATE_SOURCE/manifests/rbac.yaml" >/dev/null; }
+
+# new_key NAME : gives the Secret NAME-key another, $BATS_TEST_TMPDIR/NAME; what it had is $BATS_TEST_TMPDIR/NAME.old
+new_key() {
+	cp "$BATS_TEST_TMPDIR/$1" "$BATS_TEST_TMPDIR/$1.old"
+	secret "$1-key" "$(key "$1")" >/dev/null
+}
+
+@test "a Secret that the controller may not read any more: the condition says so, what was made stays, the rest goes on, and its new key comes with the right" {
+	secret app-key "$(key app)" >/dev/null
+	secret lib-key "$(key lib)" >/dev/null
+	gate agents "$(upstream app)" "$(upstream lib)"
+	controller_start
+	condition agents Ready True
+
+	may_read lib-key agents-gitgate-creds
+	wait_for 30 may_not_read app-key
+	new_key app
+	condition agents Ready False SourceUnreadable
+	says 'Secret "app-key" can'"'"'t be read: refused by the API server: Forbidden (HTTP 403); the gate goes on with'
+	new_key lib
+	holds_file lib-key "$BATS_TEST_TMPDIR/lib"
+	made app-key | diff - "$BATS_TEST_TMPDIR/app.old"
+	gate fresh "$(upstream app)"
+	condition fresh Ready False SourceUnreadable
+	kubectl -n "$ns" get networkpolicy fresh-gitgate-egress >/dev/null
+
+	may_read none
+	wait_for 30 may_not_read lib-key
+	new_key lib
+	wait_for 60 says 'nothing in the gate'"'"'s credentials changes until it can'
+	made app-key | diff - "$BATS_TEST_TMPDIR/app.old"
+	made lib-key | diff - "$BATS_TEST_TMPDIR/lib.old"
+
+	may_read_all
+	condition agents Ready True
+	condition fresh Ready True
+	made app-key | diff - "$BATS_TEST_TMPDIR/app"
+	made lib-key | diff - "$BATS_TEST_TMPDIR/lib"
+	kubectl -n "$ns" get secret fresh-gitgate-creds -o json | jq -j '.data["app-key"] | @base64d' | diff - "$BATS_TEST_TMPDIR/app"
+	controller_stop
+}
