@@ -88,19 +88,29 @@ static int add_allowlist(const json_t *from, json_t *list, const char *where, st
     return r;
 }
 
-/* [[allowlists]], or the [allowlist] of older files. */
+/* [[allowlists]], and the [allowlist] of older files: a new list. */
+static json_t *allowlists_of(const json_t *from)
+{
+    json_t *all = json_array(), *one = gitleaks_config_get(from, "allowlist"),
+           *many = gitleaks_config_get(from, "allowlists");
+
+    if (one)
+        json_array_append(all, one);
+    if (many)
+        json_array_extend(all, many);
+    return all;
+}
+
 static int read_allowlists(const json_t *from, json_t *list, const char *where, struct error *err)
 {
-    const json_t *many = gitleaks_config_get(from, "allowlists"),
-                 *one = gitleaks_config_get(from, "allowlist"), *item;
+    json_auto_t *all = allowlists_of(from);
+    const json_t *many = gitleaks_config_get(from, "allowlists"), *item;
     size_t i;
     int r = 0;
 
     if (many && !json_is_array(many))
         return bad(err, where, "allowlists", "tables");
-    if (one)
-        r = add_allowlist(one, list, where, err);
-    json_array_foreach(many, i, item) {
+    json_array_foreach(all, i, item) {
         /* For some rules only: theirs, not everybody's. */
         if (r == 0 && json_array_size(gitleaks_config_get(item, "targetRules")) == 0)
             r = add_allowlist(item, list, where, err);
@@ -124,11 +134,12 @@ static bool targets(const json_t *allowlist, const char *id)
 
 static int read_targeted(const json_t *config, const char *id, json_t *list, struct error *err)
 {
+    json_auto_t *all = allowlists_of(config);
     const json_t *item;
     size_t i;
     int r = 0;
 
-    json_array_foreach(gitleaks_config_get(config, "allowlists"), i, item) {
+    json_array_foreach(all, i, item) {
         if (r == 0 && targets(item, id))
             r = add_allowlist(item, list, id, err);
     }

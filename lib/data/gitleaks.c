@@ -1,9 +1,12 @@
 #include "data/gitleaks.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/cleanup.h"
 #include "data/expression.h"
 #include "data/toml.h"
 
@@ -32,20 +35,43 @@ int gitleaks_config_set_new(json_t *object, const char *key, json_t *value)
     return json_object_set_new(object, key, value);
 }
 
+/* ---- what it means to gitleaks, or nothing ---- */
+
+/* gitleaks takes either of two keys that are the same to it, now this one, now that; and one with a
+ * dot for a table in a table ("extend.useDefault" in quotes). `seen`: those before it, of its
+ * table. */
+static int check_key(const char *key, json_t *seen, struct error *err)
+{
+    cleanup_free char *lower = strdup(key);
+
+    for (char *c = lower; c && *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    if (strchr(key, '.'))
+        return error_set(err, -EINVAL,
+                         "the key \"%.100s\" has a dot, which gitleaks takes for a table's: write "
+                         "it without quotes",
+                         key);
+    if (lower && json_object_get(seen, lower))
+        return error_set(err, -EINVAL,
+                         "\"%.100s\" is there twice, as gitleaks does not regard the case of keys",
+                         key);
+    if (!lower || json_object_set_new(seen, lower, json_true()) < 0)
+        return error_set(err, -ENOMEM, "memory is short");
+    return 0;
+}
+
 static int check_members(const json_t *value, struct error *err);
 
-/* gitleaks takes either of two keys that are the same to it, now this one, now that. */
 static int check_keys(const json_t *table, struct error *err)
 {
-    const char *name;
+    json_auto_t *seen = json_object();
+    const char *key;
     json_t *value;
     int r = 0;
 
-    json_object_foreach((json_t *)table, name, value) {
-        if (r == 0 && gitleaks_config_get(table, name) != value)
-            r = error_set(err, -EINVAL,
-                          "\"%.100s\" is there twice, as gitleaks does not regard the case of keys",
-                          name);
+    json_object_foreach((json_t *)table, key, value) {
+        if (r == 0)
+            r = check_key(key, seen, err);
         if (r == 0)
             r = check_members(value, err);
     }
@@ -72,21 +98,68 @@ static bool is_set(const json_t *value)
     return value && !(json_is_string(value) && json_string_length(value) == 0);
 }
 
+/* gitleaks takes one text for a list of it, and "true" or 1 for true (viper). Overlooked here, they
+ * would let pass what gitleaks finds. */
+static int check_list(const json_t *table, const char *key, struct error *err)
+{
+    const json_t *list = gitleaks_config_get(table, key), *item;
+    bool right = !list || json_is_array(list);
+    size_t i;
+
+    json_array_foreach(list, i, item) {
+        right = right && json_is_string(item);
+    }
+    return right ? 0 : error_set(err, -EINVAL, "\"%s\" must be a list of strings", key);
+}
+
+static int check_extend(const json_t *config, struct error *err)
+{
+    const json_t *extend = gitleaks_config_get(config, "extend"),
+                 *use = gitleaks_config_get(extend, "useDefault");
+
+    if (extend && !json_is_object(extend))
+        return error_set(err, -EINVAL, "\"extend\" must be a table");
+    if (use && !json_is_boolean(use))
+        return error_set(err, -EINVAL, "extend.useDefault must be true or false, without quotes");
+    if (is_set(gitleaks_config_get(extend, "path")) || is_set(gitleaks_config_get(extend, "url")))
+        return error_set(err, -EINVAL,
+                         "extend.path and extend.url lead out of the gate: write those rules here");
+    return check_list(extend, "disabledRules", err);
+}
+
+static int check_allowlists(const json_t *config, struct error *err)
+{
+    const json_t *list = gitleaks_config_get(config, "allowlists"), *item;
+    int r = check_list(gitleaks_config_get(config, "allowlist"), "targetRules", err);
+    size_t i;
+
+    json_array_foreach(list, i, item) {
+        if (r == 0)
+            r = check_list(item, "targetRules", err);
+    }
+    return r;
+}
+
 static int check_rules(const json_t *config, struct error *err)
 {
     const json_t *rules = gitleaks_config_get(config, "rules"), *rule;
+    bool extends = gitleaks_config_extends(config);
     size_t i;
 
     if (rules && !json_is_array(rules))
         return error_set(err, -EINVAL, "\"rules\" must be tables");
+    if (json_array_size(rules) == 0 && !extends)
+        return error_set(err, -EINVAL, "has no rules, and no extend.useDefault");
     json_array_foreach(rules, i, rule) {
         const json_t *id = gitleaks_config_get(rule, "id"),
                      *regex = gitleaks_config_get(rule, "regex");
 
         if (!json_is_string(id) || !is_set(id) || (regex && !json_is_string(regex)) ||
             (!is_set(regex) && !is_set(gitleaks_config_get(rule, "path")) &&
-             !gitleaks_config_extends(config))) /* then it may change one of gitleaks' */
+             !extends)) /* then it may change one of gitleaks' */
             return error_set(err, -EINVAL, "rules[%zu] needs an id, and a regex or a path", i);
+        if (check_list(rule, "keywords", err) < 0)
+            return error_wrap(err, -EINVAL, "rules[%zu]", i);
     }
     return 0;
 }
@@ -94,7 +167,6 @@ static int check_rules(const json_t *config, struct error *err)
 int gitleaks_config_read(const char *text, size_t len, json_t **ret, struct error *err)
 {
     json_auto_t *config = NULL;
-    const json_t *extend;
     int r;
 
     if (len > GITLEAKS_CONFIG_MAX)
@@ -102,16 +174,12 @@ int gitleaks_config_read(const char *text, size_t len, json_t **ret, struct erro
     r = toml_parse(text, len, "gitleaks.toml", &config, err);
     if (r == 0)
         r = check_keys(config, err);
-    if (r < 0)
-        return r;
-    extend = gitleaks_config_get(config, "extend");
-    if (is_set(gitleaks_config_get(extend, "path")) || is_set(gitleaks_config_get(extend, "url")))
-        return error_set(err, -EINVAL,
-                         "extend.path and extend.url lead out of the gate: write those rules here");
-    r = check_rules(config, err);
-    if (r == 0 && json_array_size(gitleaks_config_get(config, "rules")) == 0 &&
-        !gitleaks_config_extends(config))
-        r = error_set(err, -EINVAL, "has no rules, and no extend.useDefault");
+    if (r == 0)
+        r = check_extend(config, err);
+    if (r == 0)
+        r = check_allowlists(config, err);
+    if (r == 0)
+        r = check_rules(config, err);
     if (r == 0)
         *ret = json_incref(config);
     return r;

@@ -19,8 +19,9 @@ json_t *gitleaks_config_get(const json_t *object, const char *key);
 int gitleaks_config_set_new(json_t *object, const char *key, json_t *value);
 
 /* Reads it, as TOML; *ret is the caller's (decref). -EINVAL for what can't be used: no TOML, a rule
- * that is none, one that is continued in a file or at a URL (extend.path, extend.url), keys of one
- * table that are the same to gitleaks. */
+ * that is none, one that is continued in a file or at a URL (extend.path, extend.url), and what
+ * gitleaks takes for something else than is written: two keys of one table that are the same to it,
+ * a key with a dot, a text in the place of a list. */
 int gitleaks_config_read(const char *text, size_t len, json_t **ret, struct error *err);
 
 /* extend.useDefault: gitleaks' own rules are used, too. */

@@ -6,8 +6,11 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/buf.h"
 #include "data/gitleaks.h"
 
 static json_t *read_config(const char *text)
@@ -41,6 +44,47 @@ static void keys_that_are_the_same_to_gitleaks_are_refused(void **state)
     refused(RULE "[rules.Allowlist]\nregexes = [\"x\"]\nREGEXES = [\".*\"]\n",
             "\"REGEXES\" is there twice, as gitleaks does not regard the case of keys");
     json_decref(read_config("[[Rules]]\nID = \"a\"\nRegex = \"b\"\n"));
+}
+
+static void what_gitleaks_takes_for_something_else_is_refused(void **state)
+{
+    static const char *const extends[] = {"'true'", "1", "1.5"};
+    char text[200];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof extends / sizeof *extends; i++) {
+        snprintf(text, sizeof text, "extend.useDefault = %s\n" RULE, extends[i]);
+        refused(text, "extend.useDefault must be true or false, without quotes");
+    }
+    refused("\"extend.useDefault\" = true\n" RULE,
+            "the key \"extend.useDefault\" has a dot, which gitleaks takes for a table's: write it "
+            "without quotes");
+    refused("[[extend]]\nuseDefault = true\n" RULE, "\"extend\" must be a table");
+    refused("[extend]\nuseDefault = true\ndisabledRules = \"a\"\n",
+            "\"disabledRules\" must be a list of strings");
+    refused(RULE "keywords = \"b,c\"\n", "rules[0]: \"keywords\" must be a list of strings");
+    refused(RULE "[[allowlists]]\ntargetRules = \"a\"\nregexes = [\".*\"]\n",
+            "\"targetRules\" must be a list of strings");
+    refused(RULE "[allowlist]\ntargetRules = \"a\"\nregexes = [\".*\"]\n",
+            "\"targetRules\" must be a list of strings");
+}
+
+#define KEYS 30000 /* 7 s, when each is held against each */
+#define CPU_MAX_S 3
+
+static void a_table_of_many_keys_takes_no_time(void **state)
+{
+    cleanup_buf struct buf text = BUF_INIT(GITLEAKS_CONFIG_MAX);
+    clock_t began;
+
+    (void)state;
+    buf_adds(&text, RULE "[[x]]\n");
+    for (unsigned i = 0; i < KEYS; i++)
+        buf_addf(&text, "%x=1\n", i);
+    assert_int_equal(buf_error(&text), 0);
+    began = clock();
+    json_decref(read_config(text.data));
+    assert_true(clock() - began < CPU_MAX_S * CLOCKS_PER_SEC);
 }
 
 static void a_rule_needs_something_to_look_for(void **state)
@@ -120,6 +164,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_that_are_the_same_to_gitleaks_are_refused),
+        cmocka_unit_test(what_gitleaks_takes_for_something_else_is_refused),
+        cmocka_unit_test(a_table_of_many_keys_takes_no_time),
         cmocka_unit_test(a_rule_needs_something_to_look_for),
         cmocka_unit_test(rules_that_are_disabled_go),
         cmocka_unit_test(a_rule_of_the_same_id_changes_gitleaks_own),
