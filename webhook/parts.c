@@ -82,17 +82,26 @@ static json_t *container(const char *name, const char *image, json_t *rest)
     return all;
 }
 
+/* Those of the GitGate, else with this limit. Both containers take the same: a quota may ask each
+ * for a limit of its own, and a pod asks for no more by it, as they don't work at the same time. */
+static json_t *resources_of(const struct gitgate *gate, const char *memory_limit)
+{
+    if (json_object_size(gate->resources) > 0)
+        return json_incref(gate->resources);
+    return json_pack("{s:{s:s, s:s}, s:{s:s}}", "requests", "cpu", CPU_REQUEST, "memory",
+                     MEMORY_REQUEST, "limits", "memory", memory_limit);
+}
+
 /* Root for one capability and one moment: it installs the packet filter that lets only the gate out
  * of the pod, before anything else of the pod runs. */
-static json_t *isolate_container(const char *image)
+static json_t *isolate_container(const struct gitgate *gate, const char *image)
 {
     return container(CONTAINER_ISOLATE, image,
-                     json_pack("{s:{s:{s:s, s:s}, s:{s:s}}, s:o, s:[o, o], s:[s, s, s, s]}",
-                               "resources", "requests", "cpu", CPU_REQUEST, "memory",
-                               MEMORY_REQUEST, "limits", "memory", ISOLATE_MEMORY_LIMIT,
-                               "securityContext", security_context(0, 0, "NET_ADMIN"),
-                               "volumeMounts", mount_of(VOLUME_HOOKS, GITGATE_CONFIG_DIR, true),
-                               no_token_mount(), "command", "gitgate-gate", "isolate", "--group",
+                     json_pack("{s:o, s:o, s:[o, o], s:[s, s, s, s]}", "resources",
+                               resources_of(gate, ISOLATE_MEMORY_LIMIT), "securityContext",
+                               security_context(0, 0, "NET_ADMIN"), "volumeMounts",
+                               mount_of(VOLUME_HOOKS, GITGATE_CONFIG_DIR, true), no_token_mount(),
+                               "command", "gitgate-gate", "isolate", "--group",
                                DECIMAL(GROUP_MARK)));
 }
 
@@ -100,14 +109,6 @@ static json_t *env_field(const char *name, const char *field)
 {
     return json_pack("{s:s, s:{s:{s:s, s:s}}}", "name", name, "valueFrom", "fieldRef", "apiVersion",
                      "v1", "fieldPath", field);
-}
-
-static json_t *gate_resources(const struct gitgate *gate)
-{
-    if (json_object_size(gate->resources) > 0)
-        return json_incref(gate->resources);
-    return json_pack("{s:{s:s, s:s}, s:{s:s}}", "requests", "cpu", CPU_REQUEST, "memory",
-                     MEMORY_REQUEST, "limits", "memory", MEMORY_LIMIT);
 }
 
 static json_t *gate_mounts(void)
@@ -140,8 +141,9 @@ static json_t *gate_container(const struct gitgate *gate, const char *image, boo
     json_t *rest = json_pack(
         "{s:[s], s:[o, o, o], s:o, s:o, s:o}", "command", GITGATE_CONFIG_DIR "/entrypoint", "env",
         env_field("POD_NAME", "metadata.name"), env_field("POD_NAMESPACE", "metadata.namespace"),
-        env_field("SERVICE_ACCOUNT", "spec.serviceAccountName"), "resources", gate_resources(gate),
-        "startupProbe", startup_probe(), "volumeMounts", gate_mounts());
+        env_field("SERVICE_ACCOUNT", "spec.serviceAccountName"), "resources",
+        resources_of(gate, MEMORY_LIMIT), "startupProbe", startup_probe(), "volumeMounts",
+        gate_mounts());
 
     if (json_object_update_new(rest, life_of(plain_container)) < 0 ||
         json_object_set_new(rest, "securityContext",
@@ -221,7 +223,7 @@ static int add_containers(struct parts *parts, const struct gitgate *gate,
     bool plain = options->plain_container;
 
     if (gate->isolation_nftables &&
-        add(&parts->init_containers, fill_with_hole, isolate_container(image)) < 0)
+        add(&parts->init_containers, fill_with_hole, isolate_container(gate, image)) < 0)
         return -1;
     return add(plain ? &parts->containers : &parts->init_containers, fill_with_hole,
                gate_container(gate, image, plain));
