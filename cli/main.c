@@ -1,6 +1,7 @@
 /* gitgate: what a person runs. kubectl-gitgate is a link to it. */
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,10 +75,30 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"run", command_run},       {"check", command_check},       {"render", command_render},
-    {"inject", command_inject}, {"uninject", command_uninject}, {"version", command_version},
-    {"help", command_help},     {"--help", command_help},       {"--version", command_version},
+    {"run", command_run},           {"check", command_check},       {"render", command_render},
+    {"inject", command_inject},     {"uninject", command_uninject}, {"version", command_version},
+    {"help", command_help},         {"--help", command_help},       {"-h", command_help},
+    {"--version", command_version},
 };
+
+/* Also behind a command: that is where people ask. */
+static bool asks_for_help(int argc, char **argv)
+{
+    for (int i = 2; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return false;
+}
+
+/* getopt's messages begin with the first argument. */
+static int run_command(size_t i, int argc, char **argv)
+{
+    char title[32];
+
+    snprintf(title, sizeof title, "gitgate %s", commands[i].name);
+    argv[0] = title;
+    return commands[i].run(argc, argv);
+}
 
 int main(int argc, char **argv)
 {
@@ -86,8 +107,10 @@ int main(int argc, char **argv)
         fputs(help, stderr);
         return EXIT_USAGE;
     }
+    if (asks_for_help(argc, argv))
+        return command_help(argc, argv);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+            return run_command(i, argc - 1, argv + 1);
     return usage_error("unknown command \"%s\"", argv[1]);
 }

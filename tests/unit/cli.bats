@@ -252,6 +252,18 @@ GITGATE_REPOS_DIR=$tmp/state/git" ]
     [ "$status" -eq 2 ]
     run "$gitgate" version
     [ "$status" -eq 0 ]
+    run -2 "$gitgate" render --fly
+    [ "$output" = "gitgate render: unrecognized option '--fly'" ]
+    run -2 "$gitgate" check --fly
+    [ "$output" = "gitgate check: unrecognized option '--fly'" ]
+}
+
+@test "help is had by every way of asking for it" {
+    for arguments in help --help -h "run --help" "check -h" "uninject --help" "inject -f x --help"; do
+        # shellcheck disable=SC2086 # a list
+        run -0 "$gitgate" $arguments
+        [[ "$output" == "usage: gitgate <command> [options]"* ]]
+    done
 }
 
 @test "output that goes nowhere is told, and nothing else gets it" {
