@@ -9,6 +9,10 @@
 #define SSH_PREFIX "ssh://"
 #define HTTPS_PREFIX "https://"
 
+/* Who sees host:path of the scp-like form writes it behind ssh://, too. */
+#define BAD_PORT                                                                                   \
+    "has a port that is not within 1..65535; with a scheme a path begins with '/', not with ':'"
+
 static bool alphanumeric(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -117,10 +121,10 @@ static int parse_port(struct span port, struct url *url, struct error *err)
     uint64_t value;
 
     if (port.len == 0 || port.len >= sizeof digits)
-        return error_set(err, -EINVAL, "has a port that is not within 1..65535");
+        return error_set(err, -EINVAL, BAD_PORT);
     copy(digits, port);
     if (parse_u64(digits, UINT16_MAX, &value) < 0 || value == 0)
-        return error_set(err, -EINVAL, "has a port that is not within 1..65535");
+        return error_set(err, -EINVAL, BAD_PORT);
     url->port = (uint16_t)value;
     return 0;
 }
@@ -240,6 +244,13 @@ static int parse_scp_like(const char *text, struct url *url, struct error *err)
     return parse_path((struct span){colon + 1, strlen(colon + 1)}, url, err);
 }
 
+/* git takes ssh:/host/path for the path /host/path of a host "ssh". */
+static bool lacks_slash(const char *text)
+{
+    return starts_with(text, "ssh:/") || starts_with(text, "https:/") ||
+           starts_with(text, "http:/");
+}
+
 int url_parse(const char *text, struct url *ret, struct error *err)
 {
     struct url url = {.scheme = URL_SSH};
@@ -260,6 +271,8 @@ int url_parse(const char *text, struct url *ret, struct error *err)
         return error_set(err, -EINVAL, "is not encrypted; use https:// or ssh://");
     } else if (strstr(text, "://")) {
         return error_set(err, -EINVAL, "has a scheme other than ssh:// and https://");
+    } else if (lacks_slash(text)) {
+        return error_set(err, -EINVAL, "lacks the second '/' behind its scheme");
     } else {
         url.port = url_default_port(URL_SSH);
         r = parse_scp_like(text, &url, err);

@@ -43,6 +43,11 @@ verdict() {
 		extra-host-conflict pick one IP
 		ssh-and-http http stands beside ssh
 		ssh-url-without-ssh an ssh URL needs ssh.secretRef.name
+		url-colon must be ssh://[user@]host[:port]/path, [user@]host:path or https://host[:port]/path
+		url-one-slash lacks the second '/'
+		host-key-with-host as ssh-keyscan prints it, without the host before it
+		host-key-dss must start with a host key type
+		push-ref-short must start with refs/heads/ or refs/tags/
 	END
 }
 
