@@ -119,11 +119,11 @@ static int connection_name(const struct upstream *upstream, const char *address,
     return 0;
 }
 
-/* An extra host's address, for the one host that this repository's ssh is called with; its host key
- * is looked up by the name all the same, as known_hosts spells it. */
+/* An extra host's address: this repository's ssh is called with no other host. The host key is
+ * looked up by the name all the same, as known_hosts spells it. */
 static void add_address(struct buf *to, const struct url *url, const char *address)
 {
-    buf_addf(to, "Host %s\n    HostName %s\n", url->host, address);
+    buf_addf(to, "    HostName %s\n", address);
     if (url->port == url_default_port(URL_SSH))
         buf_addf(to, "    HostKeyAlias %s\n", url->host);
     else
@@ -135,11 +135,10 @@ static void add_address(struct buf *to, const struct url *url, const char *addre
 static void compose_config(struct buf *to, const struct url *url, const char *address,
                            const char *connection)
 {
-    buf_adds(to, "# Written by gitgate-gate.\n");
+    buf_adds(to, "# Written by gitgate-gate.\nHost *\n");
     if (address)
         add_address(to, url, address);
     buf_addf(to,
-             "Host *\n"
              "    IdentityFile " OWN_DIR "/key\n"
              "    IdentitiesOnly yes\n"
              "    IdentityAgent none\n"

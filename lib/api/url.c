@@ -99,11 +99,16 @@ static int parse_ipv6(struct span host, struct url *url, struct error *err)
 
 static int parse_host(struct span host, struct url *url, struct error *err)
 {
-    if (host.len > 2 && host.at[0] == '[' && host.at[host.len - 1] == ']')
-        return parse_ipv6((struct span){host.at + 1, host.len - 2}, url, err);
+    bool bracketed = host.len > 2 && host.at[0] == '[' && host.at[host.len - 1] == ']';
+
+    if (bracketed)
+        host = (struct span){host.at + 1, host.len - 2};
     if (host.len == 0 || host.len > URL_HOST_MAX)
         return error_set(err, -EINVAL, "has no host name, or one of more than %d bytes",
                          URL_HOST_MAX);
+    copy(url->written_host, host);
+    if (bracketed)
+        return parse_ipv6(host, url, err);
     copy(url->host, host);
     for (char *p = url->host; *p; p++)
         if (*p >= 'A' && *p <= 'Z')

@@ -17,10 +17,11 @@ enum url_scheme { URL_SSH, URL_HTTPS };
 
 struct url {
     enum url_scheme scheme;
-    char user[URL_USER_MAX + 1]; /* "" when the spelling has none */
-    char host[URL_HOST_MAX + 1]; /* lower case; an IPv6 address without its brackets */
-    uint16_t port;               /* the scheme's own (22, 443) when the spelling has none */
-    char path[URL_PATH_MAX + 1]; /* without leading slash, without ".git" at its end */
+    char user[URL_USER_MAX + 1];         /* "" when the spelling has none */
+    char host[URL_HOST_MAX + 1];         /* lower case; an IPv6 address without its brackets */
+    char written_host[URL_HOST_MAX + 1]; /* the same as it was written: git compares letters */
+    uint16_t port;                       /* the scheme's own (22, 443) when the spelling has none */
+    char path[URL_PATH_MAX + 1];         /* without leading slash, without ".git" at its end */
 };
 
 /* Refuses what could be read as an option or as shell text, paths with "." or ".." components,

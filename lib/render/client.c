@@ -81,22 +81,31 @@ static uint16_t port_for(const struct url *url, enum url_scheme scheme)
     return url->scheme == scheme ? url->port : url_default_port(scheme);
 }
 
+static void add_host(struct rules *rules, const struct url *url, const char *name, const char *dir)
+{
+    const char *users[USERS_MAX];
+    size_t n = list_users(url, users);
+    char host[HOST_TEXT_MAX];
+
+    snprintf(host, sizeof host, strchr(name, ':') ? "[%s]" : "%s", name);
+    for (size_t i = 0; i < n; i++)
+        add_ssh(rules, users[i], host, port_for(url, URL_SSH), dir);
+    add_https(rules, host, port_for(url, URL_HTTPS), dir);
+}
+
+/* Hosts are the same in either case, prefixes are not: as the GitGate has it, and in lower case. */
 static void add_upstream(struct rules *rules, const struct url *url, const char *authority)
 {
     const char *slash = strrchr(url->path, '/');
     size_t len = slash ? (size_t)(slash - url->path) + 1 : 0;
-    char host[HOST_TEXT_MAX], dir[URL_PATH_MAX + 1];
-    const char *users[USERS_MAX];
-    size_t n = list_users(url, users);
+    char dir[URL_PATH_MAX + 1];
 
     memcpy(dir, url->path, len);
     dir[len] = '\0';
-    snprintf(host, sizeof host, strchr(url->host, ':') ? "[%s]" : "%s", url->host);
     snprintf(rules->base, sizeof rules->base, "git://%s/%s/%s", authority, url->host, dir);
     rules->opened = false;
-    for (size_t i = 0; i < n; i++)
-        add_ssh(rules, users[i], host, port_for(url, URL_SSH), dir);
-    add_https(rules, host, port_for(url, URL_HTTPS), dir);
+    add_host(rules, url, url->host, dir);
+    add_host(rules, url, url->written_host, dir);
 }
 
 json_t *render_client(const struct gitgate *gate, const char *authority)

@@ -7,7 +7,9 @@ load lib
 setup_file() {
     start_bed
     new_upstream app
-    write_gitgate app named -- '
+    new_upstream upper
+    write_gitgate app named upper -- '
+        .spec.upstreams[2].url |= sub("127.0.0.1"; "Git.Example.COM") |
         .spec.upstreams[1].url |= (sub("127.0.0.1"; "git.example.com") | sub("named"; "app")) |
         .spec.upstreams[0].extraHosts = {"git.example.com": "127.0.0.1"}'
     start_gate
@@ -23,6 +25,10 @@ teardown() {
     git -C "$work" push -q
     [ "$(up app rev-parse main)" = "$new" ]
     [ "$(gate_git named rev-parse main)" = "$new" ]
+}
+
+@test "so is one that the URL writes in upper case" {
+    git ls-remote "$(gate_url upper.git)"
 }
 
 @test "a host key is looked up by the host's name, not by the address" {

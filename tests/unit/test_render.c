@@ -139,6 +139,12 @@ static void every_spelling_of_an_upstream_reaches_the_gate_and_no_other_url(void
         {"https://web.example/a/b/c", "https://web.example/a/b/c"},
         {"ssh://git@[2001:db8::1]/x/y", "git://git-gate/2001:db8::1/x/y"},
         {"git@[2001:db8::1]:x/y", "git://git-gate/2001:db8::1/x/y"},
+        /* in the GitGate's own spelling and in lower case, as nobody can list all others */
+        {"git@Case.Example:o/p", "git://git-gate/case.example/o/p"},
+        {"https://Case.Example/o/p", "git://git-gate/case.example/o/p"},
+        {"git@case.example:o/p", "git://git-gate/case.example/o/p"},
+        {"ssh://git@[2001:DB8::A]/q/r", "git://git-gate/2001:db8::a/q/r"},
+        {"ssh://git@[2001:db8::a]/q/r", "git://git-gate/2001:db8::a/q/r"},
         /* the gate itself */
         {"git://git-gate/app.git", "git://git-gate/app.git"},
     };
@@ -149,8 +155,11 @@ static void every_spelling_of_an_upstream_reaches_the_gate_and_no_other_url(void
     decode("[" SSH_UPSTREAM ",{'name':'lib','url':'me@hub.example:org/lib.git',"
            "'ssh':{'secretRef':{'name':'k'}}},"
            "{'name':'tool','url':'git@flat.example:tool','ssh':{'secretRef':{'name':'k'}}},"
-           "{'name':'six','url':'ssh://[2001:db8::1]/x/y','ssh':{'secretRef':{'name':'k'}}}," //
-           ANONYMOUS("web", "https://web.example:8443/a/b/c.git") "]",
+           "{'name':'six','url':'ssh://[2001:db8::1]/x/y','ssh':{'secretRef':{'name':'k'}}},"
+           "{'name':'case','url':'git@Case.Example:o/p','ssh':{'secretRef':{'name':'k'}}},"
+           "{'name':'hex','url':'ssh://[2001:DB8::A]/q/"
+           "r','ssh':{'secretRef':{'name':'k'}}}," ANONYMOUS(
+               "web", "https://web.example:8443/a/b/c.git") "]",
            "{}", &gate);
     config = write_client(&gate);
     for (size_t i = 0; i < sizeof rewrites / sizeof *rewrites; i++)
