@@ -38,6 +38,22 @@ setup_file() {
     [ "$(git -C "$work" rev-parse HEAD)" = "$(up app rev-parse main)" ]
 }
 
+@test "submodules are led to the gate, by relative and by whole URLs" {
+    local super=$BED/seed-super
+    git clone -q "$BED/srv/app.git" "$super"
+    git -C "$super" -c protocol.file.allow=always submodule --quiet add -b main "$BED/srv/other.git" whole
+    git -C "$super" -c protocol.file.allow=always submodule --quiet add -b main "$BED/srv/other.git" relative
+    git -C "$super" config -f .gitmodules submodule.whole.url "$(upstream_url other)"
+    git -C "$super" config -f .gitmodules submodule.relative.url ../other.git
+    git -C "$super" commit -qam "Add submodules"
+    git -C "$super" push -q "$BED/srv/app.git" HEAD:refs/heads/with-submodules
+    own app
+    GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=include.path GIT_CONFIG_VALUE_0=$BED/state/client/gitconfig GIT_SSH_COMMAND=false \
+        git clone -q -b with-submodules --recurse-submodules "$(upstream_url app)" "$work"
+    [ "$(git -C "$work/whole" rev-parse HEAD)" = "$(up other rev-parse main)" ]
+    [ "$(git -C "$work/relative" rev-parse HEAD)" = "$(up other rev-parse main)" ]
+}
+
 @test "every protocol version is served" {
     for version in 0 1 2; do
         git -c protocol.version=$version clone -q "$(gate_url app.git)" "$work-$version"
