@@ -22,7 +22,6 @@ struct manifests {
 
 #define MANIFESTS_INIT ((struct manifests){0})
 void manifests_done(struct manifests *manifests);
-#define cleanup_manifests CLEANUP(manifests_done)
 
 /* Reads one file more ("-": standard input). What is wrong is printed, then -EINVAL or another
  * negative errno. */

@@ -41,7 +41,7 @@ const char *fixed_address(const struct gitgate *gate, const struct upstream *ups
     return ip_parse(upstream->url.host, &ip) == 0 ? upstream->url.host : NULL;
 }
 
-const char *host_to_resolve(const struct gitgate *gate, const struct upstream *upstream)
+static const char *host_to_resolve(const struct gitgate *gate, const struct upstream *upstream)
 {
     return fixed_address(gate, upstream) ? NULL : upstream->url.host;
 }

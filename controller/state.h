@@ -68,8 +68,8 @@ void references_each(struct controller *controller, const struct kube_resource *
                      const char *ns, const char *name,
                      void (*each)(struct controller *controller, const char *ns, const char *gate));
 
-/* NULL when the upstream's address is fixed: by extraHosts, or because its host is one. */
-const char *host_to_resolve(const struct gitgate *gate, const struct upstream *upstream);
+/* The upstream's address where no name has to be looked up: by extraHosts, or because its host is
+ * one. Else NULL. */
 const char *fixed_address(const struct gitgate *gate, const struct upstream *upstream);
 
 /* The watch tells of our own write: there is nothing to be done for it. */

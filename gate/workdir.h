@@ -16,8 +16,6 @@ struct workdir {
     char path[PATH_MAX]; /* "" when there is none yet */
 };
 
-#define cleanup_workdir __attribute__((cleanup(workdir_done)))
-
 int workdir_init(const char *repos_dir, struct workdir *ret, struct error *err);
 
 /* Makes it, unless it is there: before the first workdir_path. */

@@ -24,8 +24,6 @@ struct findings {
 #define FINDINGS_SHOWN 20    /* who has more starts with these */
 #define VERDICTS_ENOUGH 2000 /* of a push that is refused; many may be of one place */
 
-#define cleanup_findings __attribute__((cleanup(findings_done)))
-
 void findings_done(struct findings *findings);
 
 /* Adds the verdicts on places that it has not taken yet, less what the GitGate allows

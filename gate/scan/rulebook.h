@@ -25,8 +25,6 @@ struct rulebook {
     uint8_t key[RULES_KEY_LEN]; /* of all of them */
 };
 
-#define cleanup_rulebook __attribute__((cleanup(rulebook_done)))
-
 /* Compiles what has not been, by gitgate-rules. A configuration that is named and not there is an
  * error: nothing is scanned by other rules than the GitGate says. Zeroed by the caller;
  * rulebook_done in any case. */

@@ -35,8 +35,6 @@ int connections_init(struct connections *connections, uv_loop_t *loop, const str
                      struct journal *journal, struct error *err);
 
 /* Their standard input, output and error, and behind them the log and the events. */
-#define CHILD_LOG_FD 3
-#define CHILD_EVENT_FD 4
 #define CHILD_FDS 5
 void connections_child_fds(const struct connections *connections,
                            uv_stdio_container_t stdio[CHILD_FDS], int in, int out);

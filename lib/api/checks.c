@@ -132,7 +132,7 @@ int check_known_host_key(const char *text, struct error *err)
 
 /* ---- hosts and addresses ---- */
 
-int check_host_name(const char *text, struct error *err)
+static int check_host_name(const char *text, struct error *err)
 {
     if (host_name_valid(text))
         return 0;

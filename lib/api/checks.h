@@ -12,7 +12,6 @@ int check_object_name(const char *text, struct error *err);   /* a Secret's, a C
 int check_source_secret(const char *text, struct error *err); /* one that gitgate doesn't make */
 int check_data_key(const char *text, struct error *err);      /* a ConfigMap's key */
 int check_known_host_key(const char *text, struct error *err);
-int check_host_name(const char *text, struct error *err);
 int check_extra_host(const char *text, struct error *err);
 int check_ip(const char *text, struct error *err);
 int check_cidr(const char *text, struct error *err);

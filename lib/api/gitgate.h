@@ -17,7 +17,6 @@
 #define GITGATE_GROUP "gitgate.dev"
 #define GITGATE_API_VERSION "gitgate.dev/v1alpha1"
 #define GITGATE_KIND "GitGate"
-#define GITGATE_PLURAL "gitgates"
 
 #define GITGATE_LABEL_GATE "gitgate.dev/gate"           /* pods, owned objects: gate's name */
 #define GITGATE_LABEL_INJECTION "gitgate.dev/injection" /* namespaces: "enabled" */

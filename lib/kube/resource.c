@@ -13,7 +13,8 @@ const struct kube_resource kube_pods = {"", "v1", "pods", "Pod"};
 const struct kube_resource kube_leases = {"coordination.k8s.io", "v1", "leases", "Lease"};
 const struct kube_resource kube_events = {"events.k8s.io", "v1", "events", "Event"};
 
-void kube_encode(const char *text, struct buf *to)
+/* Percent-encodes all but RFC 3986's unreserved characters. */
+static void encode(const char *text, struct buf *to)
 {
     for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
         /* isalnum is bound to a locale; RFC 3986's unreserved characters are ASCII. */
@@ -27,7 +28,7 @@ void kube_encode(const char *text, struct buf *to)
 static void add_segment(struct buf *to, const char *segment)
 {
     buf_addc(to, '/');
-    kube_encode(segment, to);
+    encode(segment, to);
 }
 
 void kube_path(const struct kube_resource *resource, const char *namespace_, const char *name,
@@ -55,7 +56,7 @@ void kube_query(struct buf *query, const char *key, const char *value)
 {
     if (query->len)
         buf_addc(query, '&');
-    kube_encode(key, query);
+    encode(key, query);
     buf_addc(query, '=');
-    kube_encode(value, query);
+    encode(value, query);
 }

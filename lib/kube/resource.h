@@ -26,9 +26,6 @@ extern const struct kube_resource kube_events;
 void kube_path(const struct kube_resource *resource, const char *namespace_, const char *name,
                const char *subresource, struct buf *to);
 
-/* Percent-encodes all but RFC 3986's unreserved characters. */
-void kube_encode(const char *text, struct buf *to);
-
 /* Adds "<key>=<encoded value>" to a query string, with '&' before it when it is not the first. */
 void kube_query(struct buf *query, const char *key, const char *value);
 
