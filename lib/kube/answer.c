@@ -92,6 +92,13 @@ static bool is_terminating(const json_t *status)
     return false;
 }
 
+/* For a resource that it hasn't got the API server has no words of its own: a definition is
+ * missing. */
+static const char *unsaid(int status)
+{
+    return status == 404 ? "the API server knows no such resource" : "no reason given";
+}
+
 /* A refusal's own words (https://kubernetes.io/docs/reference/generated/kubernetes-api/, Status).
  */
 static void read_status(struct kube_request *request)
@@ -112,7 +119,7 @@ static void read_status(struct kube_request *request)
     if (!response->retry_after && seconds > 0 && seconds < UINT32_MAX)
         response->retry_after = (uint64_t)seconds * 1000;
     error_set(&response->err, code_of_status(response->status), "%s: %s (HTTP %d)", request->what,
-              message ? message : "no reason given", response->status);
+              message ? message : unsaid(response->status), response->status);
 }
 
 static int code_of_curl(CURLcode code)

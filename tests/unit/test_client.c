@@ -72,6 +72,16 @@ static void a_refusal_is_told_in_the_servers_words(void **state)
     assert_string_equal(answer.err.msg, "GET /x: it is there (HTTP 409)");
 }
 
+static void a_resource_that_the_server_has_not_got_is_told(void **state)
+{
+    static const struct exchange script[] = {
+        {"GET /x ", HEAD("404 Not Found") "\r\n404 page not found\n"}, {0}};
+    struct answer answer = ask(script, 0, 0);
+
+    (void)state;
+    assert_string_equal(answer.err.msg, "GET /x: the API server knows no such resource (HTTP 404)");
+}
+
 static void a_server_that_asks_to_wait_is_asked_again(void **state)
 {
     static const struct exchange script[] = {
@@ -136,6 +146,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_is_given_and_the_token_sent),
         cmocka_unit_test(a_refusal_is_told_in_the_servers_words),
+        cmocka_unit_test(a_resource_that_the_server_has_not_got_is_told),
         cmocka_unit_test(a_server_that_asks_to_wait_is_asked_again),
         cmocka_unit_test(a_wait_that_the_request_has_no_time_for_is_not_waited),
         cmocka_unit_test(an_answer_past_its_cap_is_an_error),
