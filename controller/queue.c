@@ -32,6 +32,7 @@ struct item {
     struct queue *queue;
     TAILQ_ENTRY(item) next; /* while READY and it yields, in the line of those */
     struct turn turn;       /* while READY and it doesn't, in its namespace's line */
+    struct tenant *tenant;  /* WORKING, and it did not yield before; NULL else */
     enum state state;
     bool again;        /* added while in work */
     bool yields;       /* READY: it waits in the line of these. WORKING: it is to */
@@ -163,11 +164,16 @@ static void no_sleep(uv_idle_t *idle)
     (void)idle;
 }
 
-/* Whether what yields has others before it: those that wait and, since more come where many came
- * just now, half of the workers with such in hand. */
-static bool goes_behind(const struct queue *queue, unsigned fresh)
+/* More come where many came just now: so many in work are as good as some that wait. */
+static unsigned many(const struct queue *queue)
 {
-    return turns_first(queue->added) || fresh >= (queue->workers + 1) / 2;
+    return (queue->workers + 1) / 2;
+}
+
+/* Whether what yielded has others before it. */
+static bool goes_behind(const struct queue *queue)
+{
+    return turns_first(queue->added) || queue->fresh >= many(queue);
 }
 
 static struct item *first_added(const struct queue *queue)
@@ -182,7 +188,7 @@ static struct item *next_item(const struct queue *queue)
 {
     struct item *yielded = TAILQ_FIRST(&queue->yielded);
 
-    if (yielded && (!goes_behind(queue, queue->fresh) || uv_hrtime() - yielded->since > YIELD_NS))
+    if (yielded && (!goes_behind(queue) || uv_hrtime() - yielded->since > YIELD_NS))
         return yielded;
     return first_added(queue);
 }
@@ -204,12 +210,10 @@ static bool enter_line(struct item *item)
 /* Of one that is first in it. */
 static void leave_line(struct item *item)
 {
-    struct tenant *tenant;
-
     if (item->yields)
         TAILQ_REMOVE(&item->queue->yielded, item, next);
-    else if (turns_next(item->queue->added, &tenant))
-        turns_end(item->queue->added, tenant); /* how many it has in work doesn't count here */
+    else
+        turns_next(item->queue->added, &item->tenant);
 }
 
 /* Most keys of a start are right as they are and end at once: thousands of them, were it not for
@@ -378,7 +382,7 @@ bool queue_yield(struct queue *queue, const char *ns, const char *name)
     struct item *item = kube_store_get(queue->items, ns, name);
 
     if (!item || item->yielded || item->again || item->later_ms ||
-        !goes_behind(queue, queue->fresh - 1))
+        !turns_is_busy(queue->added, ns, 1 + many(queue)))
         return false;
     return item->yields = item->again = item->untouched = true;
 }
@@ -417,6 +421,8 @@ void queue_done(struct queue *queue, const char *ns, const char *name, enum queu
         return;
     queue->working--;
     queue->fresh -= !item->yielded;
+    if (item->tenant)
+        turns_end(queue->added, TAKE_PTR(item->tenant));
     item->state = IDLE;
     metric_observe(queue->counted.worked, seconds_since(item->since), LABELS(queue->counted.name));
     if (result == QUEUE_OK) {

@@ -45,11 +45,11 @@ enum queue_result {
 /* After so long at the latest: for changes that come in swarms. */
 void queue_add_later(struct queue *queue, const char *ns, const char *name, uint64_t ms);
 
-/* In work, before queue_done: whether there are others that have not been in work since they were
- * added, or are for the first time. Then what is left of this key's work is to be put off: the key
- * comes again by itself, after these, though not much later when they don't end. Not twice in a
- * row: what a key puts off is done by its next turn. Nor when it was added meanwhile and so comes
- * again anyway, for more than what is left. */
+/* In work, before queue_done: whether the namespace has others that have not been in work since
+ * they were added, or many that are for the first time. Then what is left of this key's work is to
+ * be put off: the key comes again by itself, after these, though not much later when they don't
+ * end. Not twice in a row: what a key puts off is done by its next turn. Nor when it was added
+ * meanwhile and so comes again anyway, for more than what is left. */
 bool queue_yield(struct queue *queue, const char *ns, const char *name);
 
 /* In work: whether it yielded in its turn before, which asked for nothing else (`again_ms`), and

@@ -84,6 +84,13 @@ int turns_wait(struct turns *turns, const char *name, struct turn *turn)
     return 0;
 }
 
+bool turns_is_busy(const struct turns *turns, const char *name, unsigned in_hand)
+{
+    const struct tenant *tenant = kube_store_get(turns->tenants, "", name);
+
+    return tenant && (!TAILQ_EMPTY(&tenant->line) || tenant->in_hand >= in_hand);
+}
+
 static void take_out(struct turn *turn)
 {
     TAILQ_REMOVE(&turn->tenant->line, turn, next);

@@ -28,6 +28,9 @@ void turns_free(struct turns *turns);
 /* At the end of its tenant's line, if it doesn't wait already. 0 or -ENOMEM. */
 int turns_wait(struct turns *turns, const char *tenant, struct turn *turn);
 
+/* Whether it has something that waits, or so much in hand. */
+bool turns_is_busy(const struct turns *turns, const char *tenant, unsigned in_hand);
+
 /* Out of the line, if it waits. */
 void turns_leave(struct turns *turns, struct turn *turn);
 

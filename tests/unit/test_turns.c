@@ -56,6 +56,8 @@ static void a_tenant_has_its_part_in_hand_and_no_more(void **state)
     a = expect_next(world, &world->of_a[0]);
     expect_next(world, &world->of_a[1]);
     expect_next(world, NULL);
+    assert_true(turns_is_busy(world->turns, "a", EACH + 1)); /* something waits */
+    assert_false(turns_is_busy(world->turns, "b", 1));
     turns_end(world->turns, a);
     expect_next(world, &world->of_a[2]);
     expect_next(world, NULL);
