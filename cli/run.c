@@ -4,7 +4,9 @@
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/ip.h"
 #include "base/parse.h"
@@ -172,6 +174,39 @@ static int set_path(void)
     return setenv("PATH", path, 1) < 0 ? -errno : 0;
 }
 
+static bool on_path(const char *program)
+{
+    const char *path = getenv("PATH");
+
+    for (const char *at = path ? path : "", *end; *at; at = *end ? end + 1 : end) {
+        char file[PATH_MAX];
+
+        end = strchrnul(at, ':');
+        if (snprintf(file, sizeof file, "%.*s/%s", (int)(end - at), at, program) <
+                (int)sizeof file &&
+            access(file, X_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What an image has; here it would show at a fetch or a push, and some pushes need no gitleaks. */
+static void warn_of_missing_programs(void)
+{
+    static const struct {
+        const char *name, *without_it;
+    } programs[] = {
+        {"git", "nothing is served"},
+        {"ssh", "no ssh upstream is reached"},
+        {"gitleaks", "a push that may hold a secret is refused"},
+    };
+
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++)
+        if (!on_path(programs[i].name))
+            fprintf(stderr, "warning: there is no %s on the PATH: without it %s\n",
+                    programs[i].name, programs[i].without_it);
+}
+
 static int set_environment(const char *dir, const struct options *options)
 {
     int r;
@@ -230,8 +265,10 @@ static int prepare(const struct options *options, const struct listen *listen, c
 
         r = state_write(*dir, &input, creds, authority, err);
     }
-    if (r == 0)
+    if (r == 0) {
+        warn_of_missing_programs();
         print_usage(&input.gate, *dir, authority);
+    }
     return r;
 }
 

@@ -195,6 +195,19 @@ GITGATE_REPOS_DIR=$tmp/state/git" ]
     [ "$(git config -f "$tmp/state/client/gitconfig" --get-all url.git://127.0.0.1:9999/git.example.com/team/.insteadOf | head -1)" = "ssh://git@git.example.com:2222/team/" ]
 }
 
+@test "run warns of a program that is not there" {
+    write_gate
+    stub_gate
+    mkdir "$tmp/few"
+    for program in env grep sort git; do
+        ln -s "$(command -v "$program")" "$tmp/few/"
+    done
+    PATH=$tmp/few run -0 "$tmp/bin/gitgate" run -f "$tmp/gate.yaml"
+    [[ "$output" == *"warning: there is no ssh on the PATH: "* ]]
+    [[ "$output" == *"warning: there is no gitleaks on the PATH: "* ]]
+    [[ "$output" != *"there is no git on the PATH"* ]]
+}
+
 @test "run keeps its files in the home folder unless told otherwise" {
     write_gate
     stub_gate
