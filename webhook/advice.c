@@ -29,6 +29,18 @@ static bool takes_it_back(const struct upstream *upstream)
     return upstream->push.allow && upstream->push.allow_force && upstream->push.allow_delete;
 }
 
+static bool ends_in(const char *text, const char *end)
+{
+    size_t len = strlen(text), end_len = strlen(end);
+
+    return len > end_len && strcmp(text + len - end_len, end) == 0;
+}
+
+static bool is_service(const struct upstream *upstream)
+{
+    return ends_in(upstream->url.host, ".svc") || ends_in(upstream->url.host, ".svc.cluster.local");
+}
+
 /* The upstreams of which `is` holds, in one warning: `before` "a", "b" `after`. */
 static void advise_of(const struct gitgate *gate, bool (*is)(const struct upstream *upstream),
                       const char *before, const char *after, struct problems *warnings)
@@ -45,6 +57,12 @@ static void advise_of(const struct gitgate *gate, bool (*is)(const struct upstre
 
 static void advise_network(const struct gitgate *gate, struct problems *warnings)
 {
+    /* A Service's address has become a pod's where most network plugins look. */
+    if (gate->network_managed)
+        advise_of(gate, is_service,
+                  "NetworkPolicies see the pods behind a Service and not its address: unless it is "
+                  "headless, add one that lets this gate's pods reach those of",
+                  "", warnings);
     if (!gate->isolation_nftables && !gate->network_managed)
         problems_add(warnings, "spec.network",
                      "with policy None and isolation None nothing that gitgate makes keeps agents "
