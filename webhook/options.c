@@ -16,11 +16,12 @@
 #define CONNECTIONS_MAX 65536u
 
 static const char usage[] =
-    "Usage: gitgate-webhook --gate-image IMAGE [OPTION...]\n"
+    "usage: gitgate-webhook --gate-image IMAGE [OPTION...]\n"
     "Serves the admission webhooks of gitgate over TLS.\n"
     "\n"
     "  --gate-image IMAGE    the gate's image, where a GitGate names none\n"
-    "  --sidecar-mode MODE   native (default), or container for clusters older than 1.29: agents'\n"
+    "  --sidecar-mode MODE   native (default), or container for nodes without native sidecars: "
+    "agents'\n"
     "                        init containers then have no git, and Jobs don't end by themselves\n"
     "  --kubeconfig FILE     the API server; default: the pod's ServiceAccount\n"
     "  --listen HOST:PORT    default " DEFAULT_LISTEN ", every address; port 0: any that is free\n"

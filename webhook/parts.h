@@ -31,7 +31,7 @@
 
 struct parts_options {
     const char *image; /* the gate's, where the GitGate names none */
-    /* The gate is an ordinary container, for clusters older than Kubernetes 1.29. */
+    /* The gate is an ordinary container, for nodes without native sidecars. */
     bool plain_container;
 };
 

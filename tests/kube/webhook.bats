@@ -362,7 +362,7 @@ verbs() {
 	jq -es 'map(select(.msg == "admission")) | last | .name == "logged" and .gate == "agents"' "$work/log"
 }
 
-@test "a plain container is what clusters older than 1.29 get, and the API server takes it" {
+@test "a plain container is what nodes without native sidecars get, and the API server takes it" {
 	local port
 	port=$(cat "$work/port")
 	stop

@@ -117,7 +117,7 @@ injectable=(existing-parts list selected-job several-documents workloads)
     "$gitgate" inject -f "$cases/list/in.yaml" -f "$tmp/gate.yaml" --gate-image gate:3 2>"$tmp/err" | grep -q 'image: "\?gate:3'
 }
 
-@test "as an ordinary container, for clusters older than 1.29" {
+@test "as an ordinary container, for nodes without native sidecars" {
     inject list --sidecar-mode=container >"$tmp/out.yaml" 2>"$tmp/err"
     grep -q 'postStart' "$tmp/out.yaml"
     run -2 inject list --sidecar-mode=other
