@@ -96,12 +96,17 @@ static const struct reason reasons[] = {
      "%h has a repository with SHA-256 object ids, which the gate can't mirror"},
 };
 
+#define OUT_OF_MEMORY                                                                              \
+    "this takes more memory than the gate has (spec.resources.limits.memory); its log says more"
+
 /* The same of our own machine; an upstream that says it of its own is not meant. */
 static const struct reason own_reasons[] = {
     {"No space left on device", FAULT_GATE, "the gate's disk is full"},
     {"Disk quota exceeded", FAULT_GATE, "the gate's disk is full"},
     {"Read-only file system", FAULT_GATE, "the gate's disk can't be written to"},
     {"Input/output error", FAULT_GATE, "the gate's disk can't be read or written"},
+    {"ut of memory", FAULT_GATE, OUT_OF_MEMORY},
+    {"llocate memory", FAULT_GATE, OUT_OF_MEMORY},
 };
 
 static const struct reason *find_own(const char *said)

@@ -22,6 +22,7 @@
  * objects of a large repository says nothing for a minute; libcurl looks only once it is connected.
  */
 #define SILENT_SECONDS 120
+#define THREADS_MAX 8 /* of git's: each has a stack of 8 MB, which counts as memory (memory.h) */
 
 /* A value of git's configuration language: quoted, so that only these two need care. */
 static void add_quoted(struct buf *to, const char *value)
@@ -80,6 +81,8 @@ static void compose_config(const struct gate *gate, const struct upstream *upstr
                  "[receive]\n\tprocReceiveRefs = refs\n\tdenyCurrentBranch = ignore\n"
                  "\tdenyDeleteCurrent = ignore\n\tadvertisePushOptions = true\n\tautogc = false\n");
     buf_addf(to, "\tmaxInputSize = %" PRIu64 "\n", gate->spec.scan.max_push_size);
+    if (sysconf(_SC_NPROCESSORS_ONLN) > THREADS_MAX)
+        buf_addf(to, "[pack]\n\tthreads = %d\n", THREADS_MAX);
     add_upstream(to, gate, upstream);
 }
 

@@ -316,6 +316,7 @@ int verb_serve(int argc, char **argv)
     (void)argc;
     (void)argv;
     umask(077);
+    memory_bound();
     put_first_in_path();
     s->gate.log = (struct log){.fd = STDERR_FILENO, .program = "gitgate-gate"};
     uv_loop_init(&s->loop);

@@ -4,8 +4,12 @@
 #include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "base/file.h"
+#include "base/parse.h"
 
 /* Whole pages of a segment that nothing writes to, before or after relocation: what is dropped is
  * in the file. */
@@ -73,4 +77,37 @@ void memory_uncap(struct memory_cap *cap)
     if (cap->capped)
         setrlimit(RLIMIT_DATA, &cap->before);
     cap->capped = false;
+}
+
+/* As a container sees its own cgroup, of the second version or the first. */
+static const char *const limit_files[] = {"/sys/fs/cgroup/memory.max",
+                                          "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+
+/* What the container has; 0: there is no limit below the machine's. */
+static uint64_t of_container(uint64_t machine)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; bytes == 0 && i < sizeof limit_files / sizeof *limit_files; i++) {
+        cleanup_buf struct buf text = BUF_INIT(64);
+
+        if (file_read(limit_files[i], &text, NULL) < 0)
+            continue;
+        text.data[strcspn(text.data, "\n")] = '\0';
+        if (parse_u64(text.data, machine, &bytes) < 0) /* "max" */
+            bytes = 0;
+    }
+    return bytes;
+}
+
+void memory_bound(void)
+{
+    uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t container = of_container(machine), share = container ? container / 8 * 7 : machine / 2;
+    struct rlimit limit;
+
+    if (SANITIZED || getrlimit(RLIMIT_DATA, &limit) < 0 || limit.rlim_cur <= share)
+        return;
+    limit.rlim_cur = share;
+    setrlimit(RLIMIT_DATA, &limit);
 }

@@ -1,4 +1,4 @@
-/* Memory that only starting needed, and memory that a library may take. */
+/* Memory that only starting needed, and memory that a library or a program may take. */
 #ifndef GITGATE_BASE_MEMORY_H
 #define GITGATE_BASE_MEMORY_H
 
@@ -22,5 +22,11 @@ struct memory_cap {
  * ends the process then, there is no cap. */
 void memory_cap(size_t more, struct memory_cap *ret);
 void memory_uncap(struct memory_cap *cap);
+
+/* From here on this process, and each that it starts, gets no more than seven eighths of the
+ * container's memory (cgroups(7), either version); outside of a container half of the machine's.
+ * The same limit as above: one program that grows without end says so and fails, where the kernel
+ * would end a container for all. Several at once may still do that. */
+void memory_bound(void);
 
 #endif

@@ -9,19 +9,31 @@ setup_file() {
     new_upstream app
     write_gitgate app
     list_when_asked
+    # A container's memory of 512 MiB, as the gate is told of it.
+    if { [ "$(id -u)" = 0 ] && unshare --mount true; } 2>/dev/null; then
+        # shellcheck disable=SC2016 # the inner shell's
+        ENTER_GATE=(unshare --mount sh -c 'mount -t tmpfs tmpfs /sys/fs/cgroup && echo 536870912 >/sys/fs/cgroup/memory.max && exec "$@"' sh)
+        touch "$BED/bounded"
+    fi
     start_gate
 }
 
-# The gate's ssh is an upstream's whose list of refs has no end, while $BED/endless/armed is there.
+bounded_only() {
+    [ -e "$BED/bounded" ] || skip "needs root, for a container's memory"
+}
+
+# The gate's ssh is an upstream's whose list of refs has no end, while $BED/endless/armed is there; while
+# $BED/endless/fetch is, where a list is asked for by protocol version 2, as `git fetch` does.
 list_when_asked() {
     mkdir "$BED/endless"
     cat >"$BED/endless/ssh" <<-END
 	#!/bin/sh
-	[ ! -e "$BED/endless/armed" ] || exec python3 -c '
-	import os
-	line = b"%040x refs/heads/" % 1 + b"x" * 20
-	line = b"%04x" % (len(line) + 4) + line
-	while True: os.write(1, line * 1000)' 2>/dev/null
+	[ ! -e "$BED/endless/armed" ] && { [ ! -e "$BED/endless/fetch" ] || [ -z "\${GIT_PROTOCOL:-}" ]; } || exec python3 -c '
+	import os, sys
+	def packet(data): return b"%04x" % (len(data) + 4) + data
+	if sys.argv[1]: os.write(1, packet(b"version 2\n") + packet(b"ls-refs\n") + packet(b"fetch\n") + b"0000")
+	line = packet(b"%040x refs/heads/" % 1 + b"x" * 20)
+	while True: os.write(1, line * 1000)' "\$GIT_PROTOCOL" 2>/dev/null
 	exec "$(command -v ssh)" "\$@"
 	END
     chmod 755 "$BED/endless/ssh"
@@ -154,5 +166,60 @@ was_ended() {
     rmdir "$BED/endless/armed"
     [ "$status" -ne 0 ]
     [[ $output == *"127.0.0.1 lists more than 64 MiB of refs"* ]]
+    goes_on
+}
+
+@test "an upstream that lists refs without end to git fetch alone is told, too" {
+    ssh_only
+    bounded_only
+    commit_upstream app other >/dev/null
+    mkdir "$BED/endless/fetch"
+    run timeout -s KILL 90 git ls-remote "$(gate_url app.git)"
+    rmdir "$BED/endless/fetch"
+    [ "$status" -ne 0 ]
+    [[ $output == *"more memory than the gate has"* ]]
+    goes_on
+}
+
+# push_deltas N : a pack of N objects in as many deltas, the last one first, each of which unpacks to 16 MiB
+push_deltas() {
+    timeout -s KILL 60 python3 - "$GATE_PORT" "$1" <<-'END'
+	import hashlib, socket, struct, sys, zlib
+	MiB = 1 << 20
+	def packet(data): return b"%04x" % (len(data) + 4) + data
+	def number(n): return bytes([n & 0x7f | 0x80]) + number(n >> 7) if n >= 0x80 else bytes([n])
+	def head(kind, n): return bytes([kind << 4 | n & 15 | 0x80]) + number(n >> 4)
+	base = bytes(range(256)) * (MiB // 256)
+	objects = [head(3, MiB) + zlib.compress(base)]
+	known, size = hashlib.sha1(b"blob %d\0" % MiB + base), MiB
+	for i in range(int(sys.argv[2])):
+	    name = b"%08d" % i
+	    copy = (b"\xc0\x10" if i == 0 else b"\xc1\x08\x10") * 15  # 1 MiB, behind the name
+	    delta = number(size) + number(8 + 15 * MiB) + b"\x08" + name + copy
+	    objects.insert(0, head(7, len(delta)) + known.digest() + zlib.compress(delta))
+	    size = 8 + 15 * MiB
+	    known = hashlib.sha1(b"blob %d\0" % size + name + base * 15)
+	pack = b"PACK" + struct.pack(">II", 2, len(objects)) + b"".join(objects)
+	s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+	s.sendall(packet(b"git-receive-pack /app.git\0host=127.0.0.1\0"))
+	answer, refs = s.makefile("rb"), {}
+	while (n := int(answer.read(4), 16)): refs.setdefault(*reversed(answer.read(n - 4).split(b"\0")[0].split()))
+	command = b"0" * 40 + b" " + refs[b"refs/heads/main"] + b" refs/heads/deltas\0report-status"
+	s.sendall(packet(command) + b"0000" + pack + hashlib.sha1(pack).digest())
+	s.shutdown(socket.SHUT_WR)
+	sys.stdout.buffer.write(answer.read())
+	END
+}
+
+# unpack-objects has each in memory until the last one is written: that many gigabytes, by a few kilobytes.
+@test "a few kilobytes that unpack to more than a container has" {
+    bounded_only
+    run push_deltas 3
+    [[ $output == *"ok refs/heads/deltas"* ]]
+    up app update-ref -d refs/heads/deltas
+    run push_deltas 60
+    echo "$output"
+    [[ $output == *"unpack unpack-objects abnormal exit"* ]]
+    agree app refs/heads/deltas ""
     goes_on
 }
