@@ -86,7 +86,8 @@ int sweep_debris(const char *repo)
     static const char *const places[][2] = {
         {".", "shallow_*"}, /* of a push from a shallow clone */
         {"objects", "tmp_objdir-*"}, {"objects", "tmp_obj_*"},   {"objects/pack", "tmp_*"},
-        {"objects/pack", ".tmp-*"},  {"objects/pack", "*.keep"},
+        {"objects/pack", ".tmp-*"},  {"objects/pack", "*.keep"}, {"objects/pack", "*.lock"},
+        {"objects/info", "*.lock"}, /* of a commit graph: none would ever be written again */
     };
     char folder[sizeof "objects/00"];
     int n = sweep_ref_locks(repo);

@@ -47,6 +47,16 @@ static void close_dir(DIR **dir)
 
 /* ---- before ---- */
 
+static bool is_listed(const struct collection *c, const char *file, size_t len)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (strlen(c->packs[i]) == len && strncmp(c->packs[i], file, len) == 0)
+            return true;
+    return false;
+}
+
+/* By any of its files: of a pack that was being removed when something was killed some may be left,
+ * and an index without its pack keeps every push from the walk (odb.h). */
 static int list_packs(const char *repo, struct collection *c, struct error *err)
 {
     char path[PATH_MAX];
@@ -59,12 +69,11 @@ static int list_packs(const char *repo, struct collection *c, struct error *err)
     if (!dir)
         return error_errno(err, -errno, "cannot list the packs");
     while (c->n < PACKS_MAX && (entry = readdir(dir))) {
-        size_t len = strlen(entry->d_name);
+        size_t len = strcspn(entry->d_name, ".");
 
-        if (len < 10 || strncmp(entry->d_name, "pack-", 5) != 0 ||
-            strcmp(entry->d_name + len - 5, ".pack") != 0)
+        if (strncmp(entry->d_name, "pack-", 5) != 0 || is_listed(c, entry->d_name, len))
             continue;
-        c->packs[c->n] = strndup(entry->d_name, len - 5);
+        c->packs[c->n] = strndup(entry->d_name, len);
         if (!c->packs[c->n])
             return error_errno(err, -ENOMEM, "cannot list the packs");
         c->n++;
@@ -114,14 +123,12 @@ static int pack_reachable(const char *repo, struct collection *c, struct error *
 
 /* ---- alone ---- */
 
+/* The same content gives the same name. */
 static bool is_old(const struct collection *c, const char *file)
 {
     size_t len = strcspn(file, ".");
 
-    for (size_t i = 0; i < c->n; i++)
-        if (strlen(c->packs[i]) == len && strncmp(c->packs[i], file, len) == 0)
-            return strcmp(c->packs[i], c->made) != 0; /* the same content gives the same name */
-    return false;
+    return is_listed(c, file, len) && (strlen(c->made) != len || strncmp(c->made, file, len) != 0);
 }
 
 /* Calls `take` with the path of each file in a folder below the repository. */

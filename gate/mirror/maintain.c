@@ -65,7 +65,8 @@ static int count_object_file(const char *path, const struct stat *st, int type, 
     const char *name = path + at->base;
     size_t len = strlen(name);
 
-    if (strncmp(name, "tmp_", 4) == 0 || strncmp(name, ".tmp-", 5) == 0 || ends_in(name, ".keep"))
+    if (strncmp(name, "tmp_", 4) == 0 || strncmp(name, ".tmp-", 5) == 0 || ends_in(name, ".keep") ||
+        ends_in(name, ".lock"))
         counted.debris++;
     if (type != FTW_F)
         return 0;

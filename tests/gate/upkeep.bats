@@ -219,9 +219,14 @@ broken_push() {
     done
     : >"$BED/state/git/app.git/objects/pack/tmp_pack_left"
     : >"$BED/state/git/app.git/packed-refs.lock"
+    : >"$BED/state/git/app.git/objects/info/commit-graph.lock"
+    : >"$BED/state/git/app.git/objects/pack/pack-$(printf %040d 1).idx"
     maintain --collect app
     [ "$(packs app)" = 1 ]
     [ ! -e "$BED/state/git/app.git/objects/pack/tmp_pack_left" ]
+    [ -e "$BED/state/git/app.git/objects/info/commit-graph" ]
+    [ ! -e "$BED/state/git/app.git/objects/info/commit-graph.lock" ]
+    [ ! -e "$BED/state/git/app.git/objects/pack/pack-$(printf %040d 1).idx" ]
     [ ! -e "$BED/state/git/app.git/packed-refs.lock" ]
     [ ! -e "$BED/state/git/app.git/gitgate/view" ]
 }
