@@ -38,6 +38,7 @@ static const char *const suspicious[] = {
     "pack index",
     "index-pack died",
     "unresolved delta",
+    "bad shallow line",
     "unterminated line in ", /* packed-refs */
     "unexpected line in ",
 };

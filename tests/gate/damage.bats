@@ -80,6 +80,13 @@ can_clone() {
     was_set_aside heads
 }
 
+@test "an end of the history that is none is no longer believed" {
+    git ls-remote "$(gate_url refs.git)" >/dev/null
+    head -c 82 /dev/zero >"$(mirror refs)/shallow"
+    whole refs
+    was_set_aside refs
+}
+
 @test "a ref that holds no object's name is no longer believed" {
     git ls-remote "$(gate_url refs.git)" >/dev/null
     mkdir -p "$(mirror refs)/refs/heads"

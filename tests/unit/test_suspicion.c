@@ -16,6 +16,7 @@ static void what_git_says_of_a_damaged_repository_is_suspicious(void **state)
         "error: object file objects/12/34 is empty\nfatal: loose object 1234 is corrupt\n",
         "error: inflate: data stream error (incorrect data check)\n",
         "fatal: bad object HEAD\n",
+        "fatal: bad shallow line: 1234\n",
         "fatal: unable to read tree 1234\n",
         "remote: Counting objects\nerror: Could not read 1234\n",
         "error: packfile objects/pack/pack-1.pack does not match index\n",
