@@ -228,14 +228,15 @@ static int prepare_ssh(const struct gate *gate, const struct upstream *upstream,
         r = link_cred(gate, upstream, repo, "known_hosts", &hosts, err);
     if (r < 0)
         return r;
+    /* Without a Secret neither is there. */
+    if (!key)
+        return error_set(err, -ENOENT,
+                         "the gate has no key for %s: see spec.upstreams[%zu].ssh.secretRef",
+                         upstream->url.host, i);
     if (!hosts)
         return error_set(err, -ENOENT,
                          "the gate has no host key for %s: add its public host key to "
                          "spec.upstreams[%zu].ssh.knownHostKeys",
-                         upstream->url.host, i);
-    if (!key)
-        return error_set(err, -ENOENT,
-                         "the gate has no key for %s: see spec.upstreams[%zu].ssh.secretRef",
                          upstream->url.host, i);
     r = connection_name(upstream, address, repo, connection, err);
     return r < 0 ? r : write_config(repo, &upstream->url, address, connection, err);

@@ -70,6 +70,9 @@ refused() {
     refused spare "127.0.0.1 refused the key of spec.upstreams[1].ssh.secretRef"
     rm "$BED/state/creds/spare-key"
     refused spare "no key for 127.0.0.1: see spec.upstreams[1].ssh.secretRef"
+    mv "$BED/state/creds/spare-known_hosts" "$BATS_TEST_TMPDIR/hosts" # as where there is no Secret at all
+    refused spare "no key for 127.0.0.1: see spec.upstreams[1].ssh.secretRef"
+    mv "$BATS_TEST_TMPDIR/hosts" "$BED/state/creds/spare-known_hosts"
     cp -p "$BATS_TEST_TMPDIR/keep" "$BED/state/creds/spare-key"
     git ls-remote "$(gate_url spare.git)" >/dev/null
 }
