@@ -195,7 +195,7 @@ static int compile_contents(struct compilation *c, struct buf *db, struct error 
         cleanup_expression struct expression expression = EXPRESSION_INIT, wider = EXPRESSION_INIT;
         struct error why = ERROR_INIT;
 
-        if (regex && (expression_parse_rule(regex, EXPRESSION_EXACT, &expression, &why) < 0 ||
+        if (regex && (expression_parse_rule(regex, EXPRESSION_LINES, &expression, &why) < 0 ||
                       expression_parse_rule(regex, EXPRESSION_WIDENED, &wider, &why) < 0))
             complain(c, (unsigned)i, why.msg);
         else if (regex)

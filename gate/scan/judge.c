@@ -10,7 +10,7 @@
 #include "base/cleanup.h"
 #include "scan/judge_impl.h"
 
-/* Between a window and the keywords behind it: wider than any rule reaches over white space. */
+/* Between a window and the keywords before it: wider than any rule reaches over white space. */
 #define GAP "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n"
 
 /* ---- texts that are kept ---- */
@@ -212,7 +212,10 @@ static int fill_in(struct judge *j, const struct piece *piece, const struct wind
                           .offset = piece->offset + window->from,
                           .recoded = piece->recoded,
                           .line = piece->line,
-                          .len = window->to - window->from};
+                          .len = window->to - window->from,
+                          .lead = LEAD_LEN};
+    if (*window->keywords)
+        to->lead += strlen(window->keywords) + strlen(GAP);
     if (piece->place == PLACE_NAME)
         to->name = judge_keep(&j->strings, last->name, piece->data, piece->len);
     if (!to->object || !to->path || !to->member || !to->form || !to->markers ||
@@ -229,11 +232,12 @@ static int write_window(struct judge *j, const struct piece *piece, const struct
 {
     struct iovec parts[] = {
         {(char *)LEAD, LEAD_LEN},
-        {(char *)piece->data + window->from, window->to - window->from},
-        {(char *)GAP, strlen(GAP)},
         {(char *)window->keywords, strlen(window->keywords)},
+        {(char *)GAP, *window->keywords ? strlen(GAP) : 0},
+        /* Last: what ends the piece ends the file, as a rule's "$" and "\\z" want it. */
+        {(char *)piece->data + window->from, window->to - window->from},
     };
-    int n = *window->keywords ? 4 : 2;
+    const int n = sizeof parts / sizeof *parts;
     char name[NAME_MAX + 1];
     size_t len = 0;
     int r;

@@ -26,6 +26,7 @@ struct origin {
     bool recoded;     /* as in struct piece: places in it are known by their lines alone */
     unsigned line;    /* of its first byte */
     size_t len;
+    size_t lead;              /* bytes of ours before it in the judge's file */
     size_t part;              /* in which it is judged */
     struct piece_line *lines; /* as in struct piece, of this window; or NULL */
     size_t n_lines;

@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "data/expression.h"
 
-#define RULES_MAGIC "gitgate\x01"
+#define RULES_MAGIC "gitgate\x02"
 #define RULES_BYTES_MAX (64u << 20)
 #define RULES_KEY_LEN                                                                              \
     32 /* SHA-256 of databases, rules and configuration: sets of one key find and judge the same   \

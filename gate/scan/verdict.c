@@ -93,8 +93,10 @@ static int read_text(const struct judge *j, size_t index, struct buf *to, struct
     return r < 0 ? error_errno(err, r, "cannot read the scan's files") : 0;
 }
 
-/* One that gitleaks places in the keywords behind the window counts, too, at the window's end: they
- * stand in the piece as well, and a place that can't be right is no reason to let a finding go. */
+/* One that gitleaks places in the keywords before the window counts, too, at the window's start:
+ * they stand in the piece as well, and a place that can't be right is no reason to let a finding
+ * go.
+ */
 static int take_place(const struct judge *j, const json_t *finding, size_t index, struct buf *text,
                       struct verdict *to, struct error *err)
 {
@@ -114,10 +116,10 @@ static int take_place(const struct judge *j, const json_t *finding, size_t index
     /* A match may begin with line ends, of which the first one may be ours. */
     while (from < end && text->data[from] == '\n')
         from++;
-    from = from > LEAD_LEN ? from - LEAD_LEN : 0;
+    from = from > origin->lead ? from - origin->lead : 0;
     from = from < origin->len ? from : origin->len;
     to->origin = origin;
-    trace(origin, text->data + LEAD_LEN, from, to);
+    trace(origin, text->data + origin->lead, from, to);
     return 0;
 }
 

@@ -43,13 +43,17 @@ struct expression {
 /* How it is written for the engine. */
 enum expression_form {
     EXPRESSION_EXACT,
+    /* "^", "$" and "\z" are a line's ends, also where they are the text's: matches more. */
+    EXPRESSION_LINES,
     /* Without "^", "$", "\b" and the like, which the engine refuses in the midst of an expression:
      * matches more, and is never refused. */
     EXPRESSION_WIDENED,
 };
 
 /* -EINVAL, with what is wrong as the end of a sentence: Go refuses it, too, or it can't be given to
- * the engine (letters beyond ASCII whose case does not count), or it is too large. */
+ * the engine (letters beyond ASCII whose case does not count), or it is too large. -ENOTSUP: it
+ * wants the start of all text, and the judge sees parts of it, too: such a rule would find nothing.
+ */
 int expression_parse(const char *text, enum expression_form form, struct expression *ret,
                      struct error *err);
 

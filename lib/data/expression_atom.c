@@ -54,11 +54,21 @@ static int put_rune(struct parser *p, unsigned rune, struct part *part)
     return 0;
 }
 
-/* "^", "$", "\b" */
+/* "\b", "\B" */
 static int put_assertion(struct parser *p, const char *text)
 {
-    if (p->form == EXPRESSION_EXACT)
+    if (p->form != EXPRESSION_WIDENED)
         buf_adds(p->to, text);
+    return 0;
+}
+
+/* `text`: "^", "$" or "\z"; `line`: what it is of a line */
+static int put_end(struct parser *p, const char *text, const char *line)
+{
+    if (p->form == EXPRESSION_LINES)
+        buf_addf(p->to, "(?m:%s)", line);
+    else
+        put_assertion(p, text);
     return 0;
 }
 
@@ -95,6 +105,8 @@ static int take_group_flags(struct parser *p, bool *group)
                         : *p->at == 's' ? DOT_ALL
                                         : 0;
 
+        if (flag == MULTILINE && !on)
+            return parser_refuse_start(p, "has a (?-m)");
         if (flag)
             p->flags = on ? p->flags | flag : p->flags & ~flag;
         if (flag || *p->at == 'U')
@@ -150,7 +162,7 @@ static int take_group(struct parser *p, struct part *ret)
 
 static int take_escape(struct parser *p, struct part *ret)
 {
-    static const char assertions[] = "zbB";
+    static const char assertions[] = "bB";
     unsigned rune = 0;
     int r = parser_take_class_escape(p, &ret->chars, &ret->wide);
 
@@ -158,9 +170,9 @@ static int take_escape(struct parser *p, struct part *ret)
         return r < 0 ? r : put_class(p, ret);
     p->at++;
     if (*p->at == 'A')
-        return parser_refuse(
-            p, "has a \\A: content is judged in parts, so its start can't be told; a line's "
-               "start is ^");
+        return parser_refuse_start(p, "has a \\A");
+    if (parser_skip(p, "z"))
+        return put_end(p, "\\z", "$");
     if (*p->at && strchr(assertions, *p->at))
         return put_assertion(p, (char[]){'\\', *p->at++, '\0'});
     r = parser_take_escape(p, &rune);
@@ -200,10 +212,10 @@ int parser_take_atom(struct parser *p, struct part *ret)
     case '^':
         p->from_text = p->from_text || !(p->flags & MULTILINE);
         p->at++;
-        return put_assertion(p, "^");
+        return put_end(p, "^", "^");
     case '$':
         p->at++;
-        return put_assertion(p, "$");
+        return put_end(p, "$", "$");
     case '*':
     case '+':
     case '?':

@@ -3,7 +3,7 @@
  * takes from the expression what it is named after, and writes it for the engine where it is not
  * a mere value.
  *
- * They return 0, or -EINVAL with what is wrong; 1 is said where it has a meaning. */
+ * They return 0, or -EINVAL or -ENOTSUP with what is wrong; 1 is said where it has a meaning. */
 #ifndef GITGATE_DATA_EXPRESSION_IMPL_H
 #define GITGATE_DATA_EXPRESSION_IMPL_H
 
@@ -41,6 +41,9 @@ struct parser {
 
 /* -EINVAL, with what is wrong of the expression. */
 int parser_refuse(const struct parser *p, const char *what);
+
+/* -ENOTSUP: it asks for the start of all text, by `what`. */
+int parser_refuse_start(const struct parser *p, const char *what);
 
 /* Whether the text comes next, which is taken then. */
 bool parser_skip(struct parser *p, const char *text);

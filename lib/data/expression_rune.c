@@ -9,6 +9,14 @@ int parser_refuse(const struct parser *p, const char *what)
     return error_set(p->err, -EINVAL, "%s", what);
 }
 
+int parser_refuse_start(const struct parser *p, const char *what)
+{
+    return error_set(p->err, -ENOTSUP,
+                     "%s: content is judged in parts, so its start can't be told; a line's start "
+                     "is ^",
+                     what);
+}
+
 bool parser_skip(struct parser *p, const char *text)
 {
     size_t len = strlen(text);

@@ -140,6 +140,17 @@ static int check_allowlists(const json_t *config, struct error *err)
     return r;
 }
 
+/* What can't be found by Vectorscan goes to gitleaks, but this would find nothing there either. */
+static int check_regex(const char *regex, size_t i, struct error *err)
+{
+    cleanup_expression struct expression expression = EXPRESSION_INIT;
+    struct error why = ERROR_INIT;
+
+    if (!regex || expression_parse(regex, EXPRESSION_EXACT, &expression, &why) != -ENOTSUP)
+        return 0;
+    return error_set(err, -EINVAL, "rules[%zu]: its regex %s", i, why.msg);
+}
+
 static int check_rules(const json_t *config, struct error *err)
 {
     const json_t *rules = gitleaks_config_get(config, "rules"), *rule;
@@ -160,6 +171,8 @@ static int check_rules(const json_t *config, struct error *err)
             return error_set(err, -EINVAL, "rules[%zu] needs an id, and a regex or a path", i);
         if (check_list(rule, "keywords", err) < 0)
             return error_wrap(err, -EINVAL, "rules[%zu]", i);
+        if (check_regex(json_string_value(regex), i, err) < 0)
+            return -EINVAL;
     }
     return 0;
 }

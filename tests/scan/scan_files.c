@@ -1,9 +1,10 @@
 /* What the gate's scan says of files: the same taking apart, finding and judging as of a push.
  *
- *   scan-files STATE < NAMES > FINDINGS
+ *   scan-files STATE [RULES] < NAMES > FINDINGS
  *
  * NAMES are paths below the working folder, each with a NUL behind it; a finding is a line of JSON.
- * STATE is a folder for the scan's own files. Ends with a line of figures on standard error. */
+ * STATE is a folder for the scan's own files. RULES is a list as spec.scan.rules, as JSON, of rules
+ * that are looked for, too. Ends with a line of figures on standard error. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -147,12 +148,13 @@ static int scan_file(struct scan *s, const char *root, const char *path, struct 
     return 0;
 }
 
-static int scan_all(struct scan *s, const char *root, struct error *err)
+static int scan_all(struct scan *s, const char *root, json_t *rules, struct error *err)
 {
+    const struct gate gate = {.repos_dir = ".", .spec.scan.rules = rules};
     cleanup_free char *path = NULL;
     size_t size = 0;
     double from = processor_seconds(RUSAGE_SELF);
-    int r = rulebook_open(&(struct gate){.repos_dir = "."}, &s->book, err);
+    int r = rulebook_open(&gate, &s->book, err);
 
     if (r == 0)
         r = begin(s, err);
@@ -189,14 +191,15 @@ int main(int argc, char **argv)
 {
     struct scan s = {0};
     struct error err = ERROR_INIT;
+    json_auto_t *rules = argc == 3 ? json_load_file(argv[2], 0, NULL) : NULL;
     char root[PATH_MAX];
     int r;
 
-    if (argc != 2 || !getcwd(root, sizeof root) || chdir(argv[1]) < 0) {
-        fputs("usage: scan-files STATE < NAMES > FINDINGS\n", stderr);
+    if (argc < 2 || (argc > 2 && !rules) || !getcwd(root, sizeof root) || chdir(argv[1]) < 0) {
+        fputs("usage: scan-files STATE [RULES] < NAMES > FINDINGS\n", stderr);
         return 2;
     }
-    r = scan_all(&s, root, &err);
+    r = scan_all(&s, root, rules, &err);
     end(&s);
     rulebook_done(&s.book);
     print_figures(&s);

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <string.h>
 
 #include "data/expression.h"
@@ -30,6 +31,14 @@ static void refused(const char *text, const char *why)
     assert_int_equal(expression_parse(text, EXPRESSION_EXACT, &found, &err), -22);
     if (strcmp(err.msg, why) != 0)
         fail_msg("%s\nis refused with: %s\nexpected:        %s", text, err.msg, why);
+}
+
+static void expect_lines(const char *text, const char *expected)
+{
+    cleanup_expression struct expression found = EXPRESSION_INIT;
+
+    assert_int_equal(expression_parse(text, EXPRESSION_LINES, &found, NULL), 0);
+    assert_string_equal(found.text.data, expected);
 }
 
 static struct reach reach_of(const char *text)
@@ -69,6 +78,27 @@ static void case_counts_where_it_does_in_go(void **state)
     expect("a(?i)b|c", "a(?i-m:b)|(?i-m:c)");
     expect("(?i:a(?-i)b)c", "(?i-m:a(?-im:b))c");
     expect("(?i)[a-c]", "(?i-m:[\\x41-\\x43\\x61-\\x63])");
+}
+
+static void ends_of_the_text_are_a_lines(void **state)
+{
+    (void)state;
+    expect("^a$\\z", "^a$\\z");
+    expect_lines("^a$\\z", "(?m:^)a(?m:$)(?m:$)");
+    expect_lines("(?m)^a\\b", "(?m-i:(?m:^)a\\b)");
+}
+
+/* Such a rule is refused, and not merely slow: nowhere would it find anything. */
+static void the_start_of_all_text_is_told_apart(void **state)
+{
+    static const char *const texts[] = {"\\Aa", "(?-m)^a", "(?i-ms:^a)"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        cleanup_expression struct expression found = EXPRESSION_INIT;
+
+        assert_int_equal(expression_parse(texts[i], EXPRESSION_EXACT, &found, NULL), -ENOTSUP);
+    }
 }
 
 static void what_go_refuses_is_refused(void **state)
@@ -162,6 +192,8 @@ int main(void)
         cmocka_unit_test(characters_of_several_bytes_count_as_bytes),
         cmocka_unit_test(what_the_two_read_differently_is_gone),
         cmocka_unit_test(case_counts_where_it_does_in_go),
+        cmocka_unit_test(ends_of_the_text_are_a_lines),
+        cmocka_unit_test(the_start_of_all_text_is_told_apart),
         cmocka_unit_test(what_go_refuses_is_refused),
         cmocka_unit_test(a_reach_is_never_too_short),
         cmocka_unit_test(widened_nothing_is_left_that_the_engine_refuses_in_the_midst),

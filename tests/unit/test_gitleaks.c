@@ -69,6 +69,15 @@ static void what_gitleaks_takes_for_something_else_is_refused(void **state)
             "\"targetRules\" must be a list of strings");
 }
 
+static void a_rule_that_would_find_nothing_is_refused(void **state)
+{
+    (void)state;
+    refused(
+        "[[rules]]\nid = \"a\"\nregex = '\\Ab'\n",
+        "rules[0]: its regex has a \\A: content is judged in parts, so its start can't be told; "
+        "a line's start is ^");
+}
+
 #define KEYS 30000 /* 7 s, when each is held against each */
 #define CPU_MAX_S 3
 
@@ -165,6 +174,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_that_are_the_same_to_gitleaks_are_refused),
         cmocka_unit_test(what_gitleaks_takes_for_something_else_is_refused),
+        cmocka_unit_test(a_rule_that_would_find_nothing_is_refused),
         cmocka_unit_test(a_table_of_many_keys_takes_no_time),
         cmocka_unit_test(a_rule_needs_something_to_look_for),
         cmocka_unit_test(rules_that_are_disabled_go),
