@@ -163,7 +163,7 @@ static void on_watch_end(void *data, const struct kube_response *response)
     kube_decoder_reset(&watch->decoder);
     watch->listing = false;
     uv_timer_stop(&watch->timer);
-    if (watch->relist || refused)
+    if (watch->relist || refused || watch->room)
         watch_forget_version(watch);
     if (unknown)
         list_in_pages(watch, response->err.msg);

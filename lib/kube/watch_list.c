@@ -71,7 +71,7 @@ static int take_page(struct kube_watch *watch, struct json_span items, const str
     if (!version || !*version)
         return error_set(err, -EBADMSG, "the API server's answer is not a list");
     if (!watch->next_page.len)
-        kube_store_mark(watch->store);
+        watch_mark(watch);
     r = read_items(watch, items, err);
     if (r < 0)
         return r;
@@ -191,7 +191,7 @@ static void await_more(struct kube_watch *watch)
 void list_begin_stream(struct kube_watch *watch)
 {
     watch->listing = true;
-    kube_store_mark(watch->store);
+    watch_mark(watch);
     await_more(watch);
 }
 

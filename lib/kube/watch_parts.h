@@ -35,6 +35,7 @@ struct kube_watch {
     const char *why;      /* what is wrong with the object in hand; NULL: it is as it came */
     bool no_room;         /* that is what is wrong with it */
     bool relist;          /* the stream said that its version is of no use */
+    bool room;            /* what had none may have it now: list anew, though not at once */
     bool pages;           /* the list in hand is not to come as a stream */
     uint64_t pages_until; /* uv_now: nor is any before that */
     bool listing;         /* what comes of the stream is the list still */
@@ -66,7 +67,8 @@ int watch_put_unreadable(struct kube_watch *watch, struct json_span object, cons
 /* One that is there no more. */
 void watch_take_out(struct kube_watch *watch, const struct object_key *key);
 
-/* What was not put since kube_store_mark is gone. */
+/* A list begins, and has ended: what was not put in between is gone. */
+void watch_mark(struct kube_watch *watch);
 void watch_sweep(struct kube_watch *watch);
 
 /* ---- watch_list.c ---- */

@@ -9,13 +9,13 @@
 #define VALUE_MAX KUBE_LINE_MAX /* what is kept of an object is no more than it */
 #define NO_ROOM                                                                                    \
     "the %s of its namespace take more than the %zu MiB that they may have in memory: delete "     \
-    "some, then change this one"
+    "some; this one is read when it changes, or within ten minutes"
 
 /* ---- A namespace's share ------------------------------------------------------------------ */
 
 struct share {
     size_t weight;
-    bool told; /* the log has named one that has no room */
+    bool lacks; /* since the last list one had no room; the log has named it */
 };
 
 static size_t weight_of(const struct kube_watch *watch, const void *kept)
@@ -54,15 +54,34 @@ static void give_back(struct kube_watch *watch, const char *ns, const void *kept
         kube_store_remove(watch->shares, "", ns);
 }
 
-/* Who fills a namespace doesn't fill the log too: true from the second time on. */
-static bool was_told(struct kube_watch *watch, const char *ns)
+/* Of one that leaves; perhaps others have room now. */
+static void leave(struct kube_watch *watch, const char *ns, const void *kept)
+{
+    const struct share *share = kube_store_get(watch->shares, "", ns);
+
+    if (share && share->lacks)
+        watch->room = true;
+    give_back(watch, ns, kept);
+}
+
+/* Who fills a namespace doesn't fill the log too: true when another had none before. */
+static bool note_lack(struct kube_watch *watch, const char *ns)
 {
     struct share *share = kube_store_get(watch->shares, "", ns);
-    bool told = share && share->told;
+    bool lacks = share && share->lacks;
 
-    if (share && watch->no_room)
-        share->told = true;
-    return told && watch->no_room;
+    if (share)
+        share->lacks = true;
+    return lacks;
+}
+
+static bool forget_lack(void *data, const char *ns, const char *name, void *share)
+{
+    (void)data;
+    (void)ns;
+    (void)name;
+    ((struct share *)share)->lacks = false;
+    return true;
 }
 
 /* ---- Objects into the store --------------------------------------------------------------- */
@@ -86,9 +105,11 @@ static void tell_replaced(const struct kube_watch *watch, const struct object_ke
 /* Said once, until it can be read again; counted each time. */
 static void note_unreadable(struct kube_watch *watch, const struct object_key *key, const char *why)
 {
+    bool told = watch->no_room && note_lack(watch, key->ns);
+
     if (watch->spec.unreadable)
         watch->spec.unreadable(watch->spec.data, watch->spec.resource);
-    if (!kube_store_get(watch->unreadable, key->ns, key->name) && !was_told(watch, key->ns))
+    if (!told && !kube_store_get(watch->unreadable, key->ns, key->name))
         log_warn(watch->log, "an object can't be read, it counts as one of which nothing is known",
                  json_pack("{s:s, s:s, s:s, s:s}", "resource", watch->spec.resource->plural,
                            "namespace", key->ns, "name", key->name, "error", why));
@@ -103,7 +124,7 @@ void watch_take_out(struct kube_watch *watch, const struct object_key *key)
     if (!kept)
         return;
     tell(watch, KUBE_DELETED, key->ns, key->name, kept);
-    give_back(watch, key->ns, kept);
+    leave(watch, key->ns, kept);
     kube_store_remove(watch->store, key->ns, key->name);
 }
 
@@ -211,7 +232,14 @@ static void tell_gone(void *data, const char *ns, const char *name, void *kept)
 
     kube_store_remove(watch->unreadable, ns, name);
     tell(watch, KUBE_DELETED, ns, name, kept);
-    give_back(watch, ns, kept);
+    leave(watch, ns, kept);
+}
+
+void watch_mark(struct kube_watch *watch)
+{
+    watch->room = false;
+    kube_store_each(watch->shares, NULL, forget_lack, NULL);
+    kube_store_mark(watch->store);
 }
 
 void watch_sweep(struct kube_watch *watch)
