@@ -3,6 +3,7 @@
 #define GITGATE_CONTROLLER_CENSUS_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "api/names.h"
@@ -18,6 +19,7 @@ struct census {
     size_t gated;              /* that have the gate, also an outdated one */
     struct pod_group outdated; /* of them: made for another template than the gate's present one */
     struct pod_group missing;  /* the gate's by label or podSelector, and without it */
+    bool selector_idle;        /* its podSelector selects none: the namespace is not enabled */
 };
 
 void census_add(struct pod_group *group, const char *name);

@@ -182,6 +182,18 @@ json_t *judge_spec(const struct observed *observed, time_t now)
                        observed->status);
 }
 
+/* Where it isn't known now, as the status has it. */
+static bool is_selector_idle(const struct observed *observed)
+{
+    const json_t *conditions = json_object_get(observed->status, "conditions");
+    const char *reason =
+        json_string_value(json_object_get(condition_find(conditions, "Ready"), "reason"));
+
+    if (observed->census)
+        return observed->census->selector_idle;
+    return observed->gate->pod_selector && reason && strcmp(reason, REASON_SELECTOR_IDLE) == 0;
+}
+
 json_t *judge(const struct observed *observed, const json_t *addresses, const json_t *problems,
               const struct step *failed, const char *message, time_t now)
 {
@@ -189,6 +201,7 @@ json_t *judge(const struct observed *observed, const json_t *addresses, const js
     const struct gitgate *gate = observed->gate;
 
     conditions_init(&conditions);
+    conditions.selector_idle = is_selector_idle(observed);
     if (failed)
         condition_fail(&conditions.rendered, REASON_APPLY_FAILED, "%s %s: %s",
                        owned_types[failed->which].resource->kind,

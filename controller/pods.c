@@ -380,7 +380,9 @@ void pods_count(const struct pods *pods, const struct gitgate *gate, struct cens
     struct counting counting = {.gate = gate, .census = ret};
     uint64_t began = uv_hrtime();
 
-    *ret = (struct census){0};
+    /* Without the watch of namespaces nobody knows. */
+    *ret = (struct census){.selector_idle = gate->pod_selector && pods->namespaces &&
+                                            !is_enabled(pods, gate->namespace_)};
     kube_store_each(kube_watch_store(pods->named), gate->namespace_, count_named, &counting);
     if (pods->others && gate->pod_selector && is_enabled(pods, gate->namespace_))
         kube_store_each(kube_watch_store(pods->others), gate->namespace_, count_other, &counting);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/gitgate.h"
 #include "base/timestamp.h"
 
 #define REASON_READY "Ready"
@@ -19,6 +20,7 @@ void conditions_init(struct conditions *conditions)
     conditions->credentials_resolved = condition_of("CredentialsResolved");
     conditions->rendered = condition_of("Rendered");
     conditions->upstreams_resolved = condition_of("UpstreamsResolved");
+    conditions->selector_idle = false;
 }
 
 void conditions_done(struct conditions *conditions)
@@ -121,7 +123,12 @@ static void sum_up(const struct conditions *conditions, struct condition *ready)
     for (size_t i = 0; i < n && strcmp(ready->status, "True") == 0; i++)
         if (strcmp(parts[i]->status, "Unknown") == 0)
             condition_unknown(ready, parts[i]->reason, parts[i]->message.data);
-    condition_hold(ready, REASON_READY, "pods can use this gate");
+    if (conditions->selector_idle)
+        condition_hold(ready, REASON_SELECTOR_IDLE,
+                       "pods that name this gate can use it; its podSelector counts once the "
+                       "namespace has the label " GITGATE_LABEL_INJECTION "=enabled");
+    else
+        condition_hold(ready, REASON_READY, "pods can use this gate");
 }
 
 json_t *conditions_json(const struct conditions *conditions, const json_t *before,

@@ -14,6 +14,7 @@
 #define CONDITION_MESSAGE_MAX 4096 /* metav1.Condition allows 32768; a person reads less */
 
 #define REASON_KEPT "KeptAddresses" /* the one that holds and is worth a warning */
+#define REASON_SELECTOR_IDLE "PodSelectorIdle"
 
 struct condition {
     const char *type;
@@ -27,6 +28,7 @@ struct conditions {
     struct condition credentials_resolved;
     struct condition rendered;
     struct condition upstreams_resolved;
+    bool selector_idle; /* see struct census; Ready says so */
 };
 
 #define cleanup_conditions CLEANUP(conditions_done)

@@ -54,8 +54,10 @@ event() {
 	kubectl -n "$ns" patch gitgate agents --type merge -p '{"spec":{"podSelector":{"matchLabels":{"app":"coding"}}}}' >/dev/null
 	kubectl -n "$ns" wait gitgate/agents --for=jsonpath='{.status.observedGeneration}'=2 --timeout=20s >/dev/null
 	pods agents 1 1 1
+	condition agents Ready True PodSelectorIdle
 	kubectl label namespace "$ns" gitgate.dev/injection=enabled >/dev/null
 	pods agents 1 1 2
+	condition agents Ready True Ready
 	kubectl -n "$ns" label pod left app=coding --overwrite >/dev/null
 	pods agents 1 1 3
 	kubectl -n "$ns" label pod left app=web --overwrite >/dev/null

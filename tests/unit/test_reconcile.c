@@ -119,6 +119,7 @@ static void see_pods(struct fixture *f)
 
     if (!pods)
         return;
+    f->census.selector_idle = json_is_true(get(pods, "selectorIdle"));
     f->census.gated = (size_t)json_integer_value(get(pods, "gated"));
     count_names(get(pods, "outdated"), &f->census.outdated);
     count_names(get(pods, "missing"), &f->census.missing);
