@@ -214,8 +214,11 @@ static void add_ssh(struct creds *c)
     if (!secret)
         return;
     if (!has_type(secret, TYPE_SSH)) {
-        complain(c, secret_field(c), "Secret \"%s\" must be of type " TYPE_SSH,
-                 c->upstream->secret);
+        complain(
+            c, secret_field(c),
+            "Secret \"%s\" must be of type " TYPE_SSH
+            ": a type can't be changed, so delete it and create it again with --type=" TYPE_SSH,
+            c->upstream->secret);
         return;
     }
     if (read_key(c, secret, "ssh-privatekey", &key) < 0)
