@@ -234,7 +234,7 @@ static int compile_paths(const json_t *paths, json_t *problems, struct buf *db, 
         cleanup_expression struct expression expression = EXPRESSION_INIT;
         struct error why = ERROR_INIT;
 
-        if (expression_parse(json_string_value(json_object_get(path, "pattern")), EXPRESSION_EXACT,
+        if (expression_parse(json_string_value(json_object_get(path, "pattern")), EXPRESSION_PATH,
                              &expression, &why) < 0)
             refuse_path(&c, id, why.msg);
         else

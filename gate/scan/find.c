@@ -193,16 +193,23 @@ static const char *path_of(const struct piece *piece, size_t *len)
 
 static int match_path(struct find *f, const struct piece *piece, struct error *err)
 {
+    static const char tail[TAIL_LEN] = ""; /* NUL bytes: see EXPRESSION_PATH */
     size_t len;
     const char *path = path_of(piece, &len);
     hs_error_t r = HS_SUCCESS;
 
+    buf_reset(&f->text);
+    buf_add(&f->text, path, len);
+    buf_add(&f->text, tail, sizeof tail);
+    if (buf_error(&f->text))
+        return error_errno(err, buf_error(&f->text), "a path can't be matched");
     f->markers[0] = '\0';
     f->path_decides = false;
     for (size_t i = 0; piece->place == PLACE_BLOB && r == HS_SUCCESS && i < f->n_sets; i++) {
         f->set = &f->sets[i];
         if (f->set->paths)
-            r = hs_scan(f->set->paths, path, (unsigned)len, 0, f->scratch, on_path, f);
+            r = hs_scan(f->set->paths, f->text.data, (unsigned)f->text.len, 0, f->scratch, on_path,
+                        f);
     }
     return r == HS_SUCCESS ? 0 : error_set(err, -EIO, "a path can't be matched (error %d)", r);
 }

@@ -45,6 +45,8 @@ enum expression_form {
     EXPRESSION_EXACT,
     /* "^", "$" and "\z" are a line's ends, also where they are the text's: matches more. */
     EXPRESSION_LINES,
+    /* For a text that has no NUL byte and is given with some behind it: "$" and "\z" are one. */
+    EXPRESSION_PATH,
     /* Without "^", "$", "\b" and the like, which the engine refuses in the midst of an expression:
      * matches more, and is never refused. */
     EXPRESSION_WIDENED,

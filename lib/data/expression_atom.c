@@ -16,6 +16,8 @@ static int put_class(struct parser *p, struct part *part)
 {
     static const struct byte_set none = {{0}};
 
+    if (p->form == EXPRESSION_PATH)
+        part->chars.word[0] &= ~UINT64_C(1);
     if (memcmp(&part->chars, &none, sizeof none) == 0)
         return parser_refuse(p, "has a class that matches nothing");
     finish_char(part);
@@ -38,6 +40,8 @@ static int put_rune(struct parser *p, unsigned rune, struct part *part)
     unsigned char bytes[RUNE_BYTES];
     unsigned n = put_utf8(rune, bytes);
 
+    if (rune == 0 && p->form == EXPRESSION_PATH)
+        return parser_refuse(p, "has a NUL character, which no path has");
     if (n > 1 && (p->flags & FOLD))
         return parser_refuse(p, "has letters beyond ASCII whose case does not count (?i)");
     buf_adds(p->to, n > 1 ? "(?:" : "");
@@ -62,13 +66,15 @@ static int put_assertion(struct parser *p, const char *text)
     return 0;
 }
 
-/* `text`: "^", "$" or "\z"; `line`: what it is of a line */
-static int put_end(struct parser *p, const char *text, const char *line)
+/* "$" or "\\z" */
+static int put_end(struct parser *p, const char *text)
 {
-    if (p->form == EXPRESSION_LINES)
-        buf_addf(p->to, "(?m:%s)", line);
+    bool line = *text == '$' && (p->flags & MULTILINE);
+
+    if (p->form == EXPRESSION_PATH)
+        buf_adds(p->to, line ? "(?:$|\\x00)" : "\\x00");
     else
-        put_assertion(p, text);
+        put_assertion(p, p->form == EXPRESSION_LINES ? "(?m:$)" : text);
     return 0;
 }
 
@@ -172,7 +178,7 @@ static int take_escape(struct parser *p, struct part *ret)
     if (*p->at == 'A')
         return parser_refuse_start(p, "has a \\A");
     if (parser_skip(p, "z"))
-        return put_end(p, "\\z", "$");
+        return put_end(p, "\\z");
     if (*p->at && strchr(assertions, *p->at))
         return put_assertion(p, (char[]){'\\', *p->at++, '\0'});
     r = parser_take_escape(p, &rune);
@@ -212,10 +218,10 @@ int parser_take_atom(struct parser *p, struct part *ret)
     case '^':
         p->from_text = p->from_text || !(p->flags & MULTILINE);
         p->at++;
-        return put_end(p, "^", "^");
+        return put_assertion(p, p->form == EXPRESSION_LINES ? "(?m:^)" : "^");
     case '$':
         p->at++;
-        return put_end(p, "$", "$");
+        return put_end(p, "$");
     case '*':
     case '+':
     case '?':

@@ -33,11 +33,11 @@ static void refused(const char *text, const char *why)
         fail_msg("%s\nis refused with: %s\nexpected:        %s", text, err.msg, why);
 }
 
-static void expect_lines(const char *text, const char *expected)
+static void expect_as(enum expression_form form, const char *text, const char *expected)
 {
     cleanup_expression struct expression found = EXPRESSION_INIT;
 
-    assert_int_equal(expression_parse(text, EXPRESSION_LINES, &found, NULL), 0);
+    assert_int_equal(expression_parse(text, form, &found, NULL), 0);
     assert_string_equal(found.text.data, expected);
 }
 
@@ -84,8 +84,19 @@ static void ends_of_the_text_are_a_lines(void **state)
 {
     (void)state;
     expect("^a$\\z", "^a$\\z");
-    expect_lines("^a$\\z", "(?m:^)a(?m:$)(?m:$)");
-    expect_lines("(?m)^a\\b", "(?m-i:(?m:^)a\\b)");
+    expect_as(EXPRESSION_LINES, "^a$\\z", "(?m:^)a(?m:$)(?m:$)");
+    expect_as(EXPRESSION_LINES, "(?m)^a\\b", "(?m-i:(?m:^)a\\b)");
+}
+
+/* A NUL byte is behind a path, and nothing in the pattern matches it but the path's end. */
+static void the_end_of_a_path_is_a_nul_byte(void **state)
+{
+    (void)state;
+    expect_as(EXPRESSION_PATH, "^a$\\z", "^a\\x00\\x00");
+    expect_as(EXPRESSION_PATH, "(?m)a$", "(?m-i:a(?:$|\\x00))");
+    expect_as(EXPRESSION_PATH, "[^a]\\D",
+              "[\\x01-\\x60\\x62-\\xff]{1,4}[\\x01-\\x2f\\x3a-\\xff]{1,4}");
+    expect_as(EXPRESSION_PATH, ".", "[\\x01-\\x09\\x0b-\\xff]{1,4}");
 }
 
 /* Such a rule is refused, and not merely slow: nowhere would it find anything. */
@@ -193,6 +204,7 @@ int main(void)
         cmocka_unit_test(what_the_two_read_differently_is_gone),
         cmocka_unit_test(case_counts_where_it_does_in_go),
         cmocka_unit_test(ends_of_the_text_are_a_lines),
+        cmocka_unit_test(the_end_of_a_path_is_a_nul_byte),
         cmocka_unit_test(the_start_of_all_text_is_told_apart),
         cmocka_unit_test(what_go_refuses_is_refused),
         cmocka_unit_test(a_reach_is_never_too_short),
