@@ -28,7 +28,7 @@ static const struct {
     [FAULT_CONNECTION] = {"connection", "look into the server's log: it may have had enough of "
                                         "this address, or not be the server that is meant"},
     [FAULT_HOST_KEY] = {"host-key", "compare with what the owner of %h publishes; only when it is "
-                                    "theirs, put it into %f.ssh.knownHostKeys"},
+                                    "theirs, put it into %k"},
     [FAULT_KEY_REFUSED] = {"key-refused", "have the public half of that key added at %h, and "
                                           "compare the user in %f.url"},
     [FAULT_CERTIFICATE] = {"certificate", "compare the certificate with %f.http.caBundle"},

@@ -5,8 +5,7 @@
 #include "words.h"
 
 /* What git says of an ssh or https upstream ends in the same general words; the first match counts,
- * so what is most particular comes first. "%h" is the host, "%f" the upstream's field, "%a" what
- * asking for a credential means. */
+ * so what is most particular comes first. The letters behind "%" are reason_fill's. */
 struct reason {
     const char *said;
     enum fault fault;
@@ -18,16 +17,12 @@ static const struct reason reasons[] = {
     {"Name or service not known", FAULT_NAME, "the name %h can't be resolved"},
     {"Temporary failure in name resolution", FAULT_NAME, "the name %h can't be resolved just now"},
 
-    {"No ED25519 host key is known", FAULT_HOST_KEY,
-     "the host key of %h is not among %f.ssh.knownHostKeys"},
-    {"host key is known for", FAULT_HOST_KEY,
-     "the host key of %h is not among %f.ssh.knownHostKeys"},
+    {"No ED25519 host key is known", FAULT_HOST_KEY, "the host key of %h is not among %k"},
+    {"host key is known for", FAULT_HOST_KEY, "the host key of %h is not among %k"},
     {"REMOTE HOST IDENTIFICATION HAS CHANGED", FAULT_HOST_KEY,
-     "the host key of %h is not among %f.ssh.knownHostKeys"},
-    {"Host key verification failed", FAULT_HOST_KEY,
-     "the host key of %h is not among %f.ssh.knownHostKeys"},
-    {"no matching host key type", FAULT_HOST_KEY,
-     "%h offers no type of host key that is in %f.ssh.knownHostKeys"},
+     "the host key of %h is not among %k"},
+    {"Host key verification failed", FAULT_HOST_KEY, "the host key of %h is not among %k"},
+    {"no matching host key type", FAULT_HOST_KEY, "%h offers no type of host key that is in %k"},
 
     {"Load key", FAULT_KEY_UNREADABLE,
      "the key of %f.ssh.secretRef can't be read (a passphrase, or not a private key)"},
@@ -145,6 +140,12 @@ void reason_fill(struct buf *to, const char *sentence, const struct upstream *up
             buf_addf(to, "spec.upstreams[%zu]", index);
         else if (p[0] == '%' && p[1] == 's')
             buf_adds(to, upstream->secret ? upstream->secret : "");
+        else if (p[0] == '%' && p[1] == 'k')
+            buf_addf(to,
+                     upstream->known_host_keys && upstream->known_host_keys[0]
+                         ? "spec.upstreams[%zu].ssh.knownHostKeys"
+                         : "the known_hosts of spec.upstreams[%zu].ssh.secretRef",
+                     index);
         else if (p[0] == '%' && p[1] == 'a')
             buf_addf(to,
                      upstream->auth == AUTH_HTTP

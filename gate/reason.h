@@ -34,7 +34,8 @@ enum fault {
 };
 
 /* Appends `sentence` with %h as the upstream's host, %f as its field (spec.upstreams[i]), %s as its
- * Secret's name and %a as what being asked for a credential means. */
+ * Secret's name, %k as where its host keys stand and %a as what being asked for a credential means.
+ */
 void reason_fill(struct buf *to, const char *sentence, const struct upstream *upstream,
                  size_t index);
 

@@ -145,6 +145,16 @@ fingerprint() {
         "it shows $(fingerprint "$BED/sshd/host_key.pub"); pinned is $(fingerprint "$BATS_TEST_TMPDIR/other.pub")"
 }
 
+@test "another host key than in the Secret's known_hosts is said to be missing there" {
+    ssh-keygen -q -t ed25519 -N '' -f "$BATS_TEST_TMPDIR/other"
+    entry ssh app '.ssh = {secretRef: {name: "mine"}}' | write_file
+    echo --- >>"$file"
+    jq -n --rawfile key "$BED/key" --arg hosts "127.0.0.1 $(cut -d' ' -f1,2 "$BATS_TEST_TMPDIR/other.pub")" '{apiVersion: "v1", kind: "Secret",
+        metadata: {name: "mine"}, type: "kubernetes.io/ssh-auth", stringData: {"ssh-privatekey": $key, known_hosts: $hosts}}' >>"$file"
+    wrong ssh . "the host key of 127.0.0.1 is not among the known_hosts of spec.upstreams[0].ssh.secretRef" \
+        "put it into the known_hosts of spec.upstreams[0].ssh.secretRef"
+}
+
 @test "a host key of a type that is not pinned" {
     ssh-keygen -q -t rsa -b 2048 -N '' -f "$BATS_TEST_TMPDIR/other"
     wrong ssh ".ssh.knownHostKeys = [\"$(cut -d' ' -f1,2 "$BATS_TEST_TMPDIR/other.pub")\"]" "knownHostKeys" \
