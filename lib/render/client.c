@@ -39,7 +39,15 @@ __attribute__((format(printf, 2, 3))) static void add_rule(struct rules *rules, 
     if (!rules->opened)
         buf_addf(&rules->text, "[url \"%s\"]\n", rules->base);
     rules->opened = true;
-    buf_addf(&rules->text, "    insteadOf = %s\n", prefix);
+    /* Both: a pushInsteadOf of the agent's own would take the pushes elsewhere. */
+    buf_addf(&rules->text, "    insteadOf = %s\n    pushInsteadOf = %s\n", prefix, prefix);
+}
+
+/* The gate's own URLs stay as they are: who writes https for all of git:// would lose them. */
+static void add_gate(struct rules *rules, const char *authority)
+{
+    snprintf(rules->base, sizeof rules->base, "git://%s/", authority);
+    add_rule(rules, "%s", rules->base);
 }
 
 /* The user that the URL names, the one that everybody names, and none. "" stands for none. */
@@ -118,6 +126,7 @@ json_t *render_client(const struct gitgate *gate, const char *authority)
              "# Written by gitgate for GitGate \"%s\": every spelling of its upstreams' URLs leads "
              "to the gate.\n",
              gate->name);
+    add_gate(&rules, authority);
     for (size_t i = 0; i < gate->n_upstreams; i++)
         add_upstream(&rules, &gate->upstreams[i].url, authority);
     text = rules.text;

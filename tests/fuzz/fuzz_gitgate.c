@@ -25,14 +25,15 @@ static void check_again(const json_t *hooks)
         abort();
 }
 
-/* Every line of the configuration is a comment, a section or an insteadOf. */
+/* Every line of the configuration is a comment, a section, an insteadOf or a pushInsteadOf. */
 static void check_client(const json_t *client)
 {
     cleanup_free char *text = strdup(text_of(client, "gitconfig"));
 
     for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
         if (*line != '#' && strncmp(line, "[url \"git://git-gate/", 21) != 0 &&
-            strncmp(line, "    insteadOf = ", 16) != 0)
+            strncmp(line, "    insteadOf = ", 16) != 0 &&
+            strncmp(line, "    pushInsteadOf = ", 20) != 0)
             abort();
 }
 

@@ -77,6 +77,19 @@ not_served() {
     [ "$(git -C "$work" rev-parse HEAD)" = "$main" ]
 }
 
+@test "rules of the agent's own for the same URLs lead neither fetch nor push elsewhere" {
+    eval "$(sed -n 's/^  export /export /p' "$BED/gate.err" | tail -n 1)"
+    url=$(upstream_url app)
+    git config --global url.https://elsewhere.invalid/.insteadOf git://
+    git config --global url.https://elsewhere.invalid/.pushInsteadOf "${url%%/*}//"
+    GIT_SSH_COMMAND=false git clone -q "$url" "$work"
+    commit "$work" own
+    [ "$(git -C "$work" remote get-url --push origin)" = "$(git -C "$work" remote get-url origin)" ]
+    GIT_SSH_COMMAND=false git -C "$work" push -q
+    git ls-remote "$(gate_url app.git)"
+    git config --global --remove-section url.https://elsewhere.invalid/
+}
+
 # interrupt SIGNAL : as a terminal does it, to all of the foreground at once
 interrupt() {
     stop_gate
