@@ -205,15 +205,15 @@ static void lower_keywords(json_t *rule)
 }
 
 /* "^" and "$" are a line's ends here, also where "(?m)" is not said: content is judged in parts, of
- * which only the gate knows where they begin. What can't be read stays as it is, and is named when
- * it is compiled. */
+ * which only the gate knows where they begin. What can't be read may have a "^", too; it stays as
+ * it is but for that, and is named when it is compiled. */
 static void look_at_lines(json_t *rule)
 {
     const char *regex = json_string_value(json_object_get(rule, "regex"));
     cleanup_expression struct expression expression = EXPRESSION_INIT;
 
-    if (regex && expression_parse(regex, EXPRESSION_EXACT, &expression, NULL) == 0 &&
-        expression.from_text)
+    if (regex && *regex &&
+        (expression_parse(regex, EXPRESSION_EXACT, &expression, NULL) < 0 || expression.from_text))
         json_object_set_new(rule, "regex", json_sprintf("(?m)%s", regex));
 }
 

@@ -331,7 +331,7 @@ with_rules() {
     git reset -q --hard HEAD~1
 
     # A rule that nothing can be found by sends everything to gitleaks.
-    with_rules $'[[rules]]\nid = "slow"\nregex = "(?i)\\\\x{e9}tat_[a-z]{20}"\n'
+    with_rules $'[[rules]]\nid = "slow"\nregex = "^(?i)\\\\x{e9}tat_[a-z]{20}"\n'
     commit . c.txt "État_abcdefghijklmnopqrst" >/dev/null
     refused main
     [[ $output == *"rule slow: c.txt, line 1"* ]]
