@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "api/ip.h"
 #include "base/buf.h"
 
 #define NAMES_MAX 400 /* bytes of upstreams' names in one warning */
@@ -55,8 +56,27 @@ static void advise_of(const struct gitgate *gate, bool (*is)(const struct upstre
                      buf_error(&names) ? " and others" : "", after);
 }
 
+static bool lets_agents_anywhere(const struct gitgate *gate)
+{
+    json_t *rule;
+    size_t i;
+
+    json_array_foreach(gate->agent_egress, i, rule) {
+        const char *text = json_string_value(json_object_get(rule, "cidr"));
+        struct cidr cidr;
+
+        if (text && cidr_parse(text, &cidr) == 0 && cidr.prefix == 0)
+            return true;
+    }
+    return false;
+}
+
 static void advise_network(const struct gitgate *gate, struct problems *warnings)
 {
+    if (lets_agents_anywhere(gate))
+        problems_add(warnings, "spec.network.agentEgress.to",
+                     "agents may reach every address: what no push would let out they can send "
+                     "there, unscanned");
     /* A Service's address has become a pod's where most network plugins look. */
     if (gate->network_managed)
         advise_of(gate, is_service,
