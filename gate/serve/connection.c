@@ -265,8 +265,18 @@ void connection_drop(struct connection *c)
     close_socket(c);
 }
 
-/* git daemon and what it starts ignore SIGTERM; on SIGHUP receive-pack takes away what it has of
- * the push. */
+/* Who pushes has gone, for intake: receive-pack takes away what it has of the push, which it does
+ * on no signal. Who fetches has nothing that would stay; git daemon ignores SIGTERM. */
+static void end_served(struct connection *c)
+{
+    uv_os_fd_t fd;
+
+    if (c->fetches || uv_fileno((uv_handle_t *)&c->socket, &fd) < 0 || shutdown(fd, SHUT_RDWR) < 0)
+        kill(-c->process.pid, SIGHUP);
+    else
+        uv_timer_start(&c->life, on_life_over, LINGER_MS, 0);
+}
+
 void connection_end(struct connection *c, const char *why)
 {
     c->awaited_ns = 0;
@@ -276,7 +286,7 @@ void connection_end(struct connection *c, const char *why)
     }
     log_warn(&c->all->gate->log, why, json_pack("{s:I}", "session", (json_int_t)c->process.pid));
     c->state = CONNECTION_OVER;
-    kill(-c->process.pid, SIGHUP);
+    end_served(c);
 }
 
 static void add(struct connections *all, struct connection *c)

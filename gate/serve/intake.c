@@ -1,11 +1,16 @@
-/* intake PROGRAM ARGUMENTS...: stands between a client that may push and its git daemon, which
- * answers the client directly. receive-pack keeps all commands of a push in memory before any hook
- * sees one (144 MB a million), and its push options: they are counted on their way. What comes
- * behind them is a pack, which receive.maxInputSize bounds, but not in its objects: how many it has
- * is in its header. The kernel moves it on. */
+/* intake PROGRAM ARGUMENTS...: stands between a client that may push and its git daemon.
+ * receive-pack keeps all commands of a push in memory before any hook sees one (144 MB a million),
+ * and its push options: they are counted on their way. What comes behind them is a pack, which
+ * receive.maxInputSize bounds, but not in its objects: how many it has is in its header. The kernel
+ * moves it on.
+ *
+ * What git daemon says goes to the client by a thread, and nowhere once the client has gone:
+ * receive-pack would die of that (SIGPIPE) and leave on the disk what it has of the push. So it
+ * reads that there is no more, takes that away, and ends. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -37,32 +42,80 @@ static const struct refusal {
 
 struct intake {
     pid_t pid;
-    int pid_fd, to; /* git daemon, and its standard input */
+    int pid_fd, to, from; /* git daemon, its standard input and output */
+    pthread_t answers;
     struct commands commands;
     size_t len;
     char data[COMMANDS_CHUNK]; /* not handed on yet */
 };
 
+/* ---- what git daemon says ---- */
+
+/* False when it has ended and all is said, whoever else has its output still. */
+static bool await_answer(const struct intake *i)
+{
+    struct pollfd fds[] = {{.fd = i->from, .events = POLLIN}, {.fd = i->pid_fd, .events = POLLIN}};
+
+    while (poll(fds, 2, -1) < 0)
+        if (errno != EINTR)
+            return false;
+    return fds[0].revents;
+}
+
+static void *hand_back(void *data)
+{
+    const struct intake *i = data;
+    bool gone = false;
+
+    while (await_answer(i)) {
+        char lost[4096];
+        ssize_t n = gone ? read(i->from, lost, sizeof lost)
+                         : splice(i->from, NULL, STDOUT_FILENO, NULL, SPLICE_MAX, SPLICE_F_MOVE);
+
+        if (n == 0 || (n < 0 && errno != EINTR && gone))
+            break;
+        gone = gone || (n < 0 && errno != EINTR);
+    }
+    return NULL;
+}
+
 /* ---- git daemon ---- */
+
+static int spawn(struct intake *i, char **argv, int in, int out)
+{
+    posix_spawn_file_actions_t actions;
+    int r;
+
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+    r = posix_spawnp(&i->pid, argv[0], &actions, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    return -r;
+}
 
 static int start(struct intake *i, char **argv)
 {
-    posix_spawn_file_actions_t actions;
-    cleanup_close int read_end = -1;
+    cleanup_close int in = -1, out = -1;
     int ends[2], r;
 
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
-    read_end = ends[0];
+    in = ends[0];
     i->to = ends[1];
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, read_end, STDIN_FILENO);
-    r = posix_spawnp(&i->pid, argv[0], &actions, NULL, argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    if (r != 0)
-        return -r;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -errno;
+    i->from = ends[0];
+    out = ends[1];
+    r = spawn(i, argv, in, out);
+    if (r < 0)
+        return r;
     i->pid_fd = pidfd_open(i->pid, 0);
-    return i->pid_fd < 0 ? -errno : 0;
+    if (i->pid_fd < 0)
+        return -errno;
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, SIG_IGN); /* as git daemon does: a push is let finish */
+    return -pthread_create(&i->answers, NULL, hand_back, i);
 }
 
 static int end(struct intake *i)
@@ -74,6 +127,7 @@ static int end(struct intake *i)
     while (waitpid(i->pid, &status, 0) < 0)
         if (errno != EINTR)
             return 1;
+    pthread_join(i->answers, NULL);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -175,7 +229,7 @@ static void refuse(const struct refusal *refusal)
 
 int verb_intake(int argc, char **argv)
 {
-    static struct intake i = {.pid_fd = -1, .to = -1}; /* as long as the process */
+    static struct intake i = {.pid_fd = -1, .to = -1, .from = -1}; /* as long as the process */
     int r, code;
 
     if (argc < 2) {
@@ -184,8 +238,6 @@ int verb_intake(int argc, char **argv)
     }
     if (start(&i, argv + 1) < 0)
         return 1;
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGTERM, SIG_IGN); /* as git daemon does: a push is let finish */
     r = take_commands(&i);
     if (r == 0)
         r = take_header(&i);

@@ -86,6 +86,7 @@ go_on() {
 at_rest() {
     local pid
     ! gone "$push" || ! pgrep -f "$BED/stop/halt" || return 1
+    ! pgrep -f "receive-pack .*$BED/srv/" || return 1 # the upstream's, which may yet take what was sent
     for pid in $(below "$(server)"); do
         case $(tr '\0' ' ' <"/proc/$pid/cmdline") in git\ * | "gitgate-gate "[!s]* | "gitgate-gate scan"*) return 1 ;; esac
     done

@@ -180,6 +180,53 @@ broken_push() {
     exec 4>&-
 }
 
+# leave_push HOW : a client that goes away when it has sent a megabyte of an object of 500, as a program does that ends
+# ("close"), or a machine ("reset")
+leave_push() {
+    timeout -s KILL 60 python3 - "$GATE_PORT" "$1" <<-'END'
+	import os, socket, struct, sys, zlib
+	def packet(data): return b"%04x" % (len(data) + 4) + data
+	s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+	s.sendall(packet(b"git-receive-pack /app.git\0host=127.0.0.1\0"))
+	answer = s.makefile("rb")
+	while (n := int(answer.read(4), 16)): answer.read(n - 4)
+	s.sendall(packet(b"0" * 40 + b" " + b"1" * 40 + b" refs/heads/left\0report-status side-band-64k") + b"0000")
+	size = b"\xb0\x80\x80\xfa\x01"  # of a blob; of many objects, so that index-pack keeps them as they come
+	s.sendall(b"PACK" + struct.pack(">II", 2, 200) + size + zlib.compress(os.urandom(1 << 20), 0))
+	if sys.argv[2] == "reset": s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+	answer.close()
+	s.close()
+	END
+}
+
+receiving() {
+    pgrep -f '^/[^ ]*git receive-pack [.]$' -s "$(pgrep -d, -P "$(server)")" -c || true
+}
+
+receive() {
+    [ "$(receiving)" = "$1" ]
+}
+
+# With somebody at work all the time nothing is swept.
+@test "a client that goes away in the midst of its push leaves nothing on the disk" {
+    clone app "$work"
+    slow_hook pre-receive scan
+    commit "$work" beside >/dev/null
+    git -C "$work" push -q >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+    push=$!
+    hook_waits
+    there=$(quarantines app)
+    for how in close reset; do
+        leave_push $how
+        wait_for 20 receive 1
+        [ "$(quarantines app)" = "$there" ]
+    done
+    let_hook_go
+    wait "$push"
+    quick_hook pre-receive
+    agree app refs/heads/main "$(git -C "$work" rev-parse HEAD)"
+}
+
 @test "the quarantine of a push that is on its way is not swept" {
     clone app "$work"
     slow_hook pre-receive scan
