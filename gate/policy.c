@@ -39,9 +39,12 @@ static bool all_zero(const char *oid)
     return oid[strspn(oid, "0")] == '\0';
 }
 
+/* An upstream that keeps its refs otherwise may take longer ones, and no gate could mirror it then:
+ * a part is a file's name here, with ".lock" behind it. */
 static bool component_valid(const char *text, size_t len)
 {
-    return len > 0 && text[0] != '.' && !(len >= 5 && memcmp(text + len - 5, ".lock", 5) == 0);
+    return len > 0 && len <= PUSH_COMPONENT_MAX && text[0] != '.' &&
+           !(len >= 5 && memcmp(text + len - 5, ".lock", 5) == 0);
 }
 
 /* git-check-ref-format(1), for a full name. */
@@ -93,7 +96,8 @@ int push_add(struct push *push, const char *line, size_t len, struct error *err)
     if (parse_command(line, len, &command) < 0)
         return error_set(err, -EINVAL,
                          "a command of this push can't be understood: not two object ids and the "
-                         "full name of a ref that git allows");
+                         "full name of a ref that git allows, of at most %d bytes between slashes",
+                         PUSH_COMPONENT_MAX);
     for (size_t i = 0; i < push->n; i++)
         if (strcmp(push->commands[i].ref, command.ref) == 0)
             return error_set(err, -EINVAL, "a ref is named twice in this push");

@@ -14,7 +14,8 @@
 
 #define OID_HEX_MAX 64         /* SHA-256; SHA-1 has 40 */
 #define PUSH_COMMANDS_MAX 1000 /* refs in one push: `git push --mirror` of a large repository */
-#define PUSH_REF_MAX 1024      /* bytes; files below refs/ can't be longer than 255 a component */
+#define PUSH_REF_MAX 1024      /* bytes */
+#define PUSH_COMPONENT_MAX 250 /* bytes of it between slashes */
 #define PUSH_COMMANDS_BYTES_MAX ((2 * OID_HEX_MAX + PUSH_REF_MAX + 3) * PUSH_COMMANDS_MAX)
 
 enum change { CHANGE_CREATE, CHANGE_UPDATE, CHANGE_DELETE };

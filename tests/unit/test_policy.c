@@ -137,7 +137,13 @@ static void too_many_and_too_long_are_refused(void **state)
     }
     len = sprintf(line, A " " B " refs/heads/more");
     assert_int_equal(push_add(&push, line, (size_t)len, NULL), -E2BIG);
-    len = sprintf(line, A " " B " refs/heads/%0*d", PUSH_REF_MAX, 1);
+    len = sprintf(line, A " " B " refs/heads/%0*d/a", PUSH_COMPONENT_MAX + 1, 1);
+    assert_int_equal(push_add(&one, line, (size_t)len, NULL), -EINVAL);
+    len = sprintf(line, A " " B " refs/heads/%0*d/a", PUSH_COMPONENT_MAX, 1);
+    assert_int_equal(push_add(&one, line, (size_t)len, NULL), 0);
+    len = sprintf(line, A " " B " refs");
+    while (len < PUSH_REF_MAX + 2 * OID_HEX_MAX)
+        len += sprintf(line + len, "/%0*d", PUSH_COMPONENT_MAX, 1);
     assert_int_equal(push_add(&one, line, (size_t)len, NULL), -EINVAL);
     free(line);
 }
