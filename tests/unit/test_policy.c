@@ -339,7 +339,8 @@ static void git_s_words_become_a_reason(void **state)
         {"something new in /git/app.git", "could not talk to git.example.com"},
         {"", "could not talk to git.example.com"},
     };
-    struct upstream upstream = {.url = {.host = "git.example.com"}};
+    const char *keys[] = {"ssh-ed25519 AAAA", NULL};
+    struct upstream upstream = {.url = {.host = "git.example.com"}, .known_host_keys = keys};
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
