@@ -18,6 +18,7 @@
 #define ENV_EVENT_FD "GITGATE_EVENT_FD"       /* hooks: see event.h */
 #define ENV_PRESENCE_FD "GITGATE_PRESENCE_FD" /* hooks: see presence.h */
 #define ENV_ARRIVED "GITGATE_ARRIVED_NS"      /* hooks: when the client's connection was accepted */
+#define ENV_CLIENT "GITGATE_CLIENT"           /* hooks: its address, as the kernel has it */
 #define ENV_METRICS "GITGATE_METRICS"         /* where /metrics, /healthz and /readyz are */
 
 #define LISTEN_DEFAULT "127.0.0.1:9418"

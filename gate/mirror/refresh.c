@@ -201,8 +201,9 @@ int verb_refresh(int argc, char **argv)
     }
     request.service = argv[1];
     request.path = argv[2];
-    if (argc > 5)
-        request.client = argv[5];
+    /* What git daemon has for it, in our arguments, is what the client says that it called. */
+    if (getenv(ENV_CLIENT))
+        request.client = getenv(ENV_CLIENT);
     if (gate_open(&gate, &err) < 0 || gate_load(&gate, &err) < 0) {
         log_error(&gate.log, "cannot read the configuration", json_pack("{s:s}", "error", err.msg));
         return refuse("the gate's configuration is not valid; its log says why");

@@ -31,6 +31,7 @@
 #define OF_INTAKE 2 /* arguments; behind them are git daemon's */
 
 #define ARRIVED_SIZE (sizeof ENV_ARRIVED + 21) /* "=" and 20 digits */
+#define CLIENT_SIZE (sizeof ENV_CLIENT + 1 + INET6_ADDRSTRLEN)
 
 static const char *const kept[] = {ENV_CONFIG_DIR, ENV_CREDS_DIR,   ENV_REPOS_DIR,
                                    "POD_NAME",     "POD_NAMESPACE", "SERVICE_ACCOUNT"};
@@ -177,24 +178,39 @@ static void on_life_over(uv_timer_t *timer)
 
 /* ---- the start of one ---- */
 
-/* The environment that all share, and when this client came. */
-static char **own_env(const struct connection *c, char arrived[ARRIVED_SIZE])
+/* "": the client has gone already. */
+static void name_client(const struct connection *c, char to[INET6_ADDRSTRLEN])
+{
+    struct sockaddr_storage address;
+    int len = sizeof address;
+
+    if (uv_tcp_getpeername(&c->socket, (struct sockaddr *)&address, &len) < 0 ||
+        uv_ip_name((struct sockaddr *)&address, to, INET6_ADDRSTRLEN) < 0)
+        to[0] = '\0';
+}
+
+/* The environment that all share, and when this client came, and from where. */
+static char **own_env(const struct connection *c, char arrived[ARRIVED_SIZE],
+                      char client[CLIENT_SIZE])
 {
     const struct child_env *env = &c->all->env;
-    char **list = calloc(env->n + 2, sizeof *list);
+    char **list = calloc(env->n + 3, sizeof *list), name[INET6_ADDRSTRLEN];
 
     if (!list)
         return NULL;
     memcpy(list, env->list, env->n * sizeof *list);
     snprintf(arrived, ARRIVED_SIZE, ENV_ARRIVED "=%" PRIu64, c->arrived_ns);
+    name_client(c, name);
+    snprintf(client, CLIENT_SIZE, ENV_CLIENT "=%s", name);
     list[env->n] = arrived;
+    list[env->n + 1] = client;
     return list;
 }
 
 static int spawn(struct connection *c, struct error *err)
 {
-    char base[PATH_MAX + 32], hook[PATH_MAX + 32], arrived[ARRIVED_SIZE];
-    cleanup_free char **env = own_env(c, arrived); /* not its strings */
+    char base[PATH_MAX + 32], hook[PATH_MAX + 32], arrived[ARRIVED_SIZE], client[CLIENT_SIZE];
+    cleanup_free char **env = own_env(c, arrived, client); /* not its strings */
     const char *const argv[] = {"gitgate-gate",
                                 "intake",
                                 "git",

@@ -226,3 +226,21 @@ is_ready() {
     start_gate
     [ "$(wc -l <"$BATS_TEST_TMPDIR/listening")" = 1 ]
 }
+
+logged_as() {
+    [ "$(log_count ".client == \"$1\"")" = "$2" ]
+}
+
+@test "who a client says that it is does not matter to the log" {
+    before=$(log_count '.client == "127.0.0.1"')
+    python3 - "$GATE_PORT" 3>&- <<-'END'
+	import socket, sys
+	request = b"git-upload-pack /app.git\0host=192.0.2.1\0"
+	client = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 60)
+	client.sendall(b"%04x%s" % (len(request) + 4, request))
+	client.recv(4)
+	client.sendall(b"0000")
+	END
+    wait_for 20 logged_as 127.0.0.1 $((before + 1))
+    logged_as 192.0.2.1 0
+}
