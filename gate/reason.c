@@ -92,7 +92,7 @@ static const struct reason reasons[] = {
 };
 
 #define OUT_OF_MEMORY                                                                              \
-    "this takes more memory than the gate has (spec.resources.limits.memory); its log says more"
+    "this takes more memory than the gate has (spec.gate.resources); its log says more"
 
 /* The same of our own machine; an upstream that says it of its own is not meant. */
 static const struct reason own_reasons[] = {
