@@ -20,6 +20,7 @@ setup_file() {
 
 bounded_only() {
     [ -e "$BED/bounded" ] || skip "needs root, for a container's memory"
+    ! grep -qa __asan_init "$GITGATE_BIN/gitgate-gate" || skip "AddressSanitizer maps more"
 }
 
 # The gate's ssh is an upstream's whose list of refs has no end, while $BED/endless/armed is there; while
