@@ -100,12 +100,17 @@ static uint64_t of_container(uint64_t machine)
     return bytes;
 }
 
+/* What a small program in Go maps before it does anything: with less, none would start. */
+#define BOUND_MIN ((uint64_t)256 << 20)
+
 void memory_bound(void)
 {
     uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     uint64_t container = of_container(machine), share = container ? container / 8 * 7 : machine / 2;
     struct rlimit limit;
 
+    if (share < BOUND_MIN)
+        share = BOUND_MIN;
     if (SANITIZED || getrlimit(RLIMIT_DATA, &limit) < 0 || limit.rlim_cur <= share)
         return;
     limit.rlim_cur = share;

@@ -24,9 +24,9 @@ void memory_cap(size_t more, struct memory_cap *ret);
 void memory_uncap(struct memory_cap *cap);
 
 /* From here on this process, and each that it starts, gets no more than seven eighths of the
- * container's memory (cgroups(7), either version); outside of a container half of the machine's.
- * The same limit as above: one program that grows without end says so and fails, where the kernel
- * would end a container for all. Several at once may still do that. */
+ * container's memory (cgroups(7), either version); outside of a container half of the machine's;
+ * but 256 MiB in any case. The same limit as above: one program that grows without end says so and
+ * fails, where the kernel would end a container for all. Several at once may still do that. */
 void memory_bound(void);
 
 #endif
