@@ -88,6 +88,11 @@ refused() {
 	refused '/networkPolicies/apiServerCIDRs/0' --set 'networkPolicies.apiServerCIDRs[0]=api.example.com'
 	refused '/networkPolicies/metricsFrom/0' --set 'networkPolicies.metricsFrom[0].namespaces=x'
 	refused '/serviceMonitor/interval' --set serviceMonitor.interval=often
+	refused "propertyName 'a: b'" --set-json 'controller.podLabels={"a: b": "c"}'
+	# null takes a default away: nothing stands for it.
+	for value in controller.replicas controller.logLevel webhook.replicas webhook.sidecarMode webhook.logLevel serviceMonitor.interval; do
+		refused "missing propert.* '${value#*.}'" --set "$value=null"
+	done
 }
 
 @test "a certificate's values count in their own mode, and a caBundle that is no certificate is refused unseen" {
