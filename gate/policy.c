@@ -47,8 +47,7 @@ static bool component_valid(const char *text, size_t len)
            !(len >= 5 && memcmp(text + len - 5, ".lock", 5) == 0);
 }
 
-/* git-check-ref-format(1), for a full name. */
-static bool ref_valid(const char *ref, size_t len)
+bool ref_name_valid(const char *ref, size_t len)
 {
     size_t start = 0;
 
@@ -75,7 +74,7 @@ static int parse_command(const char *line, size_t len, struct push_command *to)
 
     if (!digits || len <= rest || line[digits] != ' ' ||
         take_oid(line + digits + 1, len - digits - 1, to->new_oid) != digits ||
-        line[rest - 1] != ' ' || !ref_valid(line + rest, len - rest))
+        line[rest - 1] != ' ' || !ref_name_valid(line + rest, len - rest))
         return -EINVAL;
     memcpy(to->ref, line + rest, len - rest);
     to->ref[len - rest] = '\0';

@@ -37,6 +37,9 @@ struct push {
 
 void push_done(struct push *push);
 
+/* git-check-ref-format(1), for a full name below refs/, and PUSH_COMPONENT_MAX. */
+bool ref_name_valid(const char *ref, size_t len);
+
 /* "<old> <new> <ref>", without a line's end: hex of one length, a ref name as git-check-ref-format
  * allows it. Adds it to the push; -EINVAL for anything else, a ref named twice included. */
 int push_add(struct push *push, const char *line, size_t len, struct error *err);

@@ -96,6 +96,31 @@ static int begin_other(const struct gate *gate, const struct upstream *upstream,
     return repo_ensure(gate, upstream, err);
 }
 
+/* git fetch may leave a ref as it was, and call that done (those of a shallow clone: "rejected ...
+ * because shallow roots are not allowed to be updated", and 0): it would be served as fresh. Who
+ * pushes there meanwhile is no such case, and has us list once more. */
+static int check_fetched(const struct gate *gate, const struct upstream *upstream, const char *repo,
+                         const struct refs *theirs, struct error *err)
+{
+    struct refs mine CLEANUP(refs_done) = REFS_INIT(REFS_MAX);
+    struct refs now CLEANUP(refs_done) = REFS_INIT(REFS_MAX);
+    const char *left;
+    int r = list_ours(repo, &mine, err);
+
+    if (r < 0 || refs_equal(theirs, &mine))
+        return r;
+    r = fetch_list(gate, upstream, repo, &now, err);
+    left = r < 0 ? NULL : refs_left_out(theirs, &now, &mine);
+    if (!left)
+        return r;
+    log_error(&gate->log, "git does not fetch what the upstream has",
+              json_pack("{s:s, s:s%}", "repo", upstream->name, "ref", left, strcspn(left, " ")));
+    return error_set(
+        err, -ENOTSUP,
+        "git does not fetch all that the upstream has: where it is a shallow clone, run "
+        "git fetch --unshallow there");
+}
+
 /* -EUCLEAN when the mirror may be damaged. */
 static int bring_up(const struct gate *gate, const struct upstream *upstream, const char *repo,
                     struct mirror_update *update, struct error *err)
@@ -118,6 +143,8 @@ static int bring_up(const struct gate *gate, const struct upstream *upstream, co
     update->changed = !refs_equal(&theirs, &mine) || fetch_unfinished(repo);
     if (update->changed)
         r = fetch_all(gate, upstream, repo, &mine, &theirs, err);
+    if (r == 0 && update->changed)
+        r = check_fetched(gate, upstream, repo, &theirs, err);
     update->changed = update->changed || !ours;
     return r < 0 ? r : follow_head(gate, upstream, repo, &theirs, &update->changed, err);
 }

@@ -33,15 +33,6 @@ static void take_head(struct refs *refs, const char *value, const char *name)
         snprintf(refs->head_oid, sizeof refs->head_oid, "%s", value);
 }
 
-/* An upstream may list what is no ref to git, which then does not fetch it. */
-static bool name_printable(const char *name)
-{
-    for (; *name; name++)
-        if ((unsigned char)*name <= ' ' || *name == 0x7f)
-            return false;
-    return true;
-}
-
 static void take_line(struct refs *refs, char *line)
 {
     char *name = strchr(line, '\t');
@@ -52,8 +43,9 @@ static void take_line(struct refs *refs, char *line)
     *name++ = '\0';
     len = strlen(name);
     take_head(refs, line, name);
-    if (strncmp(name, "refs/", 5) != 0 || ours(name) || !name_printable(name) ||
-        (len > 3 && strcmp(name + len - 3, "^{}") == 0))
+    /* An upstream may list what is no ref to git, which then does not fetch it; so are a tag's
+     * "^{}" and HEAD. */
+    if (ours(name) || !ref_name_valid(name, len))
         return;
     buf_addf(&refs->text, "%s %s", name, line);
     buf_addc(&refs->text, '\0');
@@ -93,6 +85,24 @@ bool refs_equal(const struct refs *a, const struct refs *b)
         if (strcmp(a->lines[i], b->lines[i]) != 0)
             return false;
     return true;
+}
+
+static bool has_line(const struct refs *refs, const char *line)
+{
+    return bsearch(&line, refs->lines, refs->n, sizeof line, compare_lines);
+}
+
+const char *refs_left_out(const struct refs *before, const struct refs *after,
+                          const struct refs *mine)
+{
+    for (size_t i = 0; i < before->n; i++) {
+        const char *line = before->lines[i];
+
+        if ((strncmp(line, "refs/heads/", 11) == 0 || strncmp(line, "refs/tags/", 10) == 0) &&
+            has_line(after, line) && !has_line(mine, line))
+            return line;
+    }
+    return NULL;
 }
 
 /* A space sorts before all that a ref's name may hold, so lines are in the order of their names. */

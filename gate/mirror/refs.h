@@ -29,6 +29,11 @@ int refs_parse(char *list, struct refs *refs, struct error *err);
 
 bool refs_equal(const struct refs *a, const struct refs *b);
 
+/* A line of a branch or tag that an upstream had `before` and `after`, and that we have not, or
+ * NULL. What moved in between may be either. */
+const char *refs_left_out(const struct refs *before, const struct refs *after,
+                          const struct refs *mine);
+
 /* Appends to `to`, for `git update-ref --stdin -z`, the deletion of each ref of `mine` whose name
  * `theirs` hasn't got; returns how many. */
 size_t refs_delete_gone(const struct refs *mine, const struct refs *theirs, struct buf *to);

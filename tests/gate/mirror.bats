@@ -190,3 +190,21 @@ kill_on_the_way() {
     [ "$status" -ne 0 ]
     [[ $output == *"the upstream is a shallow clone itself"* ]]
 }
+
+# git fetch rejects such refs with a warning, and exits with 0.
+@test "an upstream that becomes a shallow clone is refused, and nothing old is served, until it is whole" {
+    git ls-remote --exit-code "$(gate_url app.git)" refs/heads/main
+    for _ in 1 2 3; do commit_upstream app main >/dev/null; done
+    mv "$BED/srv/app.git" "$BED/srv/whole.git"
+    git clone -q --bare --depth 2 "file://$BED/srv/whole.git" "$BED/srv/app.git"
+    own app
+    for _ in 1 2; do
+        run git ls-remote "$(gate_url app.git)"
+        echo "$output"
+        [ "$status" -ne 0 ]
+        [[ $output == *"git does not fetch all that the upstream has"* ]]
+    done
+    rm -rf "$BED/srv/app.git"
+    mv "$BED/srv/whole.git" "$BED/srv/app.git"
+    [ "$(git ls-remote "$(gate_url app.git)" refs/heads/main | cut -f1)" = "$(up app rev-parse main)" ]
+}

@@ -85,6 +85,20 @@ static void what_is_gone_is_told_by_name_alone(void **state)
     assert_gone(A "\trefs/heads/a\n" A "\trefs/heads/a-b\n", "", 2, one, sizeof one - 1);
 }
 
+static void what_stays_left_out_is_told_from_what_moved(void **state)
+{
+    struct refs before CLEANUP(refs_done) =
+        parse(A "\trefs/heads/a\n" A "\trefs/heads/b\n" A "\trefs/odd/c\n");
+    struct refs moved CLEANUP(refs_done) = parse(B "\trefs/heads/a\n" A "\trefs/heads/b\n");
+    struct refs mine CLEANUP(refs_done) = parse(B "\trefs/heads/b\n");
+
+    (void)state;
+    assert_null(refs_left_out(&before, &before, &before));
+    assert_null(refs_left_out(&before, &moved, &moved));
+    assert_string_equal(refs_left_out(&before, &moved, &mine), "refs/heads/b " A);
+    assert_string_equal(refs_left_out(&before, &before, &moved), "refs/heads/a " A);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -92,6 +106,7 @@ int main(void)
         cmocka_unit_test(what_git_would_not_fetch_is_left_out),
         cmocka_unit_test(order_and_line_ends_make_no_difference),
         cmocka_unit_test(what_is_gone_is_told_by_name_alone),
+        cmocka_unit_test(what_stays_left_out_is_told_from_what_moved),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
