@@ -5,7 +5,8 @@
 load lib
 
 setup_file() {
-	export bed=$BATS_FILE_TMPDIR/bed
+	bed=$(mktemp -d "${TMPDIR:-/tmp}/gitgate-bed.XXXXXX") # see lib.bash
+	export bed
 	export KUBECONFIG=$bed/kubeconfig
 	PATH=$("$GITGATE_SOURCE/tests/cluster/tools" helm kubectl):$PATH
 	chart=$BATS_FILE_TMPDIR/gitgate

@@ -8,7 +8,9 @@ bats_require_minimum_version 1.5.0
 
 # bed_up FLAG... : see tests/cluster/apiserver
 bed_up() {
-	export bed=$BATS_FILE_TMPDIR/bed
+	# Not below bats' folder: a bats that is killed removes that at once, and in it stands which processes are to be ended.
+	bed=$(mktemp -d "${TMPDIR:-/tmp}/gitgate-bed.XXXXXX")
+	export bed
 	export KUBECONFIG=$bed/kubeconfig
 	PATH=$("$GITGATE_SOURCE/tests/cluster/tools" kubectl):$PATH
 	export PATH
