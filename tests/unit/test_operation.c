@@ -115,6 +115,7 @@ static void every_ref_of_a_push_is_listed_in_bounded_parts(void **state)
 
     (void)state;
     memset(quotes, '"', sizeof quotes - 1);
+    quotes[200] = quotes[400] = '/';
     quotes[sizeof quotes - 1] = '\0';
     for (int i = 0; i < PUSH_COMMANDS_MAX; i++) {
         int len = snprintf(line, sizeof line, "%040d %040d refs/heads/%s%d", 0, 1, quotes, i);
