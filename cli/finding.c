@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "fingerprints.h"
 #include "policy.h"
 
@@ -176,19 +177,14 @@ void finding_key(struct finding *finding, const struct proc_result *keygen)
 
 /* ---- git ---- */
 
-static bool starts_with(const char *text, const char *prefix)
-{
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
 /* The first line that git or ssh has said by itself; not what the other side had them print. */
 static void add_own_words(struct buf *to, const char *said)
 {
     for (const char *line = said; *line;) {
         size_t len = strcspn(line, "\n");
 
-        if (starts_with(line, "fatal: ") || starts_with(line, "ssh: ") ||
-            starts_with(line, "error: ")) {
+        if (text_starts(line, "fatal: ") || text_starts(line, "ssh: ") ||
+            text_starts(line, "error: ")) {
             printable(to, line, len < SAID_MAX ? len : SAID_MAX);
             return;
         }

@@ -444,13 +444,12 @@ static int forward(struct forward *f, struct error *err)
                             .push = &f->push,
                             .force = f->upstream->push.allow_force};
     cleanup_close int lock = -1;
-    int r = presence_agreed(&f->gate)
-                ? 0
-                : error_set(err, -EACCES,
-                            "the gate has not scanned this push: its pre-receive hook is missing");
+    int r;
 
-    if (r == 0)
-        r = lock_take(f->repo, LOCK_TIMEOUT_MS, &lock, err);
+    if (!presence_agreed(&f->gate))
+        return error_set(err, -EACCES,
+                         "the gate has not scanned this push: its pre-receive hook is missing");
+    r = lock_take(f->repo, LOCK_TIMEOUT_MS, &lock, err);
     /* It may have been waited for: where the push goes to is what it was scanned for, and whoever
      * closed the upstream meanwhile meant this push, too. */
     if (r == 0)

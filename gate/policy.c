@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/text.h"
+
 #define HEADS "refs/heads/"
 #define TAGS "refs/tags/"
 
@@ -10,11 +12,6 @@ void push_done(struct push *push)
 {
     free(push->commands);
     *push = PUSH_INIT;
-}
-
-static bool starts_with(const char *text, const char *start)
-{
-    return strncmp(text, start, strlen(start)) == 0;
 }
 
 /* ---- parsing ---- */
@@ -140,7 +137,7 @@ static const struct variable variables[] = {
 static const struct variable *variable_at(const char *pattern)
 {
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
-        if (starts_with(pattern, variables[i].text))
+        if (text_starts(pattern, variables[i].text))
             return &variables[i];
     return NULL;
 }
@@ -307,7 +304,7 @@ int policy_judge(const struct policy *policy, const struct push_command *command
 {
     if (!policy->push->allow)
         return refuse(command, "this upstream is read-only here (push.policy is Deny)", err);
-    if ((!starts_with(command->ref, HEADS) && !starts_with(command->ref, TAGS)) ||
+    if ((!text_starts(command->ref, HEADS) && !text_starts(command->ref, TAGS)) ||
         !matches_any(policy, policy->push->refs, command->ref))
         return refuse_for(policy, command->ref, "may not be pushed to; allowed are",
                           policy->push->refs, err);
@@ -334,7 +331,7 @@ int policy_judge_forced(const struct policy *policy, const struct push_command *
                       "is the upstream's default branch, which is never forced; fetch, then merge "
                       "or rebase",
                       err);
-    if (starts_with(command->ref, TAGS))
+    if (text_starts(command->ref, TAGS))
         return refuse(command, "exists already and may not be moved (push.allowForce is false)",
                       err);
     return refuse(command,

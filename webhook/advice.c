@@ -4,6 +4,7 @@
 
 #include "api/ip.h"
 #include "base/buf.h"
+#include "base/text.h"
 
 #define NAMES_MAX 400 /* bytes of upstreams' names in one warning */
 
@@ -30,16 +31,10 @@ static bool takes_it_back(const struct upstream *upstream)
     return upstream->push.allow && upstream->push.allow_force && upstream->push.allow_delete;
 }
 
-static bool ends_in(const char *text, const char *end)
-{
-    size_t len = strlen(text), end_len = strlen(end);
-
-    return len > end_len && strcmp(text + len - end_len, end) == 0;
-}
-
 static bool is_service(const struct upstream *upstream)
 {
-    return ends_in(upstream->url.host, ".svc") || ends_in(upstream->url.host, ".svc.cluster.local");
+    return text_ends(upstream->url.host, ".svc") ||
+           text_ends(upstream->url.host, ".svc.cluster.local");
 }
 
 /* The upstreams of which `is` holds, in one warning: `before` "a", "b" `after`. */

@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/parse.h"
+#include "base/text.h"
 #include "event.h"
 #include "gate.h"
 #include "git.h"
@@ -53,25 +54,18 @@ struct maintenance {
 /* nftw has no argument for its callback. */
 static struct upkeep_seen counted;
 
-static bool ends_in(const char *name, const char *end)
-{
-    size_t len = strlen(name), end_len = strlen(end);
-
-    return len > end_len && strcmp(name + len - end_len, end) == 0;
-}
-
 static int count_object_file(const char *path, const struct stat *st, int type, struct FTW *at)
 {
     const char *name = path + at->base;
     size_t len = strlen(name);
 
-    if (strncmp(name, "tmp_", 4) == 0 || strncmp(name, ".tmp-", 5) == 0 || ends_in(name, ".keep") ||
-        ends_in(name, ".lock"))
+    if (strncmp(name, "tmp_", 4) == 0 || strncmp(name, ".tmp-", 5) == 0 ||
+        text_ends(name, ".keep") || text_ends(name, ".lock"))
         counted.debris++;
     if (type != FTW_F)
         return 0;
     counted.bytes += (uint64_t)st->st_blocks * 512;
-    if (ends_in(name, ".pack"))
+    if (text_ends(name, ".pack"))
         counted.packs++;
     else if (len >= 38 && strspn(name, "0123456789abcdef") == len)
         counted.loose_objects++;
@@ -82,7 +76,7 @@ static int count_ref_file(const char *path, const struct stat *st, int type, str
 {
     (void)st, (void)at;
     counted.loose_refs += type == FTW_F;
-    counted.debris += type == FTW_F && ends_in(path, ".lock");
+    counted.debris += type == FTW_F && text_ends(path, ".lock");
     return 0;
 }
 
@@ -99,7 +93,7 @@ static void count_root_debris(const char *repo)
 
     while (dir && (entry = readdir(dir)))
         counted.debris +=
-            ends_in(entry->d_name, ".lock") || strncmp(entry->d_name, "shallow_", 8) == 0;
+            text_ends(entry->d_name, ".lock") || strncmp(entry->d_name, "shallow_", 8) == 0;
 }
 
 static void read_record(struct maintenance *m)

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 #define LABEL_MAX 63 /* RFC 1123 label; also a label's value and an upstream's name */
 #define LONGEST_SUFFIX "-gitgate-internal"
 
@@ -25,16 +27,9 @@ static bool lower_or_digit(char c)
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t len = strlen(text), n = strlen(end);
-
-    return len >= n && strcmp(text + len - n, end) == 0;
-}
-
 bool gitgate_is_creds_name(const char *name)
 {
-    return ends_with(name, suffixes[NAME_CREDS]);
+    return text_ends(name, suffixes[NAME_CREDS]);
 }
 
 bool upstream_name_valid(const char *name)
@@ -46,7 +41,7 @@ bool upstream_name_valid(const char *name)
     for (size_t i = 0; i < len; i++)
         if (!lower_or_digit(name[i]) && !strchr("._-", name[i]))
             return false;
-    return !strstr(name, "..") && !ends_with(name, ".git") && !ends_with(name, ".lock");
+    return !strstr(name, "..") && !text_ends(name, ".git") && !text_ends(name, ".lock");
 }
 
 bool gitgate_name_valid(const char *name)

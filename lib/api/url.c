@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "base/text.h"
 
 #define SSH_PREFIX "ssh://"
 #define HTTPS_PREFIX "https://"
@@ -16,11 +17,6 @@
 static bool alphanumeric(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-static bool starts_with(const char *text, const char *start)
-{
-    return strncmp(text, start, strlen(start)) == 0;
 }
 
 /* A piece of the text: nothing is copied before it is known to fit. */
@@ -252,8 +248,8 @@ static int parse_scp_like(const char *text, struct url *url, struct error *err)
 /* git takes ssh:/host/path for the path /host/path of a host "ssh". */
 static bool lacks_slash(const char *text)
 {
-    return starts_with(text, "ssh:/") || starts_with(text, "https:/") ||
-           starts_with(text, "http:/");
+    return text_starts(text, "ssh:/") || text_starts(text, "https:/") ||
+           text_starts(text, "http:/");
 }
 
 int url_parse(const char *text, struct url *ret, struct error *err)
@@ -265,14 +261,14 @@ int url_parse(const char *text, struct url *ret, struct error *err)
         return error_set(err, -EINVAL, "is longer than %d bytes", URL_MAX);
     if (text[0] == '-')
         return error_set(err, -EINVAL, "starts with '-'");
-    if (starts_with(text, SSH_PREFIX)) {
+    if (text_starts(text, SSH_PREFIX)) {
         url.port = url_default_port(URL_SSH);
         r = parse_with_scheme(text, strlen(SSH_PREFIX), &url, err);
-    } else if (starts_with(text, HTTPS_PREFIX)) {
+    } else if (text_starts(text, HTTPS_PREFIX)) {
         url.scheme = URL_HTTPS;
         url.port = url_default_port(URL_HTTPS);
         r = parse_with_scheme(text, strlen(HTTPS_PREFIX), &url, err);
-    } else if (starts_with(text, "http://") || starts_with(text, "git://")) {
+    } else if (text_starts(text, "http://") || text_starts(text, "git://")) {
         return error_set(err, -EINVAL, "is not encrypted; use https:// or ssh://");
     } else if (strstr(text, "://")) {
         return error_set(err, -EINVAL, "has a scheme other than ssh:// and https://");
