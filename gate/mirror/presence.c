@@ -76,7 +76,7 @@ int presence_agree(const struct gate *gate, struct error *err)
 
 bool presence_agreed(const struct gate *gate)
 {
-    return gate->presence < 0 || (kept(gate) & AGREED);
+    return kept(gate) & AGREED;
 }
 
 bool presence_none(int fd, const char *name, uint64_t timeout_ms)

@@ -29,7 +29,7 @@ bool presence_noted(const struct gate *gate, uint64_t *number);
 
 /* The scan lets the connection's push through; it has one. git itself does not see to that: a hook
  * which it can't look at, for whatever reason, counts for one that agrees (run-command.c,
- * find_hook). For a hook that was started by hand it always has. */
+ * find_hook). Never for a hook that was started by hand. */
 int presence_agree(const struct gate *gate, struct error *err);
 bool presence_agreed(const struct gate *gate);
 
