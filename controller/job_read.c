@@ -49,7 +49,7 @@ static int take_unread(struct job *job, struct source *source, const char *why)
  * whose key is gone. */
 static bool is_refused(const struct job *job, const struct kube_response *response)
 {
-    return response->status && response->err.code && response->err.code != -ENOENT &&
+    return response->status >= 400 && response->status != 404 &&
            queue_failures(job->controller->queue, job->ns, job->name) >= TRIES_UNTOLD;
 }
 
