@@ -80,6 +80,8 @@ static int read_member(struct reading *reading, const char **at, const char *end
             r = reading->take(reading->to, reading->out, AT_ONCE - stream->avail_out, err);
     }
     *at = (const char *)stream->next_in;
+    if (r == 0 && status == Z_MEM_ERROR)
+        r = error_set(err, -ENOMEM, "cannot read a gzip file: out of memory");
     return r < 0 ? r : status == Z_STREAM_END;
 }
 

@@ -14,6 +14,7 @@
 #define LIBARCHIVE_FUNCTIONS(X)                                                                    \
     X(archive_version_string)                                                                      \
     X(archive_errno)                                                                               \
+    X(archive_error_string)                                                                        \
     X(archive_filter_code)                                                                         \
     X(archive_entry_pathname)                                                                      \
     X(archive_entry_pathname_utf8)                                                                 \

@@ -120,10 +120,20 @@ static int give(struct unpacking *u, const char *data, size_t len, struct error 
     return r < 0 ? r : u->sink->data_in(u->sink->data, data, len, err);
 }
 
+/* libarchive has no number for all of it: of what liblzma and libbz2 couldn't allocate malloc's is
+ * left, of a window that zstd doesn't take (more than 128 MiB) there are words alone. */
+static bool lacked_memory(const struct unpacking *u)
+{
+    const char *said = u->lib->archive_error_string(u->archive);
+
+    return errno == ENOMEM || u->lib->archive_errno(u->archive) == ENOMEM ||
+           (said && strstr(said, "memory"));
+}
+
 /* What is damaged has ended. What could be read with more memory has not. */
 static int judge_end(const struct unpacking *u, struct error *err)
 {
-    return u->lib->archive_errno(u->archive) == ENOMEM
+    return lacked_memory(u)
                ? error_set(err, -EFBIG,
                            "a container of this push takes more memory to unpack than the gate "
                            "gives it")
@@ -141,14 +151,21 @@ static int read_member(struct unpacking *u, struct archive_entry *entry, struct 
         size_t len;
         la_int64_t offset;
 
+        errno = 0; /* for judge_end */
         status = u->lib->archive_read_data_block(u->archive, &data, &len, &offset);
         if (status == ARCHIVE_EOF || status < ARCHIVE_WARN)
             break;
         r = give(u, data, len, err);
     }
-    if (r == 0 && status == ARCHIVE_FATAL)
+    if (r == 0 && status < ARCHIVE_WARN)
         r = judge_end(u, err);
     return r < 0 ? r : status == ARCHIVE_FATAL;
+}
+
+static int next_member(struct unpacking *u, struct archive_entry **ret)
+{
+    errno = 0; /* for judge_end */
+    return u->lib->archive_read_next_header(u->archive, ret);
 }
 
 static int read_members(struct unpacking *u, struct error *err)
@@ -157,15 +174,16 @@ static int read_members(struct unpacking *u, struct error *err)
     struct archive_entry *entry;
     int r = 0, status = ARCHIVE_OK;
 
-    while (r == 0 && (status = lib->archive_read_next_header(u->archive, &entry)) != ARCHIVE_EOF &&
-           status != ARCHIVE_FATAL) {
+    while (r == 0 && (status = next_member(u, &entry)) != ARCHIVE_EOF && status != ARCHIVE_FATAL) {
         const char *name = lib->archive_entry_pathname_utf8(entry);
         size_t len;
 
         if (u->filters && lib->archive_filter_code(u->archive, 0) == ARCHIVE_FILTER_NONE)
             break; /* not compressed after all: it would come out as it is */
-        if (status < ARCHIVE_WARN)
+        if (status < ARCHIVE_WARN) {
+            r = judge_end(u, err);
             continue;
+        }
         name = name ? name : lib->archive_entry_pathname(entry);
         len = name ? strnlen(name, UNPACK_NAME_MAX) : 0;
         r = charge_member(u, err);
@@ -178,7 +196,7 @@ static int read_members(struct unpacking *u, struct error *err)
         else if (r > 0 && (status = u->sink->end(u->sink->data, err)) < 0)
             r = status;
     }
-    if (r == 0 && status == ARCHIVE_FATAL)
+    if (r == 0 && status < ARCHIVE_WARN)
         r = judge_end(u, err);
     return r < 0 ? r : 0;
 }
@@ -230,6 +248,7 @@ static int read_as(const char *data, size_t len, enum format format, struct unpa
     if (r < 0)
         return r;
     memory_cap(MEMORY_MAX, &cap);
+    errno = 0; /* for judge_end */
     if (u.lib->archive_read_open_memory(u.archive, data, len) != ARCHIVE_OK)
         return judge_end(&u, err);
     return read_members(&u, err);
@@ -286,6 +305,7 @@ static int read_zipped(struct zipped *z, const struct zip_member *member, struct
 
     z->member = member;
     z->next = 0;
+    errno = 0; /* for judge_end */
     if (r == 0 && z->u.lib->archive_read_open(z->u.archive, z, NULL, next_part, NULL) != ARCHIVE_OK)
         r = judge_end(&z->u, err);
     else if (r == 0)

@@ -1,6 +1,8 @@
 /* Containers are known by their content, unpacked one level, and bounded. */
 #include "containers.h"
 
+#include <zlib.h>
+
 static void each_kind_is_known_and_unpacked(void **state)
 {
     static const struct {
@@ -299,6 +301,109 @@ static void a_file_of_more_holes_than_memory_holds_is_refused(void **state)
     assert_refused(&many, 10, OUT_MAX, "takes more memory to unpack");
 }
 
+/* ---- containers that say how much memory their reader is to take ---- */
+
+/* A zip file's header of a member (APPNOTE.TXT 4.3.7). */
+static void add_zip_header(struct buf *b, int method, size_t packed)
+{
+    char header[30] = {'P', 'K', 3, 4, 20};
+
+    header[8] = (char)method;
+    header[18] = (char)(packed & 0xff);
+    header[19] = (char)(packed >> 8);
+    header[22] = sizeof TEXT - 1;
+    header[26] = 1;
+    buf_add(b, header, sizeof header);
+    buf_addc(b, 'a');
+}
+
+/* By LZMA (5.8.8): its version, the length of its properties, and these, of which four bytes are
+ * the dictionary's size; then what stands behind the header of a file of its own. */
+static void make_zipped_lzma(const char *dictionary, struct buf *to)
+{
+    cleanup_buf struct buf alone = BUF_INIT(OUT_MAX);
+
+    make(archive_write_set_format_raw, archive_write_add_filter_lzma, TEXT, strlen(TEXT), &alone);
+    memcpy(alone.data + 1, dictionary, 4);
+    add_zip_header(to, 14, 4 + alone.len - 8);
+    buf_add(to, "\11\24\5\0", 4);
+    buf_add(to, alone.data, 5);
+    buf_add(to, alone.data + 13, alone.len - 13);
+}
+
+/* Two to the power of `log` bytes (RFC 8878, 3.1.1.1.2). */
+static void make_zstd(int log, struct buf *to)
+{
+    make(archive_write_set_format_raw, archive_write_add_filter_zstd, TEXT, strlen(TEXT), to);
+    assert_int_equal(to->data[4] & 0x20, 0); /* it has a window */
+    to->data[5] = (char)((log - 10) << 3);
+}
+
+/* The code of the dictionary's size stands in the block's header (5.3.1 of the format), whose sum
+ * is its last four bytes. */
+static void make_xz(int dictionary, struct buf *to)
+{
+    unsigned char *block;
+    size_t len;
+    uLong sum;
+
+    make(archive_write_set_format_raw, archive_write_add_filter_xz, TEXT, strlen(TEXT), to);
+    block = (unsigned char *)to->data + 12;
+    assert_int_equal(block[1], 0);
+    assert_memory_equal(block + 2, "\x21\1", 2);
+    len = 4 * (size_t)block[0];
+    block[4] = (unsigned char)dictionary;
+    sum = crc32(0, block, (uInt)len);
+    for (size_t i = 0; i < 4; i++)
+        block[len + i] = (unsigned char)(sum >> 8 * i);
+}
+
+static void put_in_zip(int method, const struct buf *file, struct buf *to)
+{
+    add_zip_header(to, method, file->len);
+    buf_add(to, file->data, file->len);
+}
+
+static void windows_as_their_programs_make_them_are_read(void **state)
+{
+    cleanup_buf struct buf lzma = BUF_INIT(OUT_MAX), zstd = BUF_INIT(OUT_MAX);
+    cleanup_buf struct buf xz = BUF_INIT(OUT_MAX), zipped = BUF_INIT(OUT_MAX);
+
+    (void)state;
+    make_zipped_lzma("\0\0\0\4", &lzma);
+    assert_holds(&lzma, TEXT);
+    make_zstd(27, &zstd);
+    assert_holds(&zstd, TEXT);
+    make_xz(28, &xz);
+    assert_holds(&xz, TEXT);
+    put_in_zip(95, &xz, &zipped);
+    assert_holds(&zipped, TEXT);
+}
+
+static void a_window_that_is_larger_is_refused(void **state)
+{
+    cleanup_buf struct buf lzma = BUF_INIT(OUT_MAX), zstd = BUF_INIT(OUT_MAX);
+    cleanup_buf struct buf xz = BUF_INIT(OUT_MAX), zipped = BUF_INIT(OUT_MAX);
+
+    (void)state;
+    make_zstd(31, &zstd);
+    assert_refused(&zstd, 10, OUT_MAX, "takes more memory to unpack");
+    put_in_zip(93, &zstd, &zipped);
+    assert_refused(&zipped, 10, OUT_MAX, "takes more memory to unpack");
+#ifdef __SANITIZE_ADDRESS__
+    buf_done(&zstd); /* skip() doesn't come back */
+    buf_done(&zipped);
+    skip(); /* nothing is capped */
+#endif
+    make_zipped_lzma("\xff\xff\xff\xff", &lzma);
+    assert_refused(&lzma, 10, OUT_MAX, "takes more memory to unpack");
+    make_xz(40, &xz);
+    assert_refused(&xz, 10, OUT_MAX, "takes more memory to unpack");
+    buf_reset(&zipped);
+    put_in_zip(95, &xz, &zipped);
+    assert_refused(&zipped, 10, OUT_MAX, "takes more memory to unpack");
+}
+
 static void who_takes_the_members_can_end_it(void **state)
 {
     cleanup_buf struct buf b = BUF_INIT(OUT_MAX);
@@ -330,6 +435,8 @@ int main(void)
         cmocka_unit_test(more_bytes_or_members_than_allowed_are_refused),
         cmocka_unit_test(a_bomb_is_refused_by_its_ratio),
         cmocka_unit_test(a_file_of_more_holes_than_memory_holds_is_refused),
+        cmocka_unit_test(windows_as_their_programs_make_them_are_read),
+        cmocka_unit_test(a_window_that_is_larger_is_refused),
         cmocka_unit_test(who_takes_the_members_can_end_it),
     };
 
