@@ -126,6 +126,18 @@ breaks() {
 	breaks 3 status 503
 }
 
+@test "answers for a source that are cut off each time are no refusal: nothing is said or taken away, and the key comes after" {
+	start
+	set_fault cut-answer /secrets/app-key
+	secret app-key "$(key new)" >/dev/null
+	faults 9 # once more than a refusal is waited for before it is told, and this one was judged, too
+	[ "$(kubectl -n "$ns" get gitgate agents -o jsonpath='{.status.conditions[?(@.type=="Ready")].reason}')" = Ready ]
+	holds agents-gitgate-creds app-key "$(cat "$BATS_TEST_TMPDIR/app")"
+	set_fault none
+	holds agents-gitgate-creds app-key "$(cat "$BATS_TEST_TMPDIR/new")"
+	controller_stop
+}
+
 @test "a version that is gone, told in the stream" {
 	breaks 3 gone
 }
