@@ -124,6 +124,17 @@ until_true() {
 	done
 }
 
+# again COMMAND... : what downloads, three times at most: a connection may be cut off
+again() {
+	local pause
+	for pause in 5 20; do
+		"$@" && return
+		say "failed, trying again in $pause s: $*"
+		sleep "$pause"
+	done
+	"$@"
+}
+
 # debian_mirrors SUITE : the machine's own apt sources, as deb lines for SUITE
 debian_mirrors() {
 	local suite=$1 host lines
