@@ -26,11 +26,12 @@ ENTER_SERVER=()
 # What the gate is started by, where a test has it in namespaces of its own.
 ENTER_GATE=()
 
-# Below the range that the kernel hands out by itself.
+# Below the range that the kernel hands out by itself, and each port once: who asked for the one before may not listen yet.
 free_port() {
     local port
-    while port=$((RANDOM % 20000 + 10000)); do
-        (exec 4<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+    mkdir -p "$BED/ports-given"
+    while port=$((SRANDOM % 20000 + 10000)); do
+        (exec 4<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || ! mkdir "$BED/ports-given/$port" 2>/dev/null || break
     done
     echo "$port"
 }

@@ -98,7 +98,8 @@ pod() {
 @test "until it has its certificate nobody is listened to, and it is not ready" {
 	local server port api
 	server=$(kubectl config view --raw --minify -o jsonpath='{.clusters[0].cluster.server}')
-	api=$(free_port) port=$(free_port)
+	api=$(free_port)
+	until port=$(free_port) && [ "$port" != "$api" ]; do :; done
 	kubectl --kubeconfig "$work/token" config view --raw --minify -o json |
 		jq --arg server "https://127.0.0.1:$api" '.clusters[0].cluster.server = $server' >"$BATS_TEST_TMPDIR/later"
 	launch early --kubeconfig "$BATS_TEST_TMPDIR/later" --listen "127.0.0.1:$port"
