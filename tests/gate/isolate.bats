@@ -48,7 +48,7 @@ setup_file() {
 
 # listens NAMESPACE PORT : waits until somebody does
 listens() {
-    timeout 20 bash -c 'until ip netns exec "$0" ss -Hltn "sport = :$1" | grep -q .; do sleep 0.05; done' "$1" "$2"
+    timeout 60 bash -c 'until ip netns exec "$0" ss -Hltn "sport = :$1" | grep -q .; do sleep 0.05; done' "$1" "$2"
 }
 
 teardown_file() {
@@ -74,12 +74,17 @@ isolate() {
         sh "$BED" "$group"
 }
 
-# reaches UID[:GID[:GROUPS]] ADDRESS PORT
-reaches() {
+# calls UID[:GID[:GROUPS]] ADDRESS PORT : prints what the server there says
+calls() {
     local uid gid groups
     IFS=: read -r uid gid groups <<<"$1"
-    [ "$(ip netns exec "$pod" setpriv --reuid "$uid" --regid "${gid:-$uid}" --groups "${groups:-65533}" \
-        timeout 5 socat -T 2 - "TCP:$2:$3" 2>/dev/null </dev/null)" = reached ]
+    ip netns exec "$pod" setpriv --reuid "$uid" --regid "${gid:-$uid}" --groups "${groups:-65533}" \
+        timeout 60 socat -u "TCP:$2:$3" STDOUT
+}
+
+# reaches UID[:GID[:GROUPS]] ADDRESS PORT
+reaches() {
+    [ "$(calls "$@" 2>/dev/null)" = reached ]
 }
 
 @test "before the split everybody reaches everything" {
@@ -124,12 +129,12 @@ reaches() {
     chgrp $group "$BED/setgid"
     chmod 2755 "$BED/setgid"
     chmod 755 "$BED"
-    run ! "${as[@]}" timeout 5 "$BED/setgid" -T 2 - TCP:10.8.0.1:22
+    run ! "${as[@]}" timeout 60 "$BED/setgid" -u TCP:10.8.0.1:22 STDOUT
     run ! "${as[@]}" setpriv --regid $group --keep-groups true
     findmnt -no OPTIONS -T "$BED" | grep -q nosuid && return # no setgid there anyway
     # Without no_new_privs that file is a way: so the webhook sets allowPrivilegeEscalation: false.
     [ "$(ip netns exec "$pod" setpriv --reuid $user --regid $user --clear-groups \
-        timeout 5 "$BED/setgid" -T 2 - TCP:10.8.0.1:22 </dev/null)" = reached ]
+        timeout 60 "$BED/setgid" -u TCP:10.8.0.1:22 STDOUT)" = reached ]
 }
 
 @test "without a group, or with one that is none, nothing is installed and the pod gets an error" {
@@ -183,7 +188,7 @@ reaches() {
 
 # received TEXT : waits until it has come to the world
 received() {
-    timeout 20 bash -c 'until grep -q "$1" "$0"; do sleep 0.05; done' "$BED/received" "$1"
+    timeout 60 bash -c 'until grep -q "$1" "$0"; do sleep 0.05; done' "$BED/received" "$1"
 }
 
 # asks UID GID PORT : a datagram to the name server from that port, and what comes back
@@ -191,7 +196,7 @@ asks() {
     ip netns exec "$pod" setpriv --reuid "$1" --regid "$2" --clear-groups --bounding-set=-all --inh-caps=-all --no-new-privs /usr/bin/python3 -c '
 import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.settimeout(1)
+s.settimeout(60)
 s.bind(("10.9.0.2", int(sys.argv[1])))
 try:
     s.sendto(b"name\n", ("10.8.0.53", 53))
@@ -203,7 +208,7 @@ except OSError as e:
 @test "agents can't go on with what the gate began: its port, once it is free, is no way out" {
     ip netns exec "$world" socat -T 1 UDP4-RECVFROM:53,bind=10.8.0.53,fork SYSTEM:'cat; echo answered' 3>&- &
     echo $! >>"$BED/pids"
-    timeout 20 bash -c 'until ip netns exec "$0" ss -Hlun "sport = :53" | grep -q .; do sleep 0.05; done' "$world"
+    timeout 60 bash -c 'until ip netns exec "$0" ss -Hlun "sport = :53" | grep -q .; do sleep 0.05; done' "$world"
     isolate .
     [[ $(asks $user $group 40000) == *name* ]]
     run ! asks $agent $agent 40000
@@ -230,7 +235,7 @@ agent.sendto(sys.argv[1].encode() + b"\n", ("fd08::1", 5001))' "$1"
 @test "agents can't reply to what they say has come from outside" {
     ip netns exec "$world" socat -u UDP6-RECV:5001 "OPEN:$BED/received,creat,append" 3>&- &
     echo $! >>"$BED/pids"
-    timeout 20 bash -c 'until ip netns exec "$0" ss -Hlun "sport = :5001" | grep -q .; do sleep 0.05; done' "$world"
+    timeout 60 bash -c 'until ip netns exec "$0" ss -Hlun "sport = :5001" | grep -q .; do sleep 0.05; done' "$world"
     unisolate
     replies openly
     received openly
@@ -246,7 +251,7 @@ agent.sendto(sys.argv[1].encode() + b"\n", ("fd08::1", 5001))' "$1"
     echo $! >>"$BED/pids"
     listens "$pod" 8080
     for address in 10.9.0.2 '[fd09::2]'; do
-        [ "$(ip netns exec "$world" timeout 5 socat -T 2 - "TCP:$address:8080" </dev/null)" = reached ]
+        [ "$(ip netns exec "$world" timeout 60 socat -u "TCP:$address:8080" STDOUT)" = reached ]
     done
 }
 
@@ -274,7 +279,7 @@ except BlockingIOError:
     pass
 print(sent)' >"$BED/sent"
     touch "$BED/ended"
-    timeout 20 bash -c 'until [ -e "$0/all" ]; do sleep 0.05; done' "$BED"
+    timeout 60 bash -c 'until [ -e "$0/all" ]; do sleep 0.05; done' "$BED"
     [ "$(cat "$BED/all")" = "$(cat "$BED/sent")" ]
 }
 
@@ -299,7 +304,7 @@ forwarding() {
     ip netns exec "$world" sysctl -qw net.ipv6.conf.all.seg6_enabled=1 net.ipv6.conf.eth0.seg6_enabled=1
     ip netns exec "$world" socat -u UDP6-RECV:5000 "OPEN:$BED/received,creat,append" 3>&- &
     echo $! >>"$BED/pids"
-    timeout 20 bash -c 'until ip netns exec "$0" ss -Hlun "sport = :5000" | grep -q .; do sleep 0.05; done' "$world"
+    timeout 60 bash -c 'until ip netns exec "$0" ss -Hlun "sport = :5000" | grep -q .; do sleep 0.05; done' "$world"
     forwarding 1
     unisolate
     around before
@@ -314,9 +319,8 @@ forwarding() {
 
 @test "who is refused is told at once" {
     isolate .
-    started=$SECONDS
-    run ! reaches $agent 10.8.0.1 443
-    [ $((SECONDS - started)) -lt 3 ]
+    run -1 calls $agent 10.8.0.1 443
+    [[ $output == *"No route to host"* ]] # that it was told; else it would time out
 }
 
 @test "installing it again replaces it" {
