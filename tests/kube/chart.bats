@@ -133,6 +133,30 @@ pod_of() {
 	done
 }
 
+# configured : the webhook configurations that there are, each with what its first entry trusts
+configured() {
+	kubectl get mutatingwebhookconfigurations,validatingwebhookconfigurations -o json |
+		jq -r '.items[] | [.kind, .metadata.name, .webhooks[0].clientConfig.caBundle] | @tsv'
+}
+
+@test "another mode of certificate has configurations of its own, which the webhook of before can't take back" {
+	deploy install
+	its='{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": "'"$(base64 -w0 "$bed/ca.crt")"'"}'
+	for kind in mutating validating; do
+		kubectl patch "${kind}webhookconfiguration" gitgate --type=json --field-manager=gitgate-controller -p "[$its]"
+	done
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=another \
+		-keyout "$BATS_TEST_TMPDIR/key" -out "$BATS_TEST_TMPDIR/ca.crt"
+	deploy upgrade --set certificate.mode=provided --set certificate.secretName=made-by-hand \
+		--set-file certificate.caBundle="$BATS_TEST_TMPDIR/ca.crt"
+	run -0 configured
+	[ "$output" = "$(printf '%sWebhookConfiguration\tgitgate-provided\t%s\n' \
+		Mutating "$(base64 -w0 "$BATS_TEST_TMPDIR/ca.crt")" Validating "$(base64 -w0 "$BATS_TEST_TMPDIR/ca.crt")")" ]
+	deploy upgrade --reset-values
+	run -0 configured
+	[ "$output" = "$(printf '%sWebhookConfiguration\tgitgate\t\n' Mutating Validating)" ]
+}
+
 # may USER VERB RESOURCE... : asked of the API server, which joins roles in the background
 may() { kubectl --as "$1" auth can-i "${@:2}" -n team-a; }
 

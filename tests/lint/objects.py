@@ -32,11 +32,16 @@ def comparable(thing):
     return thing
 
 
+def key_of(thing):
+    """Of what there is one of whatever its name is, the kind alone: a new name is a change of it."""
+    kind = thing["kind"]
+    return kind if kind.endswith("WebhookConfiguration") else "%s %s" % (kind, thing["metadata"]["name"])
+
+
 def objects(path):
     with open(path, encoding="utf-8") as file:
         things = [thing for thing in yaml.safe_load_all(file) if thing]
-    return {"%s %s" % (thing["kind"], thing["metadata"]["name"]): comparable(thing)
-            for thing in things if thing["kind"] != "Namespace"
+    return {key_of(thing): comparable(thing) for thing in things if thing["kind"] != "Namespace"
             and "helm.sh/hook" not in thing["metadata"].get("annotations", {})}
 
 

@@ -25,7 +25,7 @@ app.kubernetes.io/component: {{ . }}
 {{- /*
 The objects of files/NAME, which are those of manifests/, in the release's namespace and labelled.
 That namespace itself is Helm's to make.
-(dict "root" $ "file" "rbac.yaml" "caBundle" BASE64 "annotations" DICT)
+(dict "root" $ "file" "rbac.yaml" "name" NAME "caBundle" BASE64 "annotations" DICT)
 */ -}}
 {{- define "gitgate.adopt" -}}
 {{- $labels := include "gitgate.labels" (dict "root" .root) | fromYaml }}
@@ -36,6 +36,9 @@ That namespace itself is Helm's to make.
 {{- $object := fromYaml . }}
 {{- with $object.Error }}{{ fail . }}{{ end }}
 {{- if and $object (ne $object.kind "Namespace") }}
+{{- with $.name }}
+{{- $_ := set $object.metadata "name" . }}
+{{- end }}
 {{- $_ := set $object.metadata "labels" (merge (dict) $labels ($object.metadata.labels | default dict)) }}
 {{- with merge (dict) $annotations ($object.metadata.annotations | default dict) }}
 {{- $_ := set $object.metadata "annotations" . }}
