@@ -37,9 +37,9 @@ refused() {
 @test "an upstream that is down is said to be, and nothing stale is served" {
     clone app "$work"
     stop_server
-    # The kept connection ends with its server's session.
-    refused app "127.0.0.1 refused the connection" || refused app "127.0.0.1 can't be reached" ||
-        refused app "127.0.0.1 ended the connection"
+    # The kept connection ends with its server's session: before it is used, or while it is.
+    refused app "127.0.0.1 "
+    [[ $output == *"refused the connection"* || $output == *"can't be reached"* || $output == *"ended the connection"* ]]
     run git -C "$work" fetch
     [ "$status" -ne 0 ]
     commit "$work" a >/dev/null
@@ -143,7 +143,8 @@ refused() {
 @test "an upstream that is taken out is no longer served" {
     cp "$BED/state/config/gate.json" "$BATS_TEST_TMPDIR/keep"
     jq 'del(.spec.upstreams[0])' "$BATS_TEST_TMPDIR/keep" >"$BED/state/config/gate.json"
-    refused app "no longer an upstream" || refused app "no such repository" # once its mirror is removed
+    refused app ""
+    [[ $output == *"no longer an upstream"* || $output == *"no such repository"* ]] # once its mirror is removed
     cp "$BATS_TEST_TMPDIR/keep" "$BED/state/config/gate.json"
     wait_for 20 git ls-remote "$(gate_url app.git)"
 }

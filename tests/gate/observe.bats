@@ -18,6 +18,7 @@ setup_file() {
 
 setup() {
     work=$BATS_TEST_TMPDIR/work
+    wait_for 60 clients_are 0 # those of the test before have their lines
     LINES_BEFORE=$(wc -l <"$BED/gate.log")
 }
 
