@@ -70,11 +70,11 @@ static int64_t ends_at(const X509 *certificate)
     return seconds_of(X509_get0_notAfter(certificate));
 }
 
-bool authority_is_due(const X509 *certificate, int64_t now)
+int64_t authority_due_at(const X509 *certificate)
 {
     int64_t from = made_at(certificate), to = ends_at(certificate);
 
-    return now >= from + (to - from) / 3 * 2;
+    return from + (to - from) / 3 * 2;
 }
 
 static int64_t settle_s(const struct authority_times *times)
@@ -82,6 +82,30 @@ static int64_t settle_s(const struct authority_times *times)
     int64_t share = (int64_t)times->authority_s / SETTLE_SHARE;
 
     return share < SETTLE_MAX_S ? share : SETTLE_MAX_S;
+}
+
+/* From when on the authority at `i` signs. A predecessor that was about to end when it was made
+ * leaves it less time to settle. */
+static int64_t signs_from(const struct authorities *authorities, size_t i,
+                          const struct authority_times *times)
+{
+    int64_t made = made_at(authorities->list[i].certificate);
+    int64_t rest = ends_at(authorities->list[i - 1].certificate) - made;
+
+    return made + (rest / 2 < settle_s(times) ? rest / 2 : settle_s(times));
+}
+
+/* Whether the newest one has to have a successor. One that others made, or that comes from a
+ * backup, may end long before two thirds of a usual life: there has to be time for the successor to
+ * settle, and for what the older signed before. */
+static bool needs_successor(const struct authority *newest, const struct authority_times *times,
+                            int64_t now)
+{
+    int64_t in_use = settle_s(times) + (int64_t)times->leaf_s;
+    int64_t third = (int64_t)times->authority_s / 3; /* any new one has more than that */
+
+    return now >= authority_due_at(newest->certificate) ||
+           ends_at(newest->certificate) - now < (in_use < third ? in_use : third);
 }
 
 /* ---- Certificates -------------------------------------------------------------------------- */
@@ -184,12 +208,13 @@ int authority_sign(const struct authority *authority, const char *host,
 {
     cleanup_identity struct identity leaf = IDENTITY_INIT;
     X509 *issuer = authority->certificate;
+    int64_t rest = ends_at(issuer) - now, life = (int64_t)times->leaf_s;
     char subject[HOST_MAX + 8];
     int r = subject_of(host, subject, sizeof subject, err);
 
     if (r < 0)
         return r;
-    if (!begin("gitgate-webhook", now, (int64_t)times->leaf_s, &leaf) ||
+    if (!begin("gitgate-webhook", now, life < rest ? life : rest, &leaf) ||
         !extend(leaf.certificate, issuer, NID_basic_constraints, "critical,CA:FALSE") ||
         !extend(leaf.certificate, issuer, NID_key_usage, "critical,digitalSignature") ||
         !extend(leaf.certificate, issuer, NID_ext_key_usage, "serverAuth") ||
@@ -221,7 +246,7 @@ int authorities_plan(struct authorities *authorities, const struct authority_tim
     }
     if (authorities->n == AUTHORITIES_MAX ||
         (authorities->n > 0 &&
-         !authority_is_due(authorities->list[authorities->n - 1].certificate, now)))
+         !needs_successor(&authorities->list[authorities->n - 1], times, now)))
         return changed;
     r = make_authority(times, now, &authorities->list[authorities->n], err);
     if (r < 0)
@@ -234,7 +259,7 @@ const struct authority *authorities_signer(const struct authorities *authorities
                                            const struct authority_times *times, int64_t now)
 {
     for (size_t i = authorities->n; i > 1; i--)
-        if (now >= made_at(authorities->list[i - 1].certificate) + settle_s(times))
+        if (now >= signs_from(authorities, i - 1, times))
             return &authorities->list[i - 1];
     return &authorities->list[0];
 }

@@ -3,8 +3,10 @@
  *
  * All replicas keep the same list and follow the same rules with the same result, so none leads:
  *
- *   - an authority that has lived two thirds of its time gets a successor;
+ *   - an authority gets a successor when it has lived two thirds of its time, or would end before
+ *     what it signs;
  *   - the successor signs nothing before it has been known (in the caBundles) for a while;
+ *   - nothing is signed for longer than its authority has;
  *   - the older one is trusted as long as anything that it signed may be in use. */
 #ifndef GITGATE_WEBHOOK_AUTHORITY_H
 #define GITGATE_WEBHOOK_AUTHORITY_H
@@ -61,7 +63,7 @@ int authority_sign(const struct authority *authority, const char *host,
                    const struct authority_times *times, int64_t now, struct identity *ret,
                    struct error *err);
 
-/* Whether two thirds of the certificate's time are over. */
-bool authority_is_due(const X509 *certificate, int64_t now);
+/* When two thirds of the certificate's time are over. */
+int64_t authority_due_at(const X509 *certificate);
 
 #endif

@@ -63,10 +63,13 @@ static void wait_for(struct issuer *issuer, uint64_t ms)
 
 static void end_round(struct issuer *issuer)
 {
-    uint64_t check = issuer->spec->times.leaf_s * 1000 / CHECKS_IN_LIFE;
+    int64_t check = (int64_t)issuer->spec->times.leaf_s * 1000 / CHECKS_IN_LIFE;
+    int64_t due = (authority_due_at(issuer->leaf.certificate) - time(NULL)) * 1000;
 
+    if (due < check)
+        check = due;
     issuer->ready = true;
-    wait_for(issuer, issuer->again ? 0 : check < CHECK_MIN_MS ? CHECK_MIN_MS : check);
+    wait_for(issuer, issuer->again ? 0 : check < CHECK_MIN_MS ? CHECK_MIN_MS : (uint64_t)check);
     issuer->again = false;
 }
 
@@ -167,7 +170,7 @@ static int encode_bundle(struct issuer *issuer)
 
 static bool leaf_is_fine(const struct issuer *issuer, const struct authority *signer, int64_t now)
 {
-    return issuer->leaf.certificate && !authority_is_due(issuer->leaf.certificate, now) &&
+    return issuer->leaf.certificate && now < authority_due_at(issuer->leaf.certificate) &&
            X509_verify(issuer->leaf.certificate, signer->key) == 1;
 }
 

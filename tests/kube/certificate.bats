@@ -202,6 +202,23 @@ unreadable() {
 	wait_for 20 ready "$health"
 }
 
+@test "an authority that ends soon, as from a backup or other settings, is succeeded before it has ended" {
+	webhook a --certificate-lifetime 5 --authority-lifetime 20
+	configurations "$port"
+	wait_for 20 ready "$health"
+	bundles | head -n 1 | base64 -d >"$BATS_TEST_TMPDIR/ends_soon"
+	kill -KILL "$(cat "$BATS_TEST_TMPDIR/a.pid")"
+	webhook b
+	configurations "$port"
+	wait_for 20 ready "$health"
+	wait_for 10 pod
+	while openssl x509 -checkend 0 -noout -in "$BATS_TEST_TMPDIR/ends_soon"; do pod; done
+	# As whoever has no connection to it yet.
+	bundles | head -n 1 | base64 -d >"$BATS_TEST_TMPDIR/bundle.pem"
+	curl -sSf --cacert "$BATS_TEST_TMPDIR/bundle.pem" "https://127.0.0.1:$port/healthz"
+	pod
+}
+
 @test "through changes of certificates and authorities no admission is lost" {
 	# A certificate lives 6 s, an authority 24: each is renewed at two thirds.
 	webhook a --certificate-lifetime 6 --authority-lifetime 24

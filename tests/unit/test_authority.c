@@ -74,7 +74,7 @@ static void through_five_years_every_certificate_in_use_is_trusted_by_all(void *
         /* An hour later, when the signer may be another, what was trusted an hour ago holds. */
         if (!stale.n)
             copy(&ours, &stale);
-        if (!leaf.certificate || authority_is_due(leaf.certificate, now)) {
+        if (!leaf.certificate || now >= authority_due_at(leaf.certificate)) {
             identity_done(&leaf);
             sign_at(&ours, now, &leaf);
         }
@@ -107,6 +107,36 @@ static void a_successor_signs_only_when_it_has_settled(void **state)
     assert_int_equal(list.n, 1);
 }
 
+/* As a Secret from a backup has it, or one of other settings. */
+static void
+an_authority_that_is_about_to_end_leaves_nobody_with_an_untrusted_certificate(void **state)
+{
+    static const int64_t rests[] = {1, 60, 30 * 60, 2 * HOUR, 3 * DAY, 8 * DAY};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rests / sizeof *rests; i++) {
+        const struct authority_times brief = {(uint64_t)rests[i], 10};
+        cleanup_authorities struct authorities list = AUTHORITIES_INIT;
+        cleanup_identity struct identity leaf = IDENTITY_INIT;
+        int64_t now = START;
+
+        assert_int_equal(authorities_plan(&list, &brief, START, NULL), 1);
+        /* Each look is when the certificate is due, an hour later at the most. */
+        while (now < START + rests[i] + 10 * DAY) {
+            int64_t due;
+
+            assert_true(authorities_plan(&list, &times, now, NULL) >= 0);
+            assert_true(list.n <= 2);
+            identity_done(&leaf);
+            sign_at(&list, now, &leaf);
+            due = authority_due_at(leaf.certificate);
+            now = due < now + HOUR ? due + (due == now) : now + HOUR;
+            assert_true(trusts(&list, &leaf, now - 1));
+        }
+        assert_int_equal(list.n, 1);
+    }
+}
+
 static void a_certificate_is_for_its_host_alone_and_of_a_week(void **state)
 {
     cleanup_authorities struct authorities list = AUTHORITIES_INIT;
@@ -118,8 +148,7 @@ static void a_certificate_is_for_its_host_alone_and_of_a_week(void **state)
     assert_true(trusts(&list, &leaf, START));
     assert_true(trusts(&list, &leaf, START + 7 * DAY - 1));
     assert_false(trusts(&list, &leaf, START + 7 * DAY + 1));
-    assert_false(authority_is_due(leaf.certificate, START + 4 * DAY));
-    assert_true(authority_is_due(leaf.certificate, START + 5 * DAY));
+    assert_int_equal(authority_due_at(leaf.certificate), START + 7 * DAY / 3 * 2);
     assert_int_equal(authority_sign(&list.list[0], "10.0.0.1", &times, START, &other, NULL), 0);
     assert_int_equal(X509_check_ip_asc(other.certificate, "10.0.0.1", 0), 1);
     assert_false(trusts(&list, &other, START));
@@ -179,6 +208,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(through_five_years_every_certificate_in_use_is_trusted_by_all),
         cmocka_unit_test(a_successor_signs_only_when_it_has_settled),
+        cmocka_unit_test(
+            an_authority_that_is_about_to_end_leaves_nobody_with_an_untrusted_certificate),
         cmocka_unit_test(a_certificate_is_for_its_host_alone_and_of_a_week),
         cmocka_unit_test(what_is_no_host_name_is_refused),
         cmocka_unit_test(what_holds_no_authority_is_refused),
