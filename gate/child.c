@@ -25,10 +25,12 @@ static int spawn(struct child *child, const char *const *argv, char *const *env,
     sigfillset(&defaults);
     posix_spawnattr_setsigdefault(&attributes, &defaults);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF);
-    posix_spawn_file_actions_addchdir_np(&actions, cwd);
-    for (int i = 0; i < 3; i++)
-        posix_spawn_file_actions_adddup2(&actions, fds[i], i);
-    r = posix_spawnp(&child->pid, argv[0], &actions, &attributes, (char *const *)argv, env);
+    /* These take memory: git with our input, which has been read, would list nothing new. */
+    r = posix_spawn_file_actions_addchdir_np(&actions, cwd);
+    for (int i = 0; r == 0 && i < 3; i++)
+        r = posix_spawn_file_actions_adddup2(&actions, fds[i], i);
+    if (r == 0)
+        r = posix_spawnp(&child->pid, argv[0], &actions, &attributes, (char *const *)argv, env);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     if (r != 0)

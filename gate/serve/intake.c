@@ -87,9 +87,12 @@ static int spawn(struct intake *i, char **argv, int in, int out)
     int r;
 
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-    r = posix_spawnp(&i->pid, argv[0], &actions, NULL, argv, environ);
+    /* Without these, for want of memory, the client would speak past us. */
+    r = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
+    if (r == 0)
+        r = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+    if (r == 0)
+        r = posix_spawnp(&i->pid, argv[0], &actions, NULL, argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     return -r;
 }

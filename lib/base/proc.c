@@ -61,13 +61,18 @@ static void on_exited(uv_process_t *process, int64_t status, int term_signal)
 }
 
 /* The whole group: git starts ssh and helpers that would live on and hold the pipes open. */
+static void end_group(struct run *run)
+{
+    kill(-run->process.pid, SIGKILL);
+    close_outputs(run);
+}
+
 static void on_timeout(uv_timer_t *timer)
 {
     struct run *run = timer->data;
 
     run->result->timed_out = true;
-    kill(-run->process.pid, SIGKILL);
-    close_outputs(run);
+    end_group(run);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -87,6 +92,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 
     if (n > 0)
         buf_add(to, buf->base, (size_t)n);
+    if (n < 0 && n != UV_EOF && !to->err)
+        to->err = (int)n; /* what is missing must not look like the end */
     if (n < 0)
         close_handle((uv_handle_t *)stream);
 }
@@ -152,19 +159,22 @@ static void init_handles(struct run *run)
     run->process.data = run->write.data = run;
 }
 
-static void feed(struct run *run, const struct proc_spec *spec)
+static int feed(struct run *run, const struct proc_spec *spec)
 {
     uv_buf_t input = uv_buf_init((char *)spec->input, (unsigned)spec->input_len);
+    int r = uv_read_start((uv_stream_t *)&run->out, on_alloc, on_read);
 
-    if (!spec->input_len ||
-        uv_write(&run->write, (uv_stream_t *)&run->in, &input, 1, on_written) < 0)
+    if (r == 0)
+        r = uv_read_start((uv_stream_t *)&run->err, on_alloc, on_read);
+    if (r == 0 && spec->aside)
+        r = uv_read_start((uv_stream_t *)&run->aside, on_alloc, on_read);
+    if (r == 0 && spec->input_len)
+        r = uv_write(&run->write, (uv_stream_t *)&run->in, &input, 1, on_written);
+    else
         close_handle((uv_handle_t *)&run->in);
-    uv_read_start((uv_stream_t *)&run->out, on_alloc, on_read);
-    uv_read_start((uv_stream_t *)&run->err, on_alloc, on_read);
-    if (spec->aside)
-        uv_read_start((uv_stream_t *)&run->aside, on_alloc, on_read);
-    if (spec->timeout_ms)
+    if (r == 0 && spec->timeout_ms)
         uv_timer_start(&run->timer, on_timeout, spec->timeout_ms, 0);
+    return r;
 }
 
 static void close_each(uv_handle_t *handle, void *arg)
@@ -185,7 +195,9 @@ int proc_run(const struct proc_spec *spec, struct proc_result *result, struct er
     init_handles(run);
     r = start(run, spec);
     if (r == 0) {
-        feed(run, spec);
+        r = feed(run, spec);
+        if (r < 0) /* it could do half of its work, and say that it did all of it */
+            end_group(run);
         uv_run(&run->loop, UV_RUN_DEFAULT);
     }
     uv_walk(&run->loop, close_each, NULL);

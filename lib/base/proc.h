@@ -20,7 +20,7 @@ struct proc_spec {
 };
 
 /* `out` and `err` belong to the caller, who sets their caps: output past a cap is read and dropped,
- * and the buffer's error says so (-E2BIG). */
+ * and the buffer's error says so (-E2BIG), as it does where some could not be read. */
 struct proc_result {
     int exit_code;   /* 0..255; -1 when a signal ended it */
     int term_signal; /* 0 when it exited */
@@ -40,7 +40,7 @@ struct proc_result {
 void proc_result_done(struct proc_result *result);
 
 /* 0 when the program ran and ended in whatever way `result` tells; a negative errno when it could
- * not be started. The program runs in a session of its own. */
+ * not be started, or not be given its input. The program runs in a session of its own. */
 int proc_run(const struct proc_spec *spec, struct proc_result *result, struct error *err);
 
 /* "exit code 3", "signal 9", "no answer within 30 s": how a run ended, for messages. */
