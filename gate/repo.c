@@ -261,17 +261,18 @@ static int read_head(const char *repo, struct buf *to)
     return r < 0 ? r : file_read(path, to, NULL);
 }
 
-void repo_head(const char *repo, char *ref, size_t size)
+int repo_head(const char *repo, char *ref, size_t size)
 {
     cleanup_buf struct buf text = BUF_INIT(HEAD_MAX);
-    int len;
+    int r = read_head(repo, &text), len;
 
     ref[0] = '\0';
-    if (read_head(repo, &text) < 0 || strncmp(text.data, "ref: refs/heads/", 16) != 0)
-        return;
+    if (r < 0 || strncmp(text.data, "ref: refs/heads/", 16) != 0)
+        return r;
     len = (int)strcspn(text.data + 5, "\r\n");
     if ((size_t)len < size)
         snprintf(ref, size, "%.*s", len, text.data + 5);
+    return 0;
 }
 
 bool repo_head_is(const char *repo, const char *oid)

@@ -8,8 +8,9 @@
  * it, and the link <repos>/<host>/<path>.git that leads to it. Doing it again changes nothing. */
 int repo_ensure(const struct gate *gate, const struct upstream *upstream, struct error *err);
 
-/* The ref that HEAD names, "" when it names none ("refs/heads/" and what follows). */
-void repo_head(const char *repo, char *ref, size_t size);
+/* The ref that HEAD names, "" when it names none ("refs/heads/" and what follows). 0, or a negative
+ * errno (and "") when HEAD can't be read. */
+int repo_head(const char *repo, char *ref, size_t size);
 
 /* Whether HEAD names no ref and has this id. */
 bool repo_head_is(const char *repo, const char *oid);

@@ -158,8 +158,8 @@ static void judge_options(const struct scan *s, const struct policy *policy, siz
     }
 }
 
-/* True when all of the push is allowed; else each refusal is told. */
-static bool judge_policy(const struct scan *s)
+/* 0 when all of the push is allowed; 1 when each refusal has been told. */
+static int judge_policy(const struct scan *s, struct error *err)
 {
     char head[PUSH_REF_MAX + 1];
     struct policy policy = {
@@ -170,20 +170,22 @@ static bool judge_policy(const struct scan *s)
                  .service_account = getenv("SERVICE_ACCOUNT")},
     };
     size_t refused = 0;
+    int r = repo_head(s->repo, head, sizeof head);
 
-    repo_head(s->repo, head, sizeof head);
+    if (r < 0) /* or no branch would be the default one, which is never forced */
+        return error_errno(err, r, "cannot read the mirror's HEAD");
     for (size_t i = 0; i < s->push.n; i++) {
-        struct error err = ERROR_INIT;
+        struct error why = ERROR_INIT;
 
-        if (judge_command(s, &policy, &s->push.commands[i], &err) < 0)
-            tell_refusal(&refused, &err);
+        if (judge_command(s, &policy, &s->push.commands[i], &why) < 0)
+            tell_refusal(&refused, &why);
     }
     judge_options(s, &policy, &refused);
     if (refused > REFUSALS_SHOWN)
         tell("gitgate: and %zu more\n", refused - REFUSALS_SHOWN);
     if (refused)
         report(s, "denied", NULL);
-    return refused == 0;
+    return refused > 0;
 }
 
 /* ---- secrets ---- */
@@ -406,9 +408,11 @@ int verb_scan(int argc, char **argv)
         return 1;
     event_send(&s.gate, "received", s.started_ns, json_object()); /* who sent it waits for us now */
     s.walked = walk_push(s.repo, &s.push, &s.walk);
-    if (!judge_policy(&s))
+    r = judge_policy(&s, &err);
+    if (r > 0)
         return 1;
-    r = nothing_to_scan(&s) ? 0 : scan_content(&s, &err);
+    if (r == 0 && !nothing_to_scan(&s))
+        r = scan_content(&s, &err);
     if (r <= 0 && is_stale(&s))
         return 1;
     if (r == 0)
