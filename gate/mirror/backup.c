@@ -11,12 +11,14 @@
 
 #define SECOND_DIGITS 10 /* until the year 2286: the names sort as their times do */
 
-static bool succeeds(const char *repo, const char *const *argv)
+/* The exit code of git; -1 when it did not come to one. */
+static int ask(const char *repo, const char *const *argv)
 {
     cleanup_proc struct proc_result result = PROC_RESULT_INIT(GIT_ERR_MAX, GIT_ERR_MAX);
 
-    return git_run(repo, NULL, argv, NULL, 0, GIT_LOCAL_TIMEOUT_MS, &result, NULL) == 0 &&
-           result.exit_code == 0;
+    return git_run(repo, NULL, argv, NULL, 0, GIT_LOCAL_TIMEOUT_MS, &result, NULL) == 0
+               ? result.exit_code
+               : -1;
 }
 
 static int update_refs(const char *repo, const struct buf *input, struct error *err)
@@ -52,8 +54,8 @@ static bool may_lose(const struct backup *backup, const struct push_command *com
         return false;
     if (command->change == CHANGE_DELETE || strncmp(command->ref, "refs/heads/", 11) != 0)
         return true;
-    return !succeeds(backup->repo,
-                     GIT("merge-base", "--is-ancestor", command->old_oid, command->new_oid));
+    return ask(backup->repo,
+               GIT("merge-base", "--is-ancestor", command->old_oid, command->new_oid)) != 0;
 }
 
 /* The same value of the same ref, kept before: in the way of others, as their number is capped. */
@@ -79,24 +81,34 @@ static void drop_earlier(const struct backup *backup, const struct push_command 
     }
 }
 
+/* What the client says that the ref was need not be here (1); where git can't tell it may be. */
+static int keep(const struct backup *backup, const struct push_command *command, struct buf *input,
+                struct error *err)
+{
+    int code =
+        may_lose(backup, command) ? ask(backup->repo, GIT("cat-file", "-e", command->old_oid)) : 1;
+
+    if (code == 1)
+        return 0;
+    if (code != 0)
+        return error_set(err, -EIO, "git cat-file failed (%d)", code);
+    drop_earlier(backup, command, input);
+    buf_adds(input, "create ");
+    add_name(input, backup, command);
+    buf_addf(input, " %s\n", command->old_oid);
+    return 0;
+}
+
 int backup_make(const struct backup *backup, struct error *err)
 {
     cleanup_buf struct buf input = BUF_INIT(GIT_OUT_MAX);
     struct error why = ERROR_INIT;
-    int r;
+    int r = 0;
 
-    for (size_t i = 0; i < backup->push->n; i++) {
-        const struct push_command *command = &backup->push->commands[i];
-
-        if (!may_lose(backup, command) ||
-            !succeeds(backup->repo, GIT("cat-file", "-e", command->old_oid)))
-            continue;
-        drop_earlier(backup, command, &input);
-        buf_adds(&input, "create ");
-        add_name(&input, backup, command);
-        buf_addf(&input, " %s\n", command->old_oid);
-    }
-    r = update_refs(backup->repo, &input, &why);
+    for (size_t i = 0; r == 0 && i < backup->push->n; i++)
+        r = keep(backup, &backup->push->commands[i], &input, &why);
+    if (r == 0)
+        r = update_refs(backup->repo, &input, &why);
     if (r == 0)
         return 0;
     log_error(&backup->gate->log, "cannot keep what a push takes away",
