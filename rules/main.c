@@ -6,6 +6,7 @@
  *   gitgate-rules check        < rules.json               one JSON array of problems */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -85,9 +86,21 @@ static int run(const char *verb, struct error *err)
     return strcmp(verb, "check") == 0 ? print_problems(problems) : write_all(&block, err);
 }
 
+/* A rule, or a keyword of one, that there was no memory for would be missing in what is kept. */
+static void *must_allocate(size_t size)
+{
+    void *at = malloc(size);
+
+    if (!at)
+        _exit(1);
+    return at;
+}
+
 int main(int argc, char **argv)
 {
     struct error err = ERROR_INIT;
+
+    json_set_alloc_funcs(must_allocate, free);
 
     if (argc != 2 || (strcmp(argv[1], "compile") != 0 && strcmp(argv[1], "compile-toml") != 0 &&
                       strcmp(argv[1], "check") != 0)) {

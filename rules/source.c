@@ -191,7 +191,7 @@ static void lower_keywords(json_t *rule)
     json_array_foreach(json_object_get(rule, "keywords"), i, keyword) {
         char *text = strdup(json_string_value(keyword));
 
-        if (text && !is_ascii(text)) {
+        if (!text || !is_ascii(text)) {
             free(text);
             json_array_clear(list);
             break;

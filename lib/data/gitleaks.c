@@ -258,11 +258,22 @@ static int add_values(json_t *rule, const char *key, json_t *values)
     return r < 0 ? r : json_object_set(rule, key, all);
 }
 
+/* json_copy leaves out what it has no memory for. */
+static json_t *copy_whole(const json_t *object)
+{
+    json_t *copy = json_copy((json_t *)object);
+
+    if (json_object_size(copy) == json_object_size(object))
+        return copy;
+    json_decref(copy);
+    return NULL;
+}
+
 /* What is set stands for the base's, lists are added to the base's. */
 static json_t *change_rule(const json_t *base, const json_t *by)
 {
     static const char *const values[] = {"regex", "path", "entropy", "secretGroup"};
-    json_auto_t *rule = json_copy((json_t *)base);
+    json_auto_t *rule = copy_whole(base);
     int r = rule ? 0 : -1;
 
     for (size_t i = 0; r == 0 && i < sizeof values / sizeof *values; i++)
@@ -310,7 +321,7 @@ static int add_own(const json_t *config, const json_t *base, json_t *to)
 
 json_t *gitleaks_config_extend(const json_t *config, const json_t *base)
 {
-    json_auto_t *rules = json_array(), *extended = json_copy((json_t *)config);
+    json_auto_t *rules = json_array(), *extended = copy_whole(config);
 
     if (!rules || !extended || add_base(config, base, rules) < 0 ||
         add_own(config, base, rules) < 0)

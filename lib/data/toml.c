@@ -9,6 +9,7 @@
 #include "base/buf.h"
 
 #define NUMBER_MAX 64 /* characters of a number or a date */
+#define SHORT "memory is short"
 
 struct toml {
     const char *at, *end, *name;
@@ -276,7 +277,8 @@ static int array(struct toml *t, json_t *to)
         r = value(t, &item);
         if (r < 0)
             return r;
-        json_array_append_new(to, item);
+        if (json_array_append_new(to, item) < 0)
+            return bad(t, SHORT);
         skip_space(t);
         if (!skip(t, ",") && peek(t) != ']')
             return bad(t, "\",\" or \"]\" is expected in an array");
@@ -425,8 +427,7 @@ static int header(struct toml *t, json_t *root, json_t **table)
     if (!json_is_array(list))
         return bad(t, "a key is used as an array of tables and as something else");
     *table = json_object();
-    json_array_append_new(list, *table);
-    return 0;
+    return json_array_append_new(list, *table) < 0 ? bad(t, SHORT) : 0;
 }
 
 int toml_parse(const char *text, size_t len, const char *name, json_t **ret, struct error *err)
