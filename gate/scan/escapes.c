@@ -81,7 +81,7 @@ bool escapes_add_percents(const char *from, const char *end, struct buf *to)
             continue;
         }
         buf_addc(to, (char)codec_hex_value(p + 1, 2));
-        if (!codec_printable(to->data[to->len - 1])) {
+        if (buf_error(to) || !codec_printable(to->data[to->len - 1])) {
             to->len = at;
             return false;
         }

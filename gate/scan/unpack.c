@@ -130,7 +130,8 @@ static bool lacked_memory(const struct unpacking *u)
            (said && strstr(said, "memory"));
 }
 
-/* What is damaged has ended. What could be read with more memory has not. */
+/* What is damaged has ended. What could be read with more memory has not. Asked wherever something
+ * is left out. */
 static int judge_end(const struct unpacking *u, struct error *err)
 {
     return lacked_memory(u)
@@ -168,27 +169,34 @@ static int next_member(struct unpacking *u, struct archive_entry **ret)
     return u->lib->archive_read_next_header(u->archive, ret);
 }
 
+/* By its path the rules may judge it: one that can't be had for want of memory is not none. */
+static int begin_member(const struct unpacking *u, struct archive_entry *entry, struct error *err)
+{
+    const char *name;
+
+    errno = 0; /* for judge_end */
+    name = u->lib->archive_entry_pathname_utf8(entry);
+    name = name ? name : u->lib->archive_entry_pathname(entry);
+    if (!name && judge_end(u, err) < 0)
+        return -EFBIG;
+    return u->sink->begin(u->sink->data, name, name ? strnlen(name, UNPACK_NAME_MAX) : 0, err);
+}
+
 static int read_members(struct unpacking *u, struct error *err)
 {
-    const struct libarchive *lib = u->lib;
     struct archive_entry *entry;
     int r = 0, status = ARCHIVE_OK;
 
     while (r == 0 && (status = next_member(u, &entry)) != ARCHIVE_EOF && status != ARCHIVE_FATAL) {
-        const char *name = lib->archive_entry_pathname_utf8(entry);
-        size_t len;
-
-        if (u->filters && lib->archive_filter_code(u->archive, 0) == ARCHIVE_FILTER_NONE)
-            break; /* not compressed after all: it would come out as it is */
+        if (u->filters && u->lib->archive_filter_code(u->archive, 0) == ARCHIVE_FILTER_NONE)
+            return judge_end(u, err); /* not compressed after all: it would come out as it is */
         if (status < ARCHIVE_WARN) {
             r = judge_end(u, err);
             continue;
         }
-        name = name ? name : lib->archive_entry_pathname(entry);
-        len = name ? strnlen(name, UNPACK_NAME_MAX) : 0;
         r = charge_member(u, err);
         if (r == 0)
-            r = u->sink->begin(u->sink->data, name, len, err);
+            r = begin_member(u, entry, err);
         if (r == 0)
             r = read_member(u, entry, err);
         if (r == 0)
@@ -210,18 +218,22 @@ static void unpacking_done(struct unpacking *u)
 
 enum format { TAR, ZIP, COMPRESSED };
 
+/* ARCHIVE_OK when all that is wanted is there: a filter that is not leaves what it would unpack. */
 static int set_format(const struct unpacking *u, enum format format)
 {
+    const struct libarchive *lib = u->lib;
+
     switch (format) {
     case TAR:
-        return u->lib->archive_read_support_format_tar(u->archive);
+        return lib->archive_read_support_format_tar(u->archive);
     case ZIP:
-        return u->lib->archive_read_support_format_zip_streamable(u->archive);
+        return lib->archive_read_support_format_zip_streamable(u->archive);
     case COMPRESSED:
-        u->lib->archive_read_support_filter_bzip2(u->archive);
-        u->lib->archive_read_support_filter_xz(u->archive);
-        u->lib->archive_read_support_filter_zstd(u->archive);
-        return u->lib->archive_read_support_format_raw(u->archive);
+        if (lib->archive_read_support_filter_bzip2(u->archive) != ARCHIVE_OK ||
+            lib->archive_read_support_filter_xz(u->archive) != ARCHIVE_OK ||
+            lib->archive_read_support_filter_zstd(u->archive) != ARCHIVE_OK)
+            return ARCHIVE_FATAL;
+        return lib->archive_read_support_format_raw(u->archive);
     }
     return ARCHIVE_FATAL;
 }
