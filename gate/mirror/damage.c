@@ -79,16 +79,16 @@ static int move(const char *repo, const char *name, struct error *err)
 static int move_all(const char *repo, struct error *err)
 {
     DIR *dir CLEANUP(close_dir) = opendir(repo);
-    struct dirent *entry;
+    const struct dirent *entry;
     int r = dir ? 0 : error_errno(err, -errno, "cannot set the damaged mirror aside");
 
     if (r == 0) /* first: without it, it is no repository, and killed here we begin anew */
         r = move(repo, "HEAD", err);
-    while (r == 0 && (entry = readdir(dir)))
+    while (r == 0 && (entry = dir_next(dir, &r)))
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
             strcmp(entry->d_name, OWN_DIR) != 0)
             r = move(repo, entry->d_name, err);
-    return r;
+    return r < 0 ? error_errno(err, r, "cannot set the damaged mirror aside") : 0;
 }
 
 int damage_set_aside(const struct gate *gate, const struct upstream *upstream, const char *repo,

@@ -133,10 +133,10 @@ static int move_others(const char *repo)
 {
     DIR *dir CLEANUP(close_dir) = opendir(repo);
     char from[PATH_MAX], to[PATH_MAX];
-    struct dirent *entry;
+    const struct dirent *entry;
     int r = dir ? 0 : -errno;
 
-    while (r == 0 && (entry = readdir(dir))) {
+    while (r == 0 && (entry = dir_next(dir, &r))) {
         if (is_kept(entry->d_name))
             continue;
         r = path_make(from, NULL, "%s/%s", repo, entry->d_name);
@@ -151,9 +151,14 @@ static int move_others(const char *repo)
 /* An empty repository is made beside, and changes places with the one that is there. */
 static int empty(const char *repo, struct error *err)
 {
+    char former[PATH_MAX];
     int r;
 
     sweep_own(repo, FORMER_DIR);
+    if (path_make(former, err, "%s/" FORMER_DIR, repo) < 0)
+        return -ENAMETOOLONG;
+    if (access(former, F_OK) == 0 || errno != ENOENT) /* it would change places with what is here */
+        return error_set(err, -EIO, "the gate can't take away what it has of the former upstream");
     r = git_must(
         repo, GIT("init", "--quiet", "--bare", "--template=", "--initial-branch=main", FORMER_DIR),
         err);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "walk/odb_impl.h"
 
 #define LOOSE_HEADER_MAX 32
@@ -115,7 +116,7 @@ static int open_packs(struct odb *odb)
             close(fd);
         return r;
     }
-    for (const struct dirent *entry; r == 0 && (entry = readdir(folder));)
+    for (const struct dirent *entry; r == 0 && (entry = dir_next(folder, &r));)
         r = add_pack(odb, fd, entry->d_name);
     closedir(folder);
     return r;

@@ -33,6 +33,17 @@ int file_read(const char *path, struct buf *into, struct error *err)
     }
 }
 
+const struct dirent *dir_next(DIR *dir, int *r)
+{
+    const struct dirent *entry;
+
+    errno = 0; /* readdir(3): nothing else tells the end from a failure */
+    entry = readdir(dir);
+    if (!entry && errno)
+        *r = -errno;
+    return entry;
+}
+
 int file_mkdirs(const char *path, mode_t mode, struct error *err)
 {
     char partial[4096];

@@ -2,6 +2,7 @@
 #ifndef GITGATE_BASE_FILE_H
 #define GITGATE_BASE_FILE_H
 
+#include <dirent.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -16,5 +17,9 @@ int file_write(const char *path, const void *data, size_t len, mode_t mode, stru
 
 /* mkdir -p; directories that are made get `mode`. */
 int file_mkdirs(const char *path, mode_t mode, struct error *err);
+
+/* The folder's next entry; NULL at its end, and where it can't be read, which `r` says then (a
+ * negative errno; else it stays as it is). */
+const struct dirent *dir_next(DIR *dir, int *r);
 
 #endif
