@@ -67,6 +67,8 @@ int gate_open(struct gate *gate, struct error *err)
         gate->log.fd = STDERR_FILENO;
     gate->events = inherited_fd(ENV_EVENT_FD);
     gate->presence = inherited_fd(ENV_PRESENCE_FD);
+    if (gate->presence < 0 && getenv(ENV_PRESENCE_FD)) /* nor was this started by hand */
+        return error_set(err, -EBADF, "%s is no open file", ENV_PRESENCE_FD);
     r = take_dir(ENV_CONFIG_DIR, GITGATE_CONFIG_DIR, gate->config_dir, err);
     if (r == 0)
         r = take_dir(ENV_CREDS_DIR, GITGATE_CREDS_DIR, gate->creds_dir, err);

@@ -148,8 +148,8 @@ static int read_member(struct unpacking *u, struct archive_entry *entry, struct 
     int r = target ? give(u, target, strlen(target), err) : 0, status = ARCHIVE_OK;
 
     while (r == 0) {
-        const void *data;
-        size_t len;
+        const void *data = NULL; /* ARCHIVE_RETRY leaves them alone */
+        size_t len = 0;
         la_int64_t offset;
 
         errno = 0; /* for judge_end */

@@ -53,8 +53,6 @@ int connections_init(struct connections *c, uv_loop_t *loop, const struct gate *
         r = child_env_set(&c->env, ENV_LOG_FD, CHILD_LOG_FD_TEXT);
     if (r == 0)
         r = child_env_set(&c->env, ENV_EVENT_FD, CHILD_EVENT_FD_TEXT);
-    if (r == 0)
-        r = child_env_set(&c->env, ENV_PRESENCE_FD, PRESENCE_FD_TEXT);
     /* git daemon looks up the host name that the client says it called. No attempt, no query: a
      * client without DNS must not have the gate ask for names that it makes up. What the hooks
      * start has an environment of its own. */
@@ -189,12 +187,14 @@ static void name_client(const struct connection *c, char to[INET6_ADDRSTRLEN])
         to[0] = '\0';
 }
 
-/* The environment that all share, and when this client came, and from where. */
+/* The environment that all share, and what is the connection's: when this client came, from where,
+ * and its presence. */
 static char **own_env(const struct connection *c, char arrived[ARRIVED_SIZE],
                       char client[CLIENT_SIZE])
 {
+    static char presence[] = ENV_PRESENCE_FD "=" PRESENCE_FD_TEXT;
     const struct child_env *env = &c->all->env;
-    char **list = calloc(env->n + 3, sizeof *list), name[INET6_ADDRSTRLEN];
+    char **list = calloc(env->n + 4, sizeof *list), name[INET6_ADDRSTRLEN];
 
     if (!list)
         return NULL;
@@ -204,6 +204,7 @@ static char **own_env(const struct connection *c, char arrived[ARRIVED_SIZE],
     snprintf(client, CLIENT_SIZE, ENV_CLIENT "=%s", name);
     list[env->n] = arrived;
     list[env->n + 1] = client;
+    list[env->n + 2] = presence;
     return list;
 }
 
