@@ -112,6 +112,25 @@ static const struct reason *find_own(const char *said)
     return NULL;
 }
 
+static bool line_has(const struct words *words, const char *phrase)
+{
+    return memmem(words->line, words->len, phrase, strlen(phrase)) != NULL;
+}
+
+/* Whether a program of git's was killed here, as the kernel does where a container's memory is at
+ * its end. index-pack writes nothing then; who waits for it says that first. */
+static bool was_killed(const char *said)
+{
+    for (struct words words = WORDS_INIT(said); words_next(&words);) {
+        if (line_has(&words, "died of signal 9") ||
+            line_has(&words, "fetch-pack: invalid index-pack output"))
+            return true;
+        if (line_has(&words, "fatal: ") || line_has(&words, "error: "))
+            return false;
+    }
+    return false;
+}
+
 /* Once the server speaks git, the way to it was found: of that, what it says ("remote: ") tells
  * nothing. ssh's own words and the server's beside git's protocol can't be told apart. */
 static bool is_said(const char *said, const struct reason *reason)
@@ -179,6 +198,10 @@ enum fault reason_add(struct buf *to, const struct upstream *upstream, size_t in
             reason_fill(to, reasons[i].sentence, upstream, index);
             return reasons[i].fault;
         }
+    if (was_killed(result->err.data)) {
+        reason_fill(to, "git was killed: most likely " OUT_OF_MEMORY, upstream, index);
+        return FAULT_GATE;
+    }
     reason_fill(to, "git could not talk to %h; the gate's log has its words", upstream, index);
     return FAULT_OTHER;
 }

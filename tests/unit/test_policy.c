@@ -336,6 +336,12 @@ static void git_s_words_become_a_reason(void **state)
         {"fatal: remote error: so it is\nerror: No space left on device", "could not talk"},
         {"remote: Host key verification failed.\nremote: Load key: invalid", "could not talk"},
         {"remote: Repository not found.", "no such repository"},
+        {"fatal: fetch-pack: invalid index-pack output\n",
+         "git was killed: most likely this takes"},
+        {"error: --shallow-file died of signal 9\nfatal: unpack-objects failed", "git was killed"},
+        {"fatal: early EOF\nfatal: fetch-pack: invalid index-pack output", "could not talk"},
+        {"remote: error: pack-objects died of signal 9\nfatal: protocol error: bad pack header",
+         "could not talk"},
         {"something new in /git/app.git", "could not talk to git.example.com"},
         {"", "could not talk to git.example.com"},
     };
