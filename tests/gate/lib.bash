@@ -468,7 +468,7 @@ stop_bed() {
     stop_gate
     stop_server
     end "$BED/listeners.pid"
-    rm -rf "$BED"
+    wait_for 60 rm -rf "$BED" # a session's git may write to it to the last
 }
 
 # What a test file does unless it says otherwise itself.
