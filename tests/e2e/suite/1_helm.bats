@@ -201,6 +201,28 @@ gate_started() { [ "$(gate_starts "$1")" = "$2" ]; }
 	within 120 gate_started "$pod" $((before + 1))
 }
 
+# What an agent does that puts its work away when it is asked to end.
+last_words='asked=
+trap "asked=yes" TERM
+git clone -q "$URL" /tmp/app
+cd /tmp/app
+git commit -q --allow-empty -m "Last words"
+echo ready
+until [ "$asked" ]; do sleep 0.2; done
+git push -q origin "HEAD:refs/heads/agent/$HOSTNAME/last"'
+
+@test "an agent that is evicted still pushes: its gate ends after it" {
+	agents_template sh -euc "$last_words" | jq '{apiVersion: "v1", kind: "Pod"} + . | .metadata.name = "evicted" |
+		.spec.terminationGracePeriodSeconds = 120' | kubectl -n team-a create -f -
+	is_ready() { kubectl -n team-a logs evicted -c agent | grep -qx ready; }
+	within 240 is_ready
+	kubectl create --raw /api/v1/namespaces/team-a/pods/evicted/eviction -f - <<-'END'
+		{"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "evicted", "namespace": "team-a"}}
+	END
+	kubectl -n team-a wait --for=delete pod/evicted --timeout=240s
+	upstream_has app refs/heads/agent/evicted/last
+}
+
 @test "controller and webhook are killed: agents go on, and both are back in time" {
 	kill_containers controller
 	kill_containers webhook
