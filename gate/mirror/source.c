@@ -193,7 +193,11 @@ int source_begin(const struct upstream *upstream, const char *repo, struct error
 
 int source_join(const struct gate *gate, const char *repo, struct error *err)
 {
-    return presence_note(gate, source_number(repo), err);
+    uint64_t number = source_number(repo);
+
+    if (number == 0)
+        return error_set(err, -EIO, "the gate can't read its mirror");
+    return presence_note(gate, number, err);
 }
 
 int source_check(const struct gate *gate, const struct upstream *upstream, const char *repo,
