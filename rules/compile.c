@@ -196,9 +196,11 @@ static int compile_contents(struct compilation *c, struct buf *db, struct error 
         struct error why = ERROR_INIT;
 
         if (regex && (expression_parse_rule(regex, EXPRESSION_LINES, &expression, &why) < 0 ||
-                      expression_parse_rule(regex, EXPRESSION_WIDENED, &wider, &why) < 0))
+                      expression_parse_rule(regex, EXPRESSION_WIDENED, &wider, &why) < 0)) {
+            if (why.code == -ENOMEM)
+                return error_errno(err, -ENOMEM, "cannot compile the rules");
             complain(c, (unsigned)i, why.msg);
-        else if (regex)
+        } else if (regex)
             patterns_add(&patterns, &expression, &wider, flags, (unsigned)i);
         describe(rule, &expression.reach, looks_around(c->rules, rule), c->meta_rules);
     }
@@ -235,9 +237,11 @@ static int compile_paths(const json_t *paths, json_t *problems, struct buf *db, 
         struct error why = ERROR_INIT;
 
         if (expression_parse(json_string_value(json_object_get(path, "pattern")), EXPRESSION_PATH,
-                             &expression, &why) < 0)
+                             &expression, &why) < 0) {
+            if (why.code == -ENOMEM)
+                return error_errno(err, -ENOMEM, "cannot compile the rules");
             refuse_path(&c, id, why.msg);
-        else
+        } else
             patterns_add(&patterns, &expression, NULL, HS_FLAG_SINGLEMATCH | HS_FLAG_ALLOWEMPTY,
                          id);
     }

@@ -183,7 +183,7 @@ static bool is_ascii(const char *text)
 
 /* Keywords are compared in lower case. gitleaks knows that of all letters, what finds for it of
  * ASCII's: a rule with others is looked for without its keywords, so more is found, never less. */
-static void lower_keywords(json_t *rule)
+static int lower_keywords(json_t *rule, struct error *err)
 {
     json_t *list = json_array(), *keyword;
     size_t i;
@@ -191,30 +191,38 @@ static void lower_keywords(json_t *rule)
     json_array_foreach(json_object_get(rule, "keywords"), i, keyword) {
         char *text = strdup(json_string_value(keyword));
 
-        if (!text || !is_ascii(text)) {
+        if (!text) {
+            json_decref(list);
+            return error_errno(err, -ENOMEM, "cannot read the rules");
+        }
+        if (!is_ascii(text)) {
             free(text);
             json_array_clear(list);
             break;
         }
-        for (char *c = text; c && *c; c++)
+        for (char *c = text; *c; c++)
             *c = (char)tolower((unsigned char)*c);
         json_array_append_new(list, json_string(text));
         free(text);
     }
     json_object_set_new(rule, "keywords", list);
+    return 0;
 }
 
 /* "^" and "$" are a line's ends here, also where "(?m)" is not said: content is judged in parts, of
  * which only the gate knows where they begin. What can't be read may have a "^", too; it stays as
  * it is but for that, and is named when it is compiled. */
-static void look_at_lines(json_t *rule)
+static int look_at_lines(json_t *rule, struct error *err)
 {
     const char *regex = json_string_value(json_object_get(rule, "regex"));
     cleanup_expression struct expression expression = EXPRESSION_INIT;
+    int r = regex && *regex ? expression_parse(regex, EXPRESSION_EXACT, &expression, NULL) : 0;
 
-    if (regex && *regex &&
-        (expression_parse(regex, EXPRESSION_EXACT, &expression, NULL) < 0 || expression.from_text))
+    if (r == -ENOMEM)
+        return error_errno(err, r, "cannot read the rules");
+    if (r < 0 || expression.from_text)
         json_object_set_new(rule, "regex", json_sprintf("(?m)%s", regex));
+    return 0;
 }
 
 static int read_rule(const json_t *config, const json_t *from, size_t i, json_t *rules,
@@ -243,11 +251,9 @@ static int read_rule(const json_t *config, const json_t *from, size_t i, json_t 
         r = read_allowlists(from, allowlists, where, err);
     if (r == 0)
         r = read_targeted(config, id, allowlists, err);
-    if (r == 0) {
-        lower_keywords(rule);
-        look_at_lines(rule);
-    }
-    return r;
+    if (r == 0)
+        r = lower_keywords(rule, err);
+    return r < 0 ? r : look_at_lines(rule, err);
 }
 
 static const struct field config_fields[] = {{"marker", TEXT}};

@@ -239,6 +239,8 @@ int expression_parse(const char *text, enum expression_form form, struct express
         return r;
     if (*p.at)
         return parser_refuse(&p, "has a \")\" that was not opened");
+    if (buf_error(&ret->text) == -ENOMEM || buf_error(&p.names) == -ENOMEM)
+        return error_errno(err, -ENOMEM, "can't be looked at");
     if (buf_error(&ret->text) || buf_error(&p.names) || whole.size > EXPRESSION_SIZE_MAX)
         return error_set(err, -EINVAL,
                          "is too large: with its repetitions it describes more than %u bytes",

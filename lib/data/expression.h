@@ -55,7 +55,7 @@ enum expression_form {
 /* -EINVAL, with what is wrong as the end of a sentence: Go refuses it, too, or it can't be given to
  * the engine (letters beyond ASCII whose case does not count), or it is too large. -ENOTSUP: it
  * wants the start of all text, and the judge sees parts of it, too: such a rule would find nothing.
- */
+ * -ENOMEM. */
 int expression_parse(const char *text, enum expression_form form, struct expression *ret,
                      struct error *err);
 
