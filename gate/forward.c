@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "event.h"
 #include "gate.h"
 #include "git.h"
@@ -118,16 +119,11 @@ static int each_packet(struct forward *f,
 
 static int send_all(const struct buf *out, struct error *err)
 {
-    for (size_t done = 0; done < out->len;) {
-        ssize_t n = write(STDOUT_FILENO, out->data + done, out->len - done);
+    int r = file_write_all(STDOUT_FILENO, out->data, out->len);
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_errno(err, -errno, "cannot answer receive-pack");
-        done += (size_t)n;
-    }
-    return buf_error(out) ? error_errno(err, buf_error(out), "cannot answer receive-pack") : 0;
+    if (r == 0)
+        r = buf_error(out);
+    return r < 0 ? error_errno(err, r, "cannot answer receive-pack") : 0;
 }
 
 /* "version=1\0push-options atomic": what the client negotiated is what is announced. */

@@ -72,13 +72,6 @@ int workdir_write(struct workdir *dir, const char *name, const void *data, size_
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return error_errno(err, -errno, "cannot write the scan's files");
-    for (const char *at = data; len > 0;) {
-        ssize_t n = write(fd, at, len);
-
-        if (n < 0 && errno != EINTR)
-            return error_errno(err, -errno, "cannot write the scan's files");
-        at += n > 0 ? n : 0;
-        len -= n > 0 ? (size_t)n : 0;
-    }
-    return 0;
+    r = file_write_all(fd, data, len);
+    return r < 0 ? error_errno(err, r, "cannot write the scan's files") : 0;
 }

@@ -34,16 +34,11 @@ static int read_all(struct buf *to, struct error *err)
     }
 }
 
-static int write_all(const struct buf *from, struct error *err)
+static int write_block(const struct buf *from, struct error *err)
 {
-    for (size_t at = 0; at < from->len;) {
-        ssize_t n = write(STDOUT_FILENO, from->data + at, from->len - at);
+    int r = file_write_all(STDOUT_FILENO, from->data, from->len);
 
-        if (n < 0)
-            return error_errno(err, -errno, "cannot write the rules");
-        at += (size_t)n;
-    }
-    return 0;
+    return r < 0 ? error_errno(err, r, "cannot write the rules") : 0;
 }
 
 static int read_config(bool toml, json_t **ret, struct error *err)
@@ -83,7 +78,7 @@ static int run(const char *verb, struct error *err)
         r = compile_rules(source, &block, &problems, err);
     if (r < 0)
         return r;
-    return strcmp(verb, "check") == 0 ? print_problems(problems) : write_all(&block, err);
+    return strcmp(verb, "check") == 0 ? print_problems(problems) : write_block(&block, err);
 }
 
 /* A rule, or a keyword of one, that there was no memory for would be missing in what is kept. */

@@ -72,19 +72,6 @@ static int write_tips(const struct objects *o, const struct push *push, struct e
                             : workdir_write(o->dir, TIPS_FILE, tips.data, tips.len, err);
 }
 
-static int write_all(int fd, const char *data, size_t len, struct error *err)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-
-        if (n < 0 && errno != EINTR)
-            return error_errno(err, -errno, "cannot write the scan's files");
-        data += n > 0 ? n : 0;
-        len -= n > 0 ? (size_t)n : 0;
-    }
-    return 0;
-}
-
 /* Lines "<oid>" of commits and "<oid> <path>" of all else, an object behind the first commit that
  * has it (oldest first). Known is what the upstream's refs reach: our own are at what it has no
  * longer, or at whatever a client said that a ref of its had been. */
@@ -116,9 +103,9 @@ static int list_objects(struct objects *o, const struct push *push, struct error
                              "the push has more than %d new objects, which the gate can't scan; "
                              "push it in parts",
                              OBJECTS_MAX);
-        r = write_all(list, chunk, (size_t)n, err);
+        r = file_write_all(list, chunk, (size_t)n);
         if (r < 0)
-            return r;
+            return error_errno(err, r, "cannot write the scan's files");
     }
     return objects_expect_clean(
         o, n < 0 ? (int)n : child_wait(&child, o->dissection->budget.deadline_ns), "rev-list", err);

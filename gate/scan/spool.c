@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 void spool_done(struct spool *s)
 {
     if (s->map)
@@ -17,19 +19,13 @@ void spool_done(struct spool *s)
     *s = SPOOL_INIT(s->dir);
 }
 
-static int write_all(struct spool *s, const char *data, size_t len, struct error *err)
+static int write_file(struct spool *s, const char *data, size_t len, struct error *err)
 {
-    while (len > 0) {
-        ssize_t n = write(s->fd, data, len);
+    int r = file_write_all(s->fd, data, len);
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_errno(err, -errno, "cannot write the scan's files");
-        s->written += (size_t)n;
-        data += n;
-        len -= (size_t)n;
-    }
+    if (r < 0)
+        return error_errno(err, r, "cannot write the scan's files");
+    s->written += len;
     return 0;
 }
 
@@ -45,7 +41,7 @@ static int open_file(struct spool *s, struct error *err)
     if (s->fd < 0)
         return error_errno(err, -errno, "cannot write the scan's files");
     unlink(path);
-    return write_all(s, s->memory.data, s->memory.len, err);
+    return write_file(s, s->memory.data, s->memory.len, err);
 }
 
 int spool_add(struct spool *s, const char *data, size_t len, struct error *err)
@@ -62,7 +58,7 @@ int spool_add(struct spool *s, const char *data, size_t len, struct error *err)
         r = open_file(s, err);
         buf_done(&s->memory);
     }
-    return r < 0 ? r : write_all(s, data, len, err);
+    return r < 0 ? r : write_file(s, data, len, err);
 }
 
 int spool_view(struct spool *s, const char **data, size_t *len, struct error *err)

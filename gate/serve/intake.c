@@ -21,6 +21,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "gate.h"
 #include "pktline.h"
 #include "serve/commands.h"
@@ -150,13 +151,10 @@ static bool await_client(const struct intake *i)
 
 static int hand_on(struct intake *i, size_t n)
 {
-    for (size_t done = 0; done < n;) {
-        ssize_t r = write(i->to, i->data + done, n - done);
+    int r = file_write_all(i->to, i->data, n);
 
-        if (r < 0 && errno != EINTR)
-            return -errno;
-        done += r > 0 ? (size_t)r : 0;
-    }
+    if (r < 0)
+        return r;
     i->len -= n;
     memmove(i->data, i->data + n, i->len);
     return 0;

@@ -62,16 +62,16 @@ int file_mkdirs(const char *path, mode_t mode, struct error *err)
     return 0;
 }
 
-static int write_all(int fd, const char *data, size_t len)
+int file_write_all(int fd, const void *data, size_t len)
 {
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
+    for (const char *at = data; len > 0;) {
+        ssize_t n = write(fd, at, len);
 
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return -errno;
-        data += n;
+        at += n;
         len -= (size_t)n;
     }
     return 0;
@@ -105,7 +105,7 @@ int file_write(const char *path, const void *data, size_t len, mode_t mode, stru
     fd = mkostemp(temporary, O_CLOEXEC); /* 0600 until fchmod: never wider than asked */
     if (fd < 0)
         return error_errno(err, -errno, "cannot make a file beside %s", path);
-    r = write_all(fd, data, len);
+    r = file_write_all(fd, data, len);
     if (r == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0 || rename(temporary, path) < 0))
         r = -errno;
     if (r < 0) {

@@ -15,6 +15,10 @@ int file_read(const char *path, struct buf *into, struct error *err);
  * Missing parent directories are made with mode 0700. */
 int file_write(const char *path, const void *data, size_t len, mode_t mode, struct error *err);
 
+/* All of it, however many writes that takes, a signal between them or not; 0 or a negative errno.
+ */
+int file_write_all(int fd, const void *data, size_t len);
+
 /* mkdir -p; directories that are made get `mode`. */
 int file_mkdirs(const char *path, mode_t mode, struct error *err);
 
